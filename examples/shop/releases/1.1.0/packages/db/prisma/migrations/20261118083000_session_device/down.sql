@@ -1,0 +1,1 @@
+ALTER TABLE "Session" DROP COLUMN IF EXISTS "device";

@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS "Session_expires_at_idx";

@@ -1,0 +1,2 @@
+-- CreateIndex
+CREATE INDEX "Session_expires_at_idx" ON "Session"("expires_at");

@@ -1,0 +1,3 @@
+DROP INDEX IF EXISTS "Task_urgent_idx";
+ALTER TABLE "Task" DROP COLUMN IF EXISTS "priority";
+DROP TYPE IF EXISTS "TaskPriority";

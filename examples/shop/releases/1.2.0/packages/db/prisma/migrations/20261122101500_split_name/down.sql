@@ -1,0 +1,3 @@
+ALTER TABLE "User" DROP CONSTRAINT IF EXISTS "User_last_name_check";
+ALTER TABLE "User" DROP COLUMN IF EXISTS "last_name";
+ALTER TABLE "User" DROP COLUMN IF EXISTS "first_name";

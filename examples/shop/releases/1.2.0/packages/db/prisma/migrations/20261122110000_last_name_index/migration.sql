@@ -1,0 +1,2 @@
+-- CreateIndex
+CREATE INDEX "User_last_name_idx" ON "User"("last_name");

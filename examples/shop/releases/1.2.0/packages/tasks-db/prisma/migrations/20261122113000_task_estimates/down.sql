@@ -1,0 +1,1 @@
+ALTER TABLE "Task" DROP COLUMN IF EXISTS "estimate_minutes";
