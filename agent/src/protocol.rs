@@ -1,0 +1,236 @@
+//! What the agent and the operator say to each other: requests go in as one JSON argument, answers come out as one
+//! framed line of the log (the inventory) or as the container's termination message (everything else).
+//!
+//! Both sides are of one release, because the operator's own image delivers the agent. The version number guards
+//! against an image that brings an agent of its own (`job.agentPath`).
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this protocol. A reader refuses any other.
+pub const VERSION: u32 = 1;
+
+/// What stands before the base64 of the compressed [`InventoryReport`] on its one line of the log.
+pub const INVENTORY_FRAME: &str = "DBM-INVENTORY-1 ";
+
+/// The kubelet keeps at most this many bytes of a termination message.
+pub const TERMINATION_MESSAGE_LIMIT: usize = 4096;
+
+/// Where, inside an image, one database's Prisma project stands. All paths are relative to the working directory or
+/// absolute; an empty string means unset.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProjectPaths {
+    /// The database's name in the resource.
+    pub database: String,
+    /// The Prisma schema: a file, or a folder of files.
+    pub schema: String,
+    /// The folder of the migrations; default: `migrations` beside the schema.
+    #[serde(default)]
+    pub migrations: String,
+    /// `prisma.config.ts` or its like; its folder becomes the working directory of Prisma.
+    #[serde(default)]
+    pub config: String,
+    /// How Prisma is called; default: node on the `prisma` package found from the schema up, then `prisma` on PATH.
+    #[serde(default)]
+    pub cli: Vec<String>,
+}
+
+/// The argument of `dbm-agent inventory`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InventoryRequest {
+    /// The databases to read, in the order of the resource.
+    pub databases: Vec<ProjectPaths>,
+}
+
+/// What an image holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InventoryReport {
+    /// [`VERSION`].
+    pub version: u32,
+    /// One entry for each database asked for, in that order.
+    pub databases: Vec<DatabaseInventory>,
+}
+
+/// What an image holds for one database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseInventory {
+    /// The database's name in the resource.
+    pub database: String,
+    /// The identity of this content: see `inventory_hash`. Empty where there is a problem.
+    pub hash: String,
+    /// Prisma's version, where a package was found.
+    #[serde(default)]
+    pub prisma_version: Option<String>,
+    /// The datasource's provider as the schema says it.
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// The variable that `url` of the datasource names by `env("...")`.
+    #[serde(default)]
+    pub url_variable: Option<String>,
+    /// The variable that `directUrl` of the datasource names; up to Prisma 6 `migrate` uses it before `url`.
+    #[serde(default)]
+    pub direct_url_variable: Option<String>,
+    /// The migrations in Prisma's order (by name).
+    pub migrations: Vec<Migration>,
+    /// Why this database cannot be migrated with this image, if so.
+    #[serde(default)]
+    pub problem: Option<Problem>,
+    /// SQL texts were left out, because all together were too big.
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+/// One migration of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Migration {
+    /// The name of its folder, any UTF-8 text without control characters.
+    pub name: String,
+    /// sha256 of `migration.sql` as it stands, in lower-case hex.
+    pub sha256: String,
+    /// sha256 of the file with all line ends as LF and as CRLF, where they differ from `sha256`: Prisma takes any of
+    /// the three for the same migration.
+    #[serde(default)]
+    pub other_sha256: Vec<String>,
+    /// Size of `migration.sql`, bytes.
+    pub size: u64,
+    /// The text of `migration.sql` (invalid UTF-8 replaced), unless truncated.
+    #[serde(default)]
+    pub sql: Option<String>,
+    /// The text of `down.sql` beside it, if there is one.
+    #[serde(default)]
+    pub down_sql: Option<String>,
+    /// The text of a `README.md` or `notes.md` beside it, if there is one.
+    #[serde(default)]
+    pub notes: Option<String>,
+}
+
+/// Why something cannot be done with this image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// Which.
+    pub reason: ProblemReason,
+    /// What is wrong and what to do, for people. Never holds a value of the environment.
+    pub message: String,
+}
+
+/// The kinds of [`Problem`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProblemReason {
+    /// There is no schema at the path.
+    SchemaMissing,
+    /// The schema is there and has no datasource that could be read, or its provider is not PostgreSQL.
+    ProviderUnsupported,
+    /// There is no folder of migrations.
+    MigrationsMissing,
+    /// The folder holds no migration.
+    MigrationsEmpty,
+    /// A migration's folder has no `migration.sql` (Prisma's P3015), or it cannot be read.
+    MigrationUnreadable,
+    /// A migration's name holds a control character or is not UTF-8.
+    MigrationNameInvalid,
+    /// No Prisma package and no program of that name.
+    PrismaMissing,
+    /// A Prisma version that keeps no `_prisma_migrations` (8 and later).
+    PrismaUnsupported,
+    /// The program to run is not in the image, or cannot be executed.
+    CommandMissing,
+    /// `prisma.config` names a file that is not there.
+    ConfigMissing,
+    /// The agent could not do its own part.
+    Internal,
+}
+
+/// The argument of `dbm-agent exec`; everything after `--` is the command, nothing after it means Prisma's
+/// `migrate deploy`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExecRequest {
+    /// The project to migrate.
+    pub project: ProjectPaths,
+    /// The environment variable that holds the connection string.
+    pub env_var: String,
+    /// `application_name` of every connection, by which the operator knows its own.
+    pub application_name: String,
+    /// `lock_timeout`, milliseconds; 0 leaves the role's own.
+    #[serde(default)]
+    pub lock_timeout_ms: u64,
+    /// `statement_timeout`, milliseconds; 0 leaves the role's own.
+    #[serde(default)]
+    pub statement_timeout_ms: u64,
+    /// `client_connection_check_interval`, milliseconds; 0 leaves it out (servers before 14 refuse it).
+    #[serde(default)]
+    pub connection_check_interval_ms: u64,
+    /// The path of a file with the certificate authority, or empty.
+    #[serde(default)]
+    pub ca_file: String,
+}
+
+/// How a container that the agent ran ended: its termination message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Whether the command ran, and how it ended.
+    pub outcome: Outcome,
+    /// The command's exit code, where it ended by itself.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    /// The signal that ended the command.
+    #[serde(default)]
+    pub signal: Option<i32>,
+    /// Prisma's code, e.g. `P3018`.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// PostgreSQL's SQLSTATE, five characters.
+    #[serde(default)]
+    pub sql_state: Option<String>,
+    /// The migration that Prisma's output names as failed.
+    #[serde(default)]
+    pub migration: Option<String>,
+    /// The error in one or few lines, redacted, at most 1,024 bytes.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// When the command started, RFC 3339.
+    #[serde(default)]
+    pub started_at: Option<String>,
+    /// When it ended, RFC 3339.
+    #[serde(default)]
+    pub finished_at: Option<String>,
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// The command ran and exited 0.
+    Succeeded,
+    /// The command ran and did not exit 0.
+    Failed,
+    /// The agent refused to run it: nothing was executed.
+    Refused(Refusal),
+}
+
+/// Why the agent refused. Nothing was executed in any of these cases.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Refusal {
+    /// The image holds other migrations than those that were planned: a tag was pushed again.
+    InventoryChanged {
+        /// What the image holds now.
+        found: String,
+    },
+    /// The time by which it had to start has passed.
+    TooLate,
+    /// `PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK` is set: Prisma would migrate without its lock.
+    AdvisoryLockDisabled,
+    /// The variable with the connection string is not set, or is no URL.
+    ConnectionInvalid(String),
+    /// The image does not fit.
+    Problem(Problem),
+}

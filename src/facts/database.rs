@@ -1,0 +1,110 @@
+//! What one look at a database brings home.
+
+use jiff::Timestamp;
+
+/// Which database it is, whatever name its host was called by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DatabaseIdentity {
+    /// `pg_control_system().system_identifier`; equal on physical clones, so equality orders runs and proves nothing.
+    pub system_identifier: String,
+    /// `pg_database.oid` of the database.
+    pub database_oid: u32,
+    /// Its name.
+    pub database: String,
+    /// The schema of the ledger: the URL's `schema` parameter, default `public`.
+    pub schema: String,
+}
+
+/// One look at one database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseFacts {
+    /// Which database it is.
+    pub identity: DatabaseIdentity,
+    /// `server_version_num`, e.g. 150018.
+    pub server_version: u32,
+    /// `_prisma_migrations`.
+    pub ledger: Ledger,
+    /// Who holds Prisma's advisory lock.
+    pub lock_holder: Option<Session>,
+    /// The other sessions of this database whose `application_name` begins with `dbm/`, the operator's own looks
+    /// left out.
+    pub our_sessions: Vec<Session>,
+    /// Who waits for whom, among our sessions and Prisma's lock.
+    pub waits: Vec<Wait>,
+    /// Indexes with `indisvalid = false` that no session is building now, as `schema.index`, sorted.
+    pub invalid_indexes: Vec<String>,
+    /// A digest of everything that DDL can change, the ledger's own table left out; only when it was asked for.
+    pub catalog: Option<String>,
+    /// The state and age of other roles' sessions are visible (`pg_monitor`).
+    pub sees_activity: bool,
+}
+
+/// The table `_prisma_migrations` of one database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ledger {
+    /// There is none.
+    Absent {
+        /// How many tables and views of others the schema holds: more than none needs a baseline (P3005).
+        objects: u64,
+    },
+    /// There is one, and our role may not read it.
+    NoRight {
+        /// The statement that mends it.
+        grant: String,
+    },
+    /// Its rows, oldest `started_at` first.
+    Rows(Vec<LedgerRow>),
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Ledger::Absent { objects: 0 }
+    }
+}
+
+/// One row of the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// `id`, a uuid as text.
+    pub id: String,
+    /// `checksum`, sha256 in hex; very old Prisma wrote it without padding.
+    pub checksum: String,
+    /// `migration_name`.
+    pub migration_name: String,
+    /// `started_at`.
+    pub started_at: Timestamp,
+    /// `finished_at`.
+    pub finished_at: Option<Timestamp>,
+    /// `rolled_back_at`.
+    pub rolled_back_at: Option<Timestamp>,
+    /// `applied_steps_count`.
+    pub applied_steps_count: i32,
+    /// `logs`: the first 4,096 characters.
+    pub logs: Option<String>,
+}
+
+/// A session of the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    /// The backend's pid.
+    pub pid: i32,
+    /// `application_name`.
+    pub application_name: String,
+    /// The role, where it is visible.
+    pub user: Option<String>,
+    /// `active`, `idle in transaction` ..., where it is visible.
+    pub state: Option<String>,
+    /// For how long its transaction is open, seconds, where that is visible.
+    pub transaction_seconds: Option<i64>,
+}
+
+/// A session of ours that waits for another session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wait {
+    /// The pid that waits.
+    pub waiting: i32,
+    /// For how long, seconds, as far as can be seen.
+    pub seconds: Option<i64>,
+    /// Who holds what it waits for.
+    pub blocker: Session,
+}

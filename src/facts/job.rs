@@ -1,0 +1,66 @@
+//! What is known of a Job and its pod.
+
+use dbm_agent::protocol::Summary;
+use jiff::Timestamp;
+
+/// A Job and the only pod it may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobFacts {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// The uid of the DatabaseMigration that its annotation names; another one's, or none, is a foreign Job.
+    pub owner_uid: Option<String>,
+    /// It carries an ownerReference to the DatabaseMigration.
+    pub adopted: bool,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// How far it is.
+    pub progress: JobProgress,
+    /// `imageID` of the user's container, where it is a repository digest (`repo@sha256:...`).
+    pub image_digest: Option<String>,
+    /// Name of the pod, once there is one.
+    pub pod: Option<String>,
+}
+
+/// How far a Job is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobProgress {
+    /// The user's container has not started.
+    NotStarted(NotStarted),
+    /// The user's container runs.
+    Running {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The user's container has ended.
+    Ended(ContainerEnd),
+    /// The Job is finished and nothing is known of its container: the pod was deleted or lost.
+    Lost {
+        /// What the Job's condition says.
+        message: String,
+    },
+}
+
+/// Why the user's container has not started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotStarted {
+    /// The kubelet's or scheduler's reason, e.g. `ImagePullBackOff`, `Unschedulable`; empty while all is well.
+    pub reason: String,
+    /// Its message.
+    pub message: String,
+}
+
+/// How the user's container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerEnd {
+    /// Its exit code.
+    pub exit_code: i32,
+    /// The kubelet's reason, e.g. `Error`, `OOMKilled`.
+    pub reason: String,
+    /// When.
+    pub finished_at: Timestamp,
+    /// The agent's own account, where it could leave one.
+    pub summary: Option<Summary>,
+}

@@ -1,0 +1,9 @@
+//! PURE. Plain data that `observe` brings home, known to `database/`, `world/` and `decide/` alike.
+
+mod database;
+mod job;
+mod reading;
+
+pub use database::{DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, Session, Wait};
+pub use job::{ContainerEnd, JobFacts, JobProgress, NotStarted};
+pub use reading::{Reading, Unreadable, UnreadableReason};

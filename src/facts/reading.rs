@@ -1,0 +1,88 @@
+//! What was looked at is known, or it is not known and there is a reason. "Nothing there" is a thing that is known.
+
+/// A look at something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading<T> {
+    /// It could be read.
+    Known(T),
+    /// It could not be read; nothing may be concluded about it.
+    Unknown(Unreadable),
+}
+
+impl<T> Reading<T> {
+    /// The value, if it is known.
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Reading::Known(value) => Some(value),
+            Reading::Unknown(_) => None,
+        }
+    }
+}
+
+/// Why a database could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which kind.
+    pub reason: UnreadableReason,
+    /// What happened and what to do, for people; without the database's name in the resource (the caller puts it
+    /// before), and never with a credential or a URL.
+    pub message: String,
+}
+
+/// The kinds of [`Unreadable`]. Each one is a reason of the `Observed` condition by its own name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnreadableReason {
+    /// There is no such Secret (or ConfigMap, for the certificate authority).
+    SecretMissing,
+    /// The Secret has no such key.
+    SecretKeyMissing,
+    /// The operator may not read the Secret.
+    SecretForbidden,
+    /// The value is not a URL, or has a part that is not allowed.
+    UrlInvalid,
+    /// A URL of something that is not PostgreSQL.
+    UrlNotPostgres,
+    /// `prisma://` and `prisma+postgres://`: not a direct connection.
+    UrlNotDirect,
+    /// `pgbouncer=true`: a transaction pooler breaks Prisma's lock.
+    UrlPooled,
+    /// The host's name does not resolve.
+    HostUnknown,
+    /// Nobody listens there.
+    ConnectionRefused,
+    /// No answer in time, or the connection was cut.
+    Unreachable,
+    /// User or password are wrong, or the server does not let this user in.
+    AuthenticationFailed,
+    /// There is no such database. It is never created.
+    DatabaseMissing,
+    /// TLS is required, or its certificate is not trusted.
+    TlsFailed,
+    /// The server is starting, stopping, or has no connection left.
+    ServerUnavailable,
+    /// A query failed for another reason.
+    QueryFailed,
+}
+
+impl UnreadableReason {
+    /// The condition reason: the name itself.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UnreadableReason::SecretMissing => "SecretMissing",
+            UnreadableReason::SecretKeyMissing => "SecretKeyMissing",
+            UnreadableReason::SecretForbidden => "SecretForbidden",
+            UnreadableReason::UrlInvalid => "UrlInvalid",
+            UnreadableReason::UrlNotPostgres => "UrlNotPostgres",
+            UnreadableReason::UrlNotDirect => "UrlNotDirect",
+            UnreadableReason::UrlPooled => "UrlPooled",
+            UnreadableReason::HostUnknown => "HostUnknown",
+            UnreadableReason::ConnectionRefused => "ConnectionRefused",
+            UnreadableReason::Unreachable => "Unreachable",
+            UnreadableReason::AuthenticationFailed => "AuthenticationFailed",
+            UnreadableReason::DatabaseMissing => "DatabaseMissing",
+            UnreadableReason::TlsFailed => "TlsFailed",
+            UnreadableReason::ServerUnavailable => "ServerUnavailable",
+            UnreadableReason::QueryFailed => "QueryFailed",
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The operator as a library: what it knows (`facts`), how it decides (`decide`), and how it acts (`world`).
+
+pub mod api;
+pub mod build;
+pub mod database;
+pub mod decide;
+pub mod facts;
+pub mod runtime;
+pub mod tools;
+pub mod world;

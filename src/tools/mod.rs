@@ -1,0 +1,3 @@
+//! PURE. What belongs to one migration tool.
+
+pub mod prisma;
