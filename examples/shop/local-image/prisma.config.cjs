@@ -30,11 +30,47 @@ function poolConfig(text) {
   }
 }
 
+// The adapter sends a migration file statement by statement, as Prisma from 7.4 on does: what ran before an error
+// stays. MIGRATION_AS_ONE_QUERY=1 sends it whole, as the native engines before that do: an error undoes the file.
+function statements(script) {
+  if (process.env.MIGRATION_AS_ONE_QUERY === '1') return [script]
+  return script.split(';').map((part) => part.trim()).filter(Boolean)
+}
+
+// The adapter retells some errors in its own words, without code and detail; here they stay PostgreSQL's.
+function retell(adapter, error) {
+  try {
+    adapter.onError(error)
+  } catch (reported) {
+    if (error.severity && error.code) {
+      const { code, column, detail, hint, message, severity } = error
+      reported.cause = { kind: 'postgres', code, column, detail, hint, severity, message: `${message} (SQLSTATE ${code})` }
+    }
+    throw reported
+  }
+}
+
+async function connect(factory) {
+  const adapter = await factory.connect()
+  adapter.executeScript = async (script) => {
+    for (const statement of statements(script)) {
+      await adapter.underlyingDriver().query(statement).catch((error) => retell(adapter, error))
+    }
+  }
+  return adapter
+}
+
 module.exports = {
   experimental: { adapter: true },
   engine: 'js',
   adapter: async () => {
     const { pool, schema } = poolConfig(process.env.DATABASE_URL)
-    return new PrismaPg(pool, { schema })
+    const factory = new PrismaPg(pool, { schema })
+    return {
+      provider: factory.provider,
+      adapterName: factory.adapterName,
+      connect: () => connect(factory),
+      connectToShadowDb: () => factory.connectToShadowDb(),
+    }
   },
 }
