@@ -88,6 +88,8 @@ load_pause() {
   container images ls -q | grep -qxF localhost/pause:local || container images import "$archive"
 }
 
+kubelet_answers() { (exec 3<>/dev/tcp/127.0.0.1/10248); }
+
 node_ready() {
   [ "$(admin get node "$node_name" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]
 }
@@ -132,6 +134,8 @@ start_all() {
   load_pause
   start_node
   until_true 30 admin apply -f "$cluster_dir/conf/cluster.yaml" || explain "the cluster's own objects are refused"
+  # of an earlier run the node may still be said to be Ready
+  until_true 60 kubelet_answers || explain "the kubelet does not answer after 60 s"
   until_true 60 node_ready || explain "the node is not Ready after 60 s"
   until_true 30 admin get serviceaccount default -n default || explain "no default service account after 30 s"
   all_running || explain "not every program stayed up"
