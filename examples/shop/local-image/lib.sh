@@ -10,7 +10,7 @@
 shopt -s inherit_errexit
 shop=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 oci_image=$shop/../../local-cluster/oci-image
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/database-migration-operator
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/database-migration-operator/shop
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -19,7 +19,7 @@ for tool in node npm python3 tar sha256sum; do
 done
 [ -x "$oci_image" ] || { echo "$0: needs local-cluster/oci-image" >&2; exit 1; }
 
-find "$cache" -maxdepth 2 -name '*.tar' -mtime +7 -delete 2>/dev/null || true
+find "$cache" -name '*.tar' -mtime +7 -delete 2>/dev/null || true
 
 hash_of() { cat "$@" | sha256sum | cut -c1-12; }
 
@@ -129,9 +129,9 @@ image() {
     hash_of_tree "$app"
     cd "$app" && find . -type d | LC_ALL=C sort
   } | hash_of -)
-  archive=$cache/images/$key.tar
+  archive=$cache/image-$key.tar
   if [ ! -f "$archive" ]; then
-    mkdir -p "$cache/images"
+    mkdir -p "$cache"
     "$oci_image" --name "$name" --out "$archive" --base "$base" --layer "$app:/app" "$@" >/dev/null
   fi
   touch "$archive"
