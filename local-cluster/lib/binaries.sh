@@ -27,7 +27,7 @@ go_build() {
   out=$(program "$1")
   mkdir -p "$(dirname "$out")"
   cd "$here/go/$2" || return
-  CGO_ENABLED=0 GOFLAGS='' go build -buildvcs=false -trimpath -ldflags "-s -w ${4:-}" -o "$out.$$" "$3" &&
+  GOFLAGS='' go build -buildvcs=false -trimpath -ldflags "-s -w ${4:-}" -o "$out.$$" "$3" &&
     mv "$out.$$" "$out"
 }
 

@@ -1,12 +1,8 @@
 #!/bin/bash
 # The first process of an instance: makes it at the first start, with an archive and a full backup, then serves.
+# Its settings for psql and pgbackrest are the pod's, so that `kubectl exec` has them too: see instance.yaml.
 set -euo pipefail
-export PATH=/usr/lib/postgresql/15/bin:$PATH PGDATA=/data/pg PGHOST=/data/socket
-export PGBACKREST_STANZA=main PGBACKREST_PG1_PATH=$PGDATA PGBACKREST_PG1_SOCKET_PATH=$PGHOST \
-  PGBACKREST_REPO1_PATH=/backup PGBACKREST_REPO1_RETENTION_FULL=2 PGBACKREST_START_FAST=y \
-  PGBACKREST_LOG_LEVEL_FILE=off PGBACKREST_LOG_LEVEL_CONSOLE=warn PGBACKREST_LOCK_PATH=/data/lock \
-  PGBACKREST_SPOOL_PATH=/data/spool
-mkdir -p /data/socket /data/lock /data/spool
+mkdir -p /data/socket /data/lock
 
 if [ ! -e /data/made ]; then
   rm -rf "$PGDATA" /backup/*
