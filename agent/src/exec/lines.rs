@@ -28,7 +28,7 @@ enum Escape {
     Control,
     /// Within `ESC ] ...` and its like, until BEL or `ESC \`.
     Text,
-    TextEscape,
+    TextEnding,
 }
 
 const ESC: u8 = 0x1b;
@@ -87,11 +87,11 @@ impl Lines {
             (Escape::Started, _) => (Escape::None, false),
             (Escape::Control, 0x20..=0x3f) => (Escape::Control, false),
             (Escape::Control, _) => (Escape::None, false),
-            (Escape::Text | Escape::TextEscape, ESC) => (Escape::TextEscape, false),
+            (Escape::Text | Escape::TextEnding, ESC) => (Escape::TextEnding, false),
             (Escape::Text, BEL) => (Escape::None, false),
             (Escape::Text, _) => (Escape::Text, false),
-            (Escape::TextEscape, b'\\') => (Escape::None, false),
-            (Escape::TextEscape, _) => (Escape::Text, false),
+            (Escape::TextEnding, b'\\') => (Escape::None, false),
+            (Escape::TextEnding, _) => (Escape::Text, false),
         };
         self.state = next;
         text

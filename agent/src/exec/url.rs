@@ -132,7 +132,7 @@ fn merge_options(parameters: &mut Vec<Cow<str>>, server: &[(&str, u64)]) {
 /// PostgreSQL ignores a backslash at the very end; with more behind it, it would escape the blank.
 fn without_open_escape<'a>(encoded: &'a str, decoded: &str) -> &'a str {
     let backslashes = decoded.len() - decoded.trim_end_matches('\\').len();
-    if backslashes % 2 == 0 {
+    if backslashes.is_multiple_of(2) {
         return encoded;
     }
     encoded

@@ -158,7 +158,7 @@ fn sql_state(text: &str) -> Option<String> {
 }
 
 fn migration(text: &str) -> Option<String> {
-    let named = after_each(text, "Migration name: ").find_map(|rest| line_of(rest));
+    let named = after_each(text, "Migration name: ").find_map(line_of);
     named
         .or_else(|| {
             // P3009, also where it lists several: the first one blocks.
@@ -191,7 +191,13 @@ fn message(text: &str) -> Option<String> {
             .iter()
             .filter_map(|mark| line.find(mark))
             .min()?;
-        Some(line[start..].to_owned())
+        let text = &line[start..];
+        // The SQLSTATE has a field of its own.
+        Some(
+            text.rsplit_once(" (SQLSTATE ")
+                .map_or(text, |(text, _)| text)
+                .to_owned(),
+        )
     });
     if postgres.is_some() {
         return postgres;

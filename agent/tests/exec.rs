@@ -1,0 +1,428 @@
+//! The program itself, with commands that do what a real one may do.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use dbm_agent::inventory::frame;
+use dbm_agent::protocol::{
+    InventoryReport, Outcome, ProblemReason, Refusal, Summary, TERMINATION_MESSAGE_LIMIT,
+};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+const AGENT: &str = env!("CARGO_BIN_EXE_dbm-agent");
+const URL: &str = "postgresql://app:tr%40in-spotting@db.example:5432/shop?schema=public";
+
+/// An image's folder.
+struct Image(TempDir);
+
+impl Image {
+    fn new() -> Image {
+        let image = Image(tempfile::tempdir().unwrap());
+        image.file(
+            "node_modules/prisma/package.json",
+            r#"{"name":"prisma","version":"6.19.3"}"#,
+        );
+        image.file("node_modules/prisma/build/index.js", "");
+        image.file(
+            "prisma/schema.prisma",
+            "datasource db {\n provider = \"postgresql\"\n url = env(\"DATABASE_URL\")\n}\n",
+        );
+        image.file("prisma/migrations/0_init/migration.sql", "SELECT 1;\n");
+        image
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str, content: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn program(&self, name: &str, script: &str) {
+        self.file(name, script);
+        fs::set_permissions(
+            self.path(name),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
+    }
+
+    /// `dbm-agent exec` with these options, and the command `sh -c SCRIPT`.
+    fn exec(&self, options: &[&str], script: &str) -> Command {
+        self.exec_of(options, &["sh", "-c", script])
+    }
+
+    fn exec_of(&self, options: &[&str], own: &[&str]) -> Command {
+        let request = serde_json::json!({
+            "project": {"database": "identity", "schema": "prisma/schema.prisma"},
+            "envVar": "DATABASE_URL",
+            "applicationName": "dbm/shop",
+            "lockTimeoutMs": 5000,
+        });
+        let mut command = Command::new(AGENT);
+        command.arg("exec").args(options).arg(request.to_string());
+        if !own.is_empty() {
+            command.arg("--").args(own);
+        }
+        command
+            .current_dir(self.0.path())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("DATABASE_URL", URL)
+            .env("DBM_TERMINATION_LOG", self.path("termination-log"));
+        command
+    }
+
+    fn summary(&self) -> Summary {
+        let text = fs::read_to_string(self.path("termination-log")).unwrap();
+        assert!(text.len() <= TERMINATION_MESSAGE_LIMIT);
+        assert!(!text.contains("in-spotting"), "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn refusal(&self, command: &mut Command) -> Refusal {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "{}", shown(&output));
+        assert!(!self.path("ran").exists(), "something was executed");
+        assert!(!shown(&output).contains("in-spotting"));
+        match self.summary().outcome {
+            Outcome::Refused(refusal) => refusal,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn inventory(&self) -> InventoryReport {
+        let output = Command::new(AGENT)
+            .args(["inventory", r#"{"databases":[{"database":"identity","schema":"prisma/schema.prisma"},{"database":"x","schema":"y"}]}"#])
+            .current_dir(self.0.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        let text = shown(&output);
+        assert_eq!(text.lines().count(), 1);
+        frame::decode(&text).unwrap().unwrap()
+    }
+}
+
+fn shown(output: &Output) -> String {
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn until(what: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !what() {
+        assert!(start.elapsed() < Duration::from_secs(20), "waited too long");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn inventory_is_one_line() {
+    let report = Image::new().inventory();
+    assert_eq!(report.databases.len(), 2);
+    assert_eq!(report.databases[0].migrations[0].name, "0_init");
+    assert_eq!(
+        report.databases[1].problem.as_ref().unwrap().reason,
+        ProblemReason::SchemaMissing
+    );
+}
+
+#[test]
+fn succeeds() {
+    let image = Image::new();
+    let output = image
+        .exec(
+            &[],
+            "echo out; echo err >&2; echo Error: P3018 in a comment",
+        )
+        .output()
+        .unwrap();
+    assert_eq!(shown(&output), "out\nerr\nError: P3018 in a comment\n");
+    assert_eq!(output.status.code(), Some(0));
+    let summary = image.summary();
+    assert_eq!(
+        (summary.outcome, summary.exit_code, summary.code),
+        (Outcome::Succeeded, Some(0), None)
+    );
+    assert!(summary.started_at.unwrap() <= summary.finished_at.unwrap());
+}
+
+#[test]
+fn the_child_gets_the_merged_url_and_no_more() {
+    let image = Image::new();
+    let output = image
+        .exec(&[], "test \"$HOME\" = /tmp && test -z \"$DBM_TERMINATION_LOG\" && test $CHECKPOINT_DISABLE = 1 && printf %s \"$DATABASE_URL\" >got")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", shown(&output));
+    assert_eq!(
+        fs::read_to_string(image.path("got")).unwrap(),
+        format!("{URL}&application_name=dbm/shop&options=-c%20lock_timeout%3D5000")
+    );
+}
+
+#[test]
+fn fails_with_what_the_output_says_and_without_secrets() {
+    let image = Image::new();
+    let script = r#"
+        echo "connecting to $DATABASE_URL"
+        echo "Error: P3018"
+        echo "Migration name: 0_init"
+        echo "Database error code: 23505"
+        echo 'ERROR: duplicate key for tr@in-spotting and tr%40in-spotting'
+        echo 'DETAIL: Key (email)=(a@b.c) already exists.'
+        exit 3"#;
+    let output = image.exec(&[], script).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let text = shown(&output);
+    assert!(
+        !text.contains("in-spotting") && !text.contains("a@b.c"),
+        "{text}"
+    );
+    let summary = image.summary();
+    assert_eq!(
+        (summary.outcome, summary.exit_code),
+        (Outcome::Failed, Some(3))
+    );
+    assert_eq!(summary.code.as_deref(), Some("P3018"));
+    assert_eq!(summary.sql_state.as_deref(), Some("23505"));
+    assert_eq!(summary.migration.as_deref(), Some("0_init"));
+    assert_eq!(
+        summary.message.as_deref(),
+        Some("ERROR: duplicate key for (redacted) and (redacted)")
+    );
+}
+
+#[test]
+fn a_signal_ends_the_command() {
+    let image = Image::new();
+    let output = image.exec(&[], "kill -KILL $$").output().unwrap();
+    assert_eq!(output.status.code(), Some(137));
+    let summary = image.summary();
+    assert_eq!(
+        (summary.outcome, summary.exit_code, summary.signal),
+        (Outcome::Failed, None, Some(9))
+    );
+}
+
+#[test]
+fn sigterm_is_held_until_the_command_ends_by_itself() {
+    let image = Image::new();
+    let script = "touch started; until [ -e go ]; do sleep 0.02; done; grep SigBlk /proc/self/status; echo done; exit 5";
+    let mut agent = image
+        .exec(&[], script)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until(|| image.path("started").exists());
+    let id = Pid::from_raw(i32::try_from(agent.id()).unwrap());
+    kill(id, Signal::SIGTERM).unwrap();
+    kill(id, Signal::SIGINT).unwrap();
+    sleep(Duration::from_millis(200));
+    assert!(
+        agent.try_wait().unwrap().is_none(),
+        "it ended before its command"
+    );
+    image.file("go", "");
+    let mut text = String::new();
+    agent
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
+    assert_eq!(agent.wait().unwrap().code(), Some(5));
+    assert!(
+        text.contains("dbm-agent: SIGTERM is held") && text.contains("dbm-agent: SIGINT is held"),
+        "{text}"
+    );
+    assert!(
+        text.contains("SigBlk:\t0000000000000000"),
+        "the child has a mask of its own: {text}"
+    );
+    assert!(text.ends_with("done\n"), "{text}");
+}
+
+#[test]
+fn a_process_left_behind_does_not_hold_the_agent() {
+    let image = Image::new();
+    let start = Instant::now();
+    let mut agent = image
+        .exec(&[], "sleep 15 & echo done")
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(agent.wait().unwrap().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn ten_megabytes_without_a_line_end() {
+    let image = Image::new();
+    let script = "head -c 10000000 /dev/zero | tr '\\0' x; grep VmHWM /proc/$PPID/status >memory; echo; echo Error: P1001: late; exit 1";
+    let output = image.exec(&[], script).output().unwrap();
+    let text = shown(&output);
+    assert_eq!(text.lines().count(), 2);
+    assert!(text.len() < 20_000, "{}", text.len());
+    assert!(text.lines().next().unwrap().ends_with("(line cut)"));
+    assert_eq!(image.summary().code.as_deref(), Some("P1001"));
+    let memory = fs::read_to_string(image.path("memory")).unwrap();
+    let kilobytes: u64 = memory.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(kilobytes < 20_000, "{memory}");
+}
+
+#[test]
+fn ten_megabytes_of_lines() {
+    let image = Image::new();
+    let script = "yes 0123456789012345678901234567890123456789012345678901234567890123456789 | head -c 10000000; echo Error: P3005; exit 1";
+    let output = image.exec(&[], script).output().unwrap();
+    let text = shown(&output);
+    assert!(text.len() < 8 * 1024 * 1024 + 200, "{}", text.len());
+    assert!(text.ends_with("the rest is not shown\n"));
+    assert_eq!(
+        image.summary().code.as_deref(),
+        Some("P3005"),
+        "recognised all the same"
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text() {
+    let image = Image::new();
+    let output = image
+        .exec(&[], r"printf 'a\377\033[31mb\033[0m\000\rc\nno line end'")
+        .output()
+        .unwrap();
+    assert_eq!(shown(&output), "a\u{fffd}bc\nno line end\n");
+}
+
+#[test]
+fn runs_nothing_when_the_image_changed() {
+    let image = Image::new();
+    let hash = image.inventory().databases[0].hash.clone();
+    let output = image.exec(&["--expect", &hash], "exit 0").output().unwrap();
+    assert!(output.status.success(), "{}", shown(&output));
+    image.file("prisma/migrations/0_init/migration.sql", "SELECT 2;\n");
+    let found = image.inventory().databases[0].hash.clone();
+    assert_ne!(found, hash);
+    let refusal = image.refusal(&mut image.exec(&["--expect", &hash], "touch ran"));
+    assert_eq!(refusal, Refusal::InventoryChanged { found });
+}
+
+#[test]
+fn runs_nothing_too_late() {
+    let image = Image::new();
+    assert_eq!(
+        image.refusal(&mut image.exec(&["--not-after", "2026-01-01T00:00:00Z"], "touch ran")),
+        Refusal::TooLate
+    );
+    let output = image
+        .exec(&["--not-after", "2999-01-01T00:00:00Z"], "exit 0")
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+}
+
+#[test]
+fn runs_nothing_in_a_wrong_environment() {
+    let image = Image::new();
+    let mut no_lock = image.exec(&[], "touch ran");
+    assert_eq!(
+        image.refusal(no_lock.env("PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK", "1")),
+        Refusal::AdvisoryLockDisabled
+    );
+    let mut no_url = image.exec(&[], "touch ran");
+    assert!(matches!(
+        image.refusal(no_url.env_remove("DATABASE_URL")),
+        Refusal::ConnectionInvalid(_)
+    ));
+    let mut bad_url = image.exec(&[], "touch ran");
+    assert!(matches!(
+        image.refusal(bad_url.env("DATABASE_URL", "mysql://a:in-spotting@b/c")),
+        Refusal::ConnectionInvalid(_)
+    ));
+    let mut no_project = image.exec(&[], "touch ran");
+    fs::remove_dir_all(image.path("prisma")).unwrap();
+    let Refusal::Problem(problem) = image.refusal(&mut no_project) else {
+        panic!()
+    };
+    assert_eq!(problem.reason, ProblemReason::SchemaMissing);
+}
+
+#[test]
+fn runs_nothing_that_cannot_be_started() {
+    let image = Image::new();
+    image.file("not-executable", "#!/bin/sh\ntouch ran\n");
+    image.program("no-interpreter", "#!/no/such/interpreter\n");
+    image.program("no-format", "touch ran\n");
+    for program in [
+        "no-such-program",
+        "./no-such-program",
+        "./not-executable",
+        "./no-interpreter",
+        "./no-format",
+    ] {
+        let Refusal::Problem(problem) = image.refusal(&mut image.exec_of(&[], &[program])) else {
+            panic!()
+        };
+        assert_eq!(problem.reason, ProblemReason::CommandMissing, "{program}");
+    }
+    let mut wrong_call = Command::new(AGENT);
+    wrong_call
+        .args(["exec", "{}"])
+        .env("DBM_TERMINATION_LOG", image.path("termination-log"));
+    let Refusal::Problem(problem) = image.refusal(&mut wrong_call) else {
+        panic!()
+    };
+    assert_eq!(problem.reason, ProblemReason::Internal);
+}
+
+#[test]
+fn prismas_own_command_is_node_on_the_package() {
+    let image = Image::new();
+    image.program("bin/node", "#!/bin/sh\nprintf '%s\\n' \"$@\" >arguments\n");
+    let mut agent = image.exec_of(&[], &[]);
+    let output = agent
+        .env("PATH", format!("{}:/bin", image.path("bin").display()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", shown(&output));
+    let script = image
+        .0
+        .path()
+        .canonicalize()
+        .unwrap()
+        .join("node_modules/prisma/build/index.js");
+    assert_eq!(
+        fs::read_to_string(image.path("arguments")).unwrap(),
+        format!(
+            "{}\nmigrate\ndeploy\n--schema\nprisma/schema.prisma\n",
+            script.display()
+        )
+    );
+    let mut without = image.exec_of(&[], &[]);
+    let Refusal::Problem(problem) = image.refusal(without.env("PATH", Path::new("/nowhere")))
+    else {
+        panic!()
+    };
+    assert!(
+        problem.message.contains("no program node on PATH"),
+        "{}",
+        problem.message
+    );
+}
