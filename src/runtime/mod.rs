@@ -1,1 +1,8 @@
-//! runtime
+//! What a process needs around the controller: clock, logs, signals, HTTP, metrics and the leader's Lease.
+//!
+//! Nothing here knows what a migration is. `main` builds these parts and hands them to the controller.
+
+pub mod clock;
+pub mod options;
+pub mod shutdown;
+pub mod telemetry;
