@@ -3,6 +3,8 @@
 //! Nothing here knows what a migration is. `main` builds these parts and hands them to the controller.
 
 pub mod clock;
+pub mod http;
+pub mod metrics;
 pub mod options;
 pub mod shutdown;
 pub mod telemetry;
