@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod http;
+pub mod lease;
 pub mod metrics;
 pub mod options;
 pub mod shutdown;
