@@ -1,3 +1,13 @@
 //! `dbm-agent`: the part of the operator that runs inside a user's migrations image.
+//!
+//! [`protocol`], [`codes`], [`recognise`] and [`inventory::frame`] are shared with the operator; the rest is what the
+//! program itself does.
 
+pub mod codes;
+pub mod exec;
+pub mod install;
+pub mod inventory;
 pub mod protocol;
+pub mod recognise;
+
+pub use inventory::inventory_hash;

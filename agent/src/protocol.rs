@@ -150,11 +150,12 @@ pub enum ProblemReason {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExecRequest {
-    /// The project to migrate.
+    /// The project to migrate. With an empty `schema` the command belongs to no project (a smoke test, a hook), and
+    /// nothing of the image is checked.
     pub project: ProjectPaths,
-    /// The environment variable that holds the connection string.
+    /// The environment variable that holds the connection string. Empty: the command gets none.
     pub env_var: String,
-    /// `application_name` of every connection, by which the operator knows its own.
+    /// `application_name` of every connection, by which the operator knows its own; empty leaves the user's.
     pub application_name: String,
     /// `lock_timeout`, milliseconds; 0 leaves the role's own.
     #[serde(default)]
@@ -168,6 +169,10 @@ pub struct ExecRequest {
     /// The path of a file with the certificate authority, or empty.
     #[serde(default)]
     pub ca_file: String,
+    /// What Prisma is asked to do where no command is given, e.g. `migrate resolve --applied NAME`; default:
+    /// `migrate deploy`. The agent adds `--schema` and `--config` itself.
+    #[serde(default)]
+    pub prisma_arguments: Vec<String>,
 }
 
 /// How a container that the agent ran ended: its termination message.

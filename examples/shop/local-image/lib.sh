@@ -2,14 +2,15 @@
 #
 #   node_base     prints the archive with Node, its libraries and user 1000
 #   prisma_base   prints the archive with Prisma on top of it
-#   image NAME BASE DIR OUT [option...]   writes one image with DIR as /app, unless OUT is up to date
+#   image NAME BASE DIR OUT [option...]   writes one image with DIR as /app
 #
-# The bases are kept in the cache under the hash of what they are made of, so no clone makes them twice.
+# All archives are kept in the cache under the hash of what they are made of, so no clone makes them twice; what nobody
+# asked for in a week goes.
 
 shopt -s inherit_errexit
 shop=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 oci_image=$shop/../../local-cluster/oci-image
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/database-migration-operator
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/database-migration-operator/shop
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -17,6 +18,8 @@ for tool in node npm python3 tar sha256sum; do
   command -v "$tool" >/dev/null || { echo "$0: needs $tool" >&2; exit 1; }
 done
 [ -x "$oci_image" ] || { echo "$0: needs local-cluster/oci-image" >&2; exit 1; }
+
+find "$cache" -name '*.tar' -mtime +7 -delete 2>/dev/null || true
 
 hash_of() { cat "$@" | sha256sum | cut -c1-12; }
 
@@ -65,6 +68,7 @@ node_base() {
       --entrypoint '["node"]' --cmd '["--version"]' >&2
     keep "$scratch/node-base.tar" "$archive"
   fi
+  touch "$archive"
   echo "$archive"
 }
 
@@ -72,7 +76,7 @@ prisma_base() {
   local node archive root
   node=$(node_base)
   archive=$cache/prisma-$(node -p "require('$shop/local-image/package.json').dependencies.prisma")-$(
-    { echo "${node##*/}"; cat "$shop"/local-image/{package-lock.json,prisma.config.cjs,timers.cjs}; } | hash_of -
+    { echo "${node##*/}"; cat "$shop"/local-image/{package-lock.json,*.cjs}; } | hash_of -
   ).tar
   if [ ! -f "$archive" ]; then
     root=$scratch/prisma
@@ -83,16 +87,18 @@ prisma_base() {
     prune "$root/app/node_modules"
     cp "$shop/local-image/prisma.config.cjs" "$root/app/"
     cp "$shop/local-image/timers.cjs" "$root/usr/local/lib/prisma/"
-    # Prisma looks for engines to download unless it is told of others; it uses neither of these two.
+    # Prisma looks for engines to download unless it is told of others.
+    install -m 755 "$shop/local-image/schema-engine.cjs" "$root/usr/local/lib/prisma/schema-engine"
     : >"$root/usr/local/lib/prisma/no-query-engine"
     "$oci_image" --name localhost/shop-prisma:base --out "$scratch/prisma-base.tar" --base "$node" --layer "$root:/" \
       --env PRISMA_QUERY_ENGINE_LIBRARY=/usr/local/lib/prisma/no-query-engine \
-      --env PRISMA_SCHEMA_ENGINE_BINARY=/usr/local/bin/node \
+      --env PRISMA_SCHEMA_ENGINE_BINARY=/usr/local/lib/prisma/schema-engine \
       --env CHECKPOINT_DISABLE=1 --env PRISMA_HIDE_UPDATE_MESSAGE=1 \
       --env NODE_OPTIONS="--require /usr/local/lib/prisma/timers.cjs" \
       --cmd '["node_modules/prisma/build/index.js", "--help"]' >&2
     keep "$scratch/prisma-base.tar" "$archive"
   fi
+  touch "$archive"
   echo "$archive"
 }
 
@@ -116,17 +122,20 @@ keep() {
 }
 
 image() {
-  local name=$1 base=$2 app=$3 out=$4 key
+  local name=$1 base=$2 app=$3 out=$4 key archive
   shift 4
-  key="$name ${base##*/} $(hash_of_tree "$app") $(cd "$app" && find . -type d | LC_ALL=C sort | hash_of -) $*"
-  if [ -f "$out" ] && [ "$(cat "$out.key" 2>/dev/null)" = "$key" ]; then
-    echo "$name: up to date"
-    return
+  key=$({
+    printf '%s\n' "$name" "${base##*/}" "$@"
+    hash_of_tree "$app"
+    cd "$app" && find . -type d | LC_ALL=C sort
+  } | hash_of -)
+  archive=$cache/image-$key.tar
+  if [ ! -f "$archive" ]; then
+    mkdir -p "$cache"
+    "$oci_image" --name "$name" --out "$archive" --base "$base" --layer "$app:/app" "$@" >/dev/null
   fi
-  rm -f "$out.key"
-  "$oci_image" --name "$name" --out "$scratch/image.tar" --base "$base" --layer "$app:/app" "$@" >/dev/null
-  keep "$scratch/image.tar" "$out"
-  echo "$key" >"$out.key"
+  touch "$archive"
+  [ "$out" -ef "$archive" ] || ln -f "$archive" "$out" 2>/dev/null || cp --preserve=timestamps "$archive" "$out"
   echo "$name: $out"
 }
 

@@ -12,6 +12,10 @@ function poolConfig(text) {
   }
   const connectTimeout = Number(take('connect_timeout') ?? 5)
   const schema = take('schema') ?? 'public'
+  if (schema !== 'public') {
+    const path = `"${schema.replaceAll('"', '""')}"`.replace(/[\\ ]/g, '\\$&')
+    url.searchParams.set('options', `${url.searchParams.get('options') ?? ''} -c search_path=${path}`.trim())
+  }
   const strict = take('sslaccept') === 'strict'
   const sslmode = url.searchParams.get('sslmode')
   if (sslmode === 'prefer') url.searchParams.set('sslmode', 'disable')
@@ -30,11 +34,61 @@ function poolConfig(text) {
   }
 }
 
+// The adapter sends a migration file statement by statement, as Prisma from 7.4 on does: what ran before an error
+// stays. MIGRATION_AS_ONE_QUERY=1 sends it whole, as the native engines before that do: an error undoes the file.
+function statements(script) {
+  if (process.env.MIGRATION_AS_ONE_QUERY === '1') return [script]
+  return script.split(';').map((part) => part.trim()).filter(Boolean)
+}
+
+// The adapter and the engine retell some errors in their own words, without code and detail. Those of a migration stay
+// PostgreSQL's: the engine prints as they are the errors whose code it does not know.
+function retell(adapter, error) {
+  try {
+    adapter.onError(error)
+  } catch (reported) {
+    if (error.severity && error.code) {
+      const { column, detail, hint, severity } = error
+      const message = `${error.message} (SQLSTATE ${error.code})`
+      reported.cause = { kind: 'postgres', code: '', column, detail, hint, severity, message }
+    }
+    throw reported
+  }
+}
+
+// Errors that the adapter knows nothing of reach the user as "External error id#0".
+function unreachable(error) {
+  if (error.code === 'EAI_AGAIN' || /timeout exceeded when trying to connect|due to connection timeout/.test(error.message)) {
+    const { hostname, port } = new URL(process.env.DATABASE_URL)
+    const address = { address: hostname, port: Number(port || 5432) }
+    return Object.assign(error, { code: 'ECONNREFUSED', syscall: 'connect', errno: -1, ...address })
+  }
+  return error
+}
+
+async function connect(factory) {
+  const adapter = await factory.connect()
+  const { onError } = adapter
+  adapter.onError = (error) => onError.call(adapter, unreachable(error))
+  adapter.executeScript = async (script) => {
+    for (const statement of statements(script)) {
+      await adapter.underlyingDriver().query(statement).catch((error) => retell(adapter, error))
+    }
+  }
+  return adapter
+}
+
 module.exports = {
   experimental: { adapter: true },
   engine: 'js',
   adapter: async () => {
     const { pool, schema } = poolConfig(process.env.DATABASE_URL)
-    return new PrismaPg(pool, { schema })
+    const factory = new PrismaPg(pool, { schema })
+    return {
+      provider: factory.provider,
+      adapterName: factory.adapterName,
+      connect: () => connect(factory),
+      connectToShadowDb: () => factory.connectToShadowDb(),
+    }
   },
 }

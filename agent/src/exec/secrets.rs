@@ -1,0 +1,284 @@
+//! What must not stand in any output: the credentials of the child's environment, in every spelling they are likely to
+//! be printed in.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// What a secret is replaced by.
+pub const REDACTED: &str = "(redacted)";
+
+/// Shorter ones are replaced only where they stand as a word of their own: a password `a` would leave no text.
+const SHORT: usize = 4;
+
+/// Parts of names of variables whose values are secret.
+const SECRET_NAMES: [&str; 7] = [
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "SECRET",
+    "TOKEN",
+    "API_KEY",
+    "PRIVATE_KEY",
+];
+/// Values of such variables that are shorter are more likely a switch than a secret.
+const SHORTEST_OF_NAMES: usize = 6;
+/// Parameters of URLs that are secret.
+const SECRET_PARAMETERS: [&str; 3] = ["password", "sslpassword", "api_key"];
+
+/// The secrets of an environment.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// Longest first.
+    all: Vec<String>,
+    first_bytes: Vec<bool>,
+}
+
+impl Secrets {
+    /// Collects them. Each variable named in `whole` is secret as a whole; of the others, URLs with a password are, and
+    /// those whose name says so.
+    pub fn collect<'a>(
+        environment: impl IntoIterator<Item = (&'a str, &'a str)>,
+        whole: &[&str],
+    ) -> Secrets {
+        let mut found = BTreeSet::new();
+        for (name, value) in environment {
+            let upper = name.to_ascii_uppercase();
+            let named = value.len() >= SHORTEST_OF_NAMES
+                && SECRET_NAMES.iter().any(|part| upper.contains(part));
+            let mut in_url = Vec::new();
+            passwords(value, &mut in_url);
+            if named || !in_url.is_empty() || whole.contains(&name) {
+                spellings(value, &mut found);
+            }
+            in_url
+                .iter()
+                .for_each(|password| spellings(password, &mut found));
+        }
+        let mut all: Vec<String> = found.into_iter().filter(|text| !text.is_empty()).collect();
+        all.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        let mut first_bytes = vec![false; 256];
+        for text in &all {
+            first_bytes[usize::from(text.as_bytes()[0])] = true;
+        }
+        Secrets { all, first_bytes }
+    }
+
+    /// The length of the longest, bytes.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.all.first().map_or(0, String::len)
+    }
+
+    /// The first `limit` bytes of the text with every secret replaced. A secret that lies across the limit is replaced
+    /// as a whole.
+    #[must_use]
+    pub fn redact(&self, text: &str, limit: usize) -> String {
+        let mut output = String::with_capacity(text.len().min(limit));
+        let mut position = 0;
+        for range in self.ranges(text) {
+            if range.start >= limit {
+                break;
+            }
+            output.push_str(&text[position..range.start]);
+            output.push_str(REDACTED);
+            position = range.end;
+        }
+        if position < limit {
+            output.push_str(&text[position..text.floor_char_boundary(limit)]);
+        }
+        output
+    }
+
+    /// Where secrets stand; those that overlap or touch as one.
+    fn ranges(&self, text: &str) -> Vec<Range<usize>> {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for (start, byte) in text.bytes().enumerate() {
+            if !self
+                .first_bytes
+                .get(usize::from(byte))
+                .is_some_and(|known| *known)
+                || !text.is_char_boundary(start)
+            {
+                continue;
+            }
+            let rest = &text[start..];
+            let longest = self.all.iter().find(|secret| {
+                rest.starts_with(secret.as_str())
+                    && (secret.len() >= SHORT || is_word(text, start..start + secret.len()))
+            });
+            let Some(secret) = longest else { continue };
+            let end = start + secret.len();
+            match ranges.last_mut() {
+                Some(last) if last.end >= start => last.end = last.end.max(end),
+                _ => ranges.push(start..end),
+            }
+        }
+        ranges
+    }
+}
+
+fn is_word(text: &str, range: Range<usize>) -> bool {
+    let before = text[..range.start].chars().next_back();
+    let after = text[range.end..].chars().next();
+    ![before, after]
+        .into_iter()
+        .flatten()
+        .any(|next| next.is_alphanumeric() || next == '_')
+}
+
+/// The passwords in a URL of any scheme, as written.
+fn passwords(value: &str, found: &mut Vec<String>) {
+    let Some((_, rest)) = value.split_once("://") else {
+        return;
+    };
+    let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    // As the standard reads it, and as meant by who forgot to encode a sign in the password.
+    for part in [authority, before_query, rest] {
+        if let Some((user, _)) = part.rsplit_once('@')
+            && let Some((_, password)) = user.split_once(':')
+            && !password.is_empty()
+        {
+            found.push(password.to_owned());
+        }
+    }
+    for parameter in query.split(['&', '#']) {
+        if let Some((key, secret)) = parameter.split_once('=')
+            && SECRET_PARAMETERS.contains(&key)
+            && !secret.is_empty()
+        {
+            found.push(secret.to_owned());
+        }
+    }
+}
+
+/// A secret as it stands, encoded and decoded, and as programs print strings; line by line, as output comes in lines.
+fn spellings(secret: &str, found: &mut BTreeSet<String>) {
+    let decoded = percent_decode_str(secret).decode_utf8_lossy().into_owned();
+    let form = percent_decode_str(&secret.replace('+', " "))
+        .decode_utf8_lossy()
+        .into_owned();
+    for plain in [secret.to_owned(), decoded, form] {
+        let encoded = utf8_percent_encode(&plain, NON_ALPHANUMERIC).to_string();
+        let unreserved = ["-", "_", ".", "!", "~", "*", "'", "(", ")"]
+            .iter()
+            .fold(encoded.clone(), |text, sign| {
+                text.replace(&encode(sign), sign)
+            });
+        let as_user_info = ["$", "&", "+", ","]
+            .iter()
+            .fold(unreserved.clone(), |text, sign| {
+                text.replace(&encode(sign), sign)
+            });
+        for variant in [&encoded, &unreserved, &as_user_info] {
+            add_lines(&lower_escapes(variant), found);
+            add_lines(variant, found);
+        }
+        add_lines(&plain.replace('\\', "\\\\").replace('"', "\\\""), found);
+        add_lines(&plain.replace('\\', "\\\\").replace('\'', "\\'"), found);
+        add_lines(&plain, found);
+    }
+}
+
+fn encode(sign: &str) -> String {
+    utf8_percent_encode(sign, NON_ALPHANUMERIC).to_string()
+}
+
+/// `%2F` as `%2f`.
+fn lower_escapes(text: &str) -> String {
+    let mut escaped = 0;
+    text.chars()
+        .map(|letter| {
+            escaped = if letter == '%' {
+                3
+            } else {
+                usize::saturating_sub(escaped, 1)
+            };
+            if escaped > 0 {
+                letter.to_ascii_lowercase()
+            } else {
+                letter
+            }
+        })
+        .collect()
+}
+
+/// The lines of a text as the output's own lines are cleaned.
+fn add_lines(text: &str, found: &mut BTreeSet<String>) {
+    found.extend(text.lines().map(super::lines::without_controls));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redact(environment: &[(&str, &str)], whole: &[&str], text: &str) -> String {
+        Secrets::collect(environment.iter().copied(), whole).redact(text, usize::MAX)
+    }
+
+    #[test]
+    fn every_spelling_of_a_password() {
+        let environment = [(
+            "DATABASE_URL",
+            "postgresql://app:p%40ss%2Fw%22o@db:5432/shop?schema=public",
+        )];
+        for text in [
+            "p%40ss%2Fw%22o",
+            "p@ss/w\"o",
+            "p%40ss%2fw%22o",
+            "p@ss/w\\\"o",
+            environment[0].1,
+        ] {
+            assert_eq!(
+                redact(&environment, &[], &format!("x {text} y")),
+                "x (redacted) y",
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_password_that_nobody_encoded() {
+        let environment = [("DATABASE_URL", "postgresql://app:a/b@c#d@db:5432/shop")];
+        assert_eq!(redact(&environment, &[], "got a/b@c#d."), "got (redacted).");
+    }
+
+    #[test]
+    fn other_secrets() {
+        let environment = [
+            ("SMTP_PASSWORD", "correct horse"),
+            ("ENV", "production"),
+            ("MODE", "direct-url-to-hide"),
+            ("REDIS", "redis://:hunter22@r/0"),
+            ("TOKEN", "-----BEGIN-----\nline one\n-----END-----"),
+            ("PUBLIC_URL", "https://example.com/a@b"),
+            ("U", "postgres://h/d?sslpassword=tls%20word"),
+        ];
+        let text = "correct horse production direct-url-to-hide hunter22 line one tls word https://example.com/a@b";
+        assert_eq!(
+            redact(&environment, &["MODE"], text),
+            "(redacted) production (redacted) (redacted) (redacted) (redacted) https://example.com/a@b"
+        );
+    }
+
+    #[test]
+    fn short_ones_only_as_words() {
+        let environment = [("DATABASE_URL", "postgresql://app:a@db/shop")];
+        assert_eq!(
+            redact(&environment, &[], "a database a, (a) ab"),
+            "(redacted) database (redacted), ((redacted)) ab"
+        );
+    }
+
+    #[test]
+    fn overlapping_ones_leave_no_rest_and_a_limit_cuts_none() {
+        let environment = [("A_SECRET", "abcdef"), ("B_SECRET", "efghij")];
+        assert_eq!(redact(&environment, &[], "-abcdefghij-"), "-(redacted)-");
+        let secrets = Secrets::collect(environment, &[]);
+        assert_eq!(secrets.redact("12345678abcdef", 10), "12345678(redacted)");
+        assert_eq!(secrets.redact("12345678abcdef", 8), "12345678");
+        assert_eq!(Secrets::default().redact("1234é", 5), "1234");
+    }
+}

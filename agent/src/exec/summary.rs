@@ -1,0 +1,121 @@
+//! The container's termination message.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+
+use crate::protocol::{Outcome, Refusal, Summary, TERMINATION_MESSAGE_LIMIT};
+
+/// Names another file, for runs outside of a container.
+pub const PATH_VARIABLE: &str = "DBM_TERMINATION_LOG";
+
+const DEFAULT_PATH: &str = "/dev/termination-log";
+const MESSAGE_LIMIT: usize = 1024;
+const CUT: &str = "...";
+
+/// The summary as JSON, at most [`TERMINATION_MESSAGE_LIMIT`] bytes: what does not fit is cut.
+#[must_use]
+pub fn fitted(summary: &Summary) -> String {
+    let mut summary = summary.clone();
+    let mut limit = MESSAGE_LIMIT;
+    loop {
+        for text in texts(&mut summary) {
+            shorten(text, limit);
+        }
+        // Cannot fail: the summary has no map with other keys than text.
+        let json = serde_json::to_string(&summary).unwrap_or_default();
+        if json.len() <= TERMINATION_MESSAGE_LIMIT || limit <= CUT.len() {
+            return json;
+        }
+        limit /= 2;
+    }
+}
+
+/// All that comes from outside and may be long.
+fn texts(summary: &mut Summary) -> Vec<&mut String> {
+    let mut texts: Vec<&mut String> = summary
+        .message
+        .iter_mut()
+        .chain(&mut summary.migration)
+        .collect();
+    match &mut summary.outcome {
+        Outcome::Refused(Refusal::Problem(problem)) => texts.push(&mut problem.message),
+        Outcome::Refused(Refusal::ConnectionInvalid(message)) => texts.push(message),
+        Outcome::Refused(Refusal::InventoryChanged { found }) => texts.push(found),
+        Outcome::Refused(Refusal::TooLate | Refusal::AdvisoryLockDisabled)
+        | Outcome::Succeeded
+        | Outcome::Failed => {}
+    }
+    texts
+}
+
+fn shorten(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        text.truncate(text.floor_char_boundary(limit.saturating_sub(CUT.len())));
+        text.push_str(CUT);
+    }
+}
+
+/// Writes it where the kubelet, or the caller, reads it.
+///
+/// # Errors
+/// When that file cannot be written.
+pub fn write(summary: &Summary) -> io::Result<()> {
+    let json = fitted(summary);
+    let mut options = OpenOptions::new();
+    options.write(true).truncate(true);
+    let mut file = match std::env::var_os(PATH_VARIABLE) {
+        Some(path) => options.create(true).open(path)?,
+        // Outside of a container there is none, and none is to be made.
+        None => options.open(DEFAULT_PATH)?,
+    };
+    file.write_all(json.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::protocol::{Problem, ProblemReason, VERSION};
+
+    fn summary(outcome: Outcome, message: &str) -> Summary {
+        Summary {
+            version: VERSION,
+            outcome,
+            exit_code: Some(1),
+            signal: None,
+            code: Some("P3018".into()),
+            sql_state: Some("42703".into()),
+            migration: Some("m".repeat(300)),
+            message: Some(message.into()),
+            started_at: None,
+            finished_at: None,
+        }
+    }
+
+    #[test]
+    fn fits_whatever_stands_in_it() {
+        for text in [
+            "short",
+            &"\\\"".repeat(4000),
+            &"é".repeat(4000),
+            &"\u{1}".repeat(4000),
+        ] {
+            let problem = Problem {
+                reason: ProblemReason::Internal,
+                message: text.to_owned(),
+            };
+            for outcome in [
+                Outcome::Failed,
+                Outcome::Refused(Refusal::Problem(problem)),
+                Outcome::Refused(Refusal::ConnectionInvalid(text.to_owned())),
+            ] {
+                let json = fitted(&summary(outcome, text));
+                assert!(json.len() <= TERMINATION_MESSAGE_LIMIT, "{}", json.len());
+                let read: Summary = serde_json::from_str(&json).unwrap();
+                let message = read.message.unwrap();
+                assert!(message.len() <= MESSAGE_LIMIT);
+                assert!(text.starts_with(message.trim_end_matches(CUT)));
+            }
+        }
+    }
+}

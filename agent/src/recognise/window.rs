@@ -1,0 +1,52 @@
+//! The part of an output that is worth reading, in bounded memory: from the first error on, and the end.
+
+use std::collections::VecDeque;
+
+use super::{Recognised, begins_error, recognise};
+
+/// How much of each of the two parts is kept.
+const LIMIT: usize = 64 * 1024;
+
+/// Keeps what stands around the first error of an output, and what stands last.
+#[derive(Debug, Default)]
+pub struct Window {
+    error: String,
+    tail: VecDeque<String>,
+    tail_size: usize,
+}
+
+impl Window {
+    /// Takes the next line.
+    pub fn push(&mut self, line: &str) {
+        if (!self.error.is_empty() || begins_error(line)) && self.error.len() + line.len() < LIMIT {
+            self.error.push_str(line);
+            self.error.push('\n');
+        }
+        self.tail_size += line.len() + 1;
+        self.tail.push_back(line.to_owned());
+        while self.tail_size > LIMIT && self.tail.len() > 1 {
+            self.tail_size -= self.tail.pop_front().map_or(0, |old| old.len() + 1);
+        }
+    }
+
+    /// What the output says about its failure; the last line stands for an error that is not known.
+    #[must_use]
+    pub fn recognised(&self) -> Recognised {
+        let tail: String = self
+            .tail
+            .iter()
+            .flat_map(|line| [line.as_str(), "\n"])
+            .collect();
+        let mut found = recognise(&self.error).or(recognise(&tail));
+        if found.message.is_none() {
+            found.message = self
+                .tail
+                .iter()
+                .rev()
+                .map(|line| line.trim())
+                .find(|line| !line.is_empty())
+                .map(str::to_owned);
+        }
+        found
+    }
+}

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "Session" ADD COLUMN "size_bytes" BIGINT NOT NULL DEFAULT 0;
