@@ -1,0 +1,264 @@
+//! `/healthz`, `/readyz` and `/metrics`.
+//!
+//! *Healthy* is a process whose event loop answers: a database or an API server that is away is no reason to kill it,
+//! and a leader that lost its Lease ends by itself. *Ready* is a process that could do its work: each part that needs
+//! something first (the CRDs, a cache) takes a flag and raises it. Leading is not such a condition: a standby with
+//! warm caches is as ready as the leader, or a rolling update would wait for a leader that waits for the update.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use super::metrics::{CONTENT_TYPE, Metrics};
+
+/// How long open connections may go on after the stop was asked for.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Which parts of the process are ready. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, bool>>>);
+
+/// One part's say in [`Readiness`].
+#[derive(Clone, Debug)]
+pub struct ReadyFlag {
+    name: &'static str,
+    all: Readiness,
+}
+
+impl Readiness {
+    /// Nothing waited for: ready until the first flag is taken, so take them before the server starts.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A part that is not ready until it says so.
+    #[must_use]
+    pub fn flag(&self, name: &'static str) -> ReadyFlag {
+        self.set(name, false);
+        ReadyFlag {
+            name,
+            all: self.clone(),
+        }
+    }
+
+    /// The parts that are not ready, in alphabetical order.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        parts
+            .iter()
+            .filter(|(_, ready)| !**ready)
+            .map(|(name, _)| *name)
+            .collect()
+    }
+
+    fn set(&self, name: &'static str, ready: bool) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, ready);
+    }
+}
+
+impl ReadyFlag {
+    /// Says whether the part is ready.
+    pub fn set(&self, ready: bool) {
+        self.all.set(self.name, ready);
+    }
+}
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The server stopped by itself.
+    #[error("the HTTP server stopped")]
+    Serve(#[source] std::io::Error),
+}
+
+/// A server that has its address.
+#[derive(Debug)]
+pub struct HttpServer {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+}
+
+impl HttpServer {
+    /// Takes the address. Port 0 takes any free one.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn bind(
+        address: SocketAddr,
+        readiness: Readiness,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, HttpError> {
+        let bind = |source| HttpError::Bind { address, source };
+        let listener = TcpListener::bind(address).await.map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
+        Ok(Self {
+            listener,
+            address,
+            router: router(readiness, metrics),
+        })
+    }
+
+    /// The address it has.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop` completes, and lets open requests finish for a moment.
+    ///
+    /// # Errors
+    /// When the server stops by itself.
+    pub async fn serve(
+        self,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), HttpError> {
+        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let graceful = async move {
+            stop.await;
+            let _ = stopping.send(());
+        };
+        let late = async {
+            let _ = stopped.await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            ended = axum::serve(self.listener, self.router).with_graceful_shutdown(graceful) => ended.map_err(HttpError::Serve),
+            () = late => Ok(()),
+        }
+    }
+}
+
+fn router(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .with_state(readiness)
+        .merge(
+            Router::new()
+                .route("/metrics", get(scrape))
+                .with_state(metrics),
+        )
+}
+
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    match readiness.missing().as_slice() {
+        [] => "ok\n".into_response(),
+        missing => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {}\n", missing.join(", ")),
+        )
+            .into_response(),
+    }
+}
+
+async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
+    match metrics.encode() {
+        Ok(page) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], page).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::super::shutdown::Shutdown;
+    use super::*;
+
+    async fn fetch(address: SocketAddr, path: &'static str) -> std::io::Result<String> {
+        tokio::task::spawn_blocking(move || {
+            let mut stream = TcpStream::connect(address)?;
+            write!(
+                stream,
+                "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+            )?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        })
+        .await
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    }
+
+    #[tokio::test]
+    async fn answers_and_stops() -> Result<(), Box<dyn std::error::Error>> {
+        let readiness = Readiness::new();
+        let (crds, cache) = (readiness.flag("crds"), readiness.flag("cache"));
+        let server = HttpServer::bind(
+            (Ipv4Addr::LOCALHOST, 0).into(),
+            readiness,
+            Arc::new(Metrics::new("1")),
+        )
+        .await?;
+        let address = server.address();
+        let (trigger, shutdown) = Shutdown::manual();
+        let serving = tokio::spawn(server.serve(shutdown.wait()));
+
+        assert!(
+            fetch(address, "/healthz")
+                .await?
+                .starts_with("HTTP/1.1 200")
+        );
+        let waiting = fetch(address, "/readyz").await?;
+        assert!(
+            waiting.starts_with("HTTP/1.1 503") && waiting.ends_with("not ready: cache, crds\n"),
+            "{waiting}"
+        );
+        cache.set(true);
+        crds.set(true);
+        assert!(fetch(address, "/readyz").await?.starts_with("HTTP/1.1 200"));
+        let metrics = fetch(address, "/metrics").await?;
+        assert!(
+            metrics.contains("content-type: application/openmetrics-text")
+                && metrics.contains("dbm_leader 0")
+        );
+        assert!(fetch(address, "/other").await?.starts_with("HTTP/1.1 404"));
+
+        // a client that stays connected does not hold the process
+        let idle = TcpStream::connect(address)?;
+        trigger.request();
+        tokio::time::timeout(Duration::from_secs(10), serving).await???;
+        drop(idle);
+        assert!(fetch(address, "/healthz").await.is_err());
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_taken_address_is_named() -> Result<(), Box<dyn std::error::Error>> {
+        let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = taken.local_addr()?;
+        let error = HttpServer::bind(address, Readiness::new(), Arc::new(Metrics::new("1")))
+            .await
+            .err();
+        assert_eq!(
+            error.map(|error| error.to_string()),
+            Some(format!("cannot listen on {address}"))
+        );
+        Ok(())
+    }
+}
