@@ -79,7 +79,7 @@ impl From<SessionBody> for Session {
             application_name: body.application_name,
             user: body.user,
             state: body.state,
-            transaction_seconds: body.transaction_seconds,
+            transaction_seconds: body.transaction_seconds.map(not_negative),
         }
     }
 }
@@ -200,7 +200,7 @@ fn activity(row: &Row, facts: &mut DatabaseFacts) -> Result<(), Unreadable> {
             let wait: WaitBody = body(row)?;
             let wait = Wait {
                 waiting: wait.waiting,
-                seconds: wait.seconds,
+                seconds: wait.seconds.map(not_negative),
                 blocker: wait.blocker.into(),
             };
             facts.waits.retain(|known| {
@@ -252,6 +252,11 @@ fn body<T: DeserializeOwned>(row: &Row) -> Result<T, Unreadable> {
 
 fn number<T: std::str::FromStr>(row: &Row) -> Result<T, Unreadable> {
     row.body.parse().map_err(|_| not_understood(row))
+}
+
+/// A server's clock that was set back must not make a time negative.
+fn not_negative(seconds: i64) -> i64 {
+    seconds.max(0)
 }
 
 /// Names the question, never the answer.

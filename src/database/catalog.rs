@@ -7,6 +7,9 @@
 //! with their whole catalog row: oids inside make such an object differ after it was made again, which errs towards
 //! "changed".
 //!
+//! Also left out is the column option `pg_attver`, the server's own bookkeeping (seen on 15.20): a WAL position that it
+//! stamps on a column when it makes it or changes its type. Nobody sets it, and it never comes out the same again.
+//!
 //! Needs PostgreSQL 11 (`sha256`, `prokind`).
 
 use super::queries::literal;
@@ -77,7 +80,8 @@ const LINES: [&str; 23] = [
        (select format('%I.%I', n.nspname, l.collname) from pg_collation l join pg_namespace n \
           on n.oid = l.collnamespace where l.oid = a.attcollation), \
        a.attstorage, to_jsonb(a) -> 'attcompression', a.attstattarget, a.attislocal, a.attinhcount, \
-       a.attacl::text, a.attoptions, a.attfdwoptions) \
+       a.attacl::text, \
+       (select json_agg(o order by o) from unnest(a.attoptions) o where o not like 'pg\\_attver=%'), a.attfdwoptions) \
        from rel c join pg_attribute a on a.attrelid = c.oid \
        left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum \
        where c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') and a.attnum > 0 and not a.attisdropped",
@@ -123,7 +127,7 @@ const LINES: [&str; 23] = [
        from pg_policy p join rel c on c.oid = p.polrelid",
     "select json_build_array('comment', o.type, o.identity, d.description) \
        from pg_description d cross join lateral pg_identify_object(d.classoid, d.objoid, d.objsubid) o \
-       where (d.objoid >= 16384 or d.classoid = 'pg_namespace'::regclass and d.objoid in (select oid from ns)) \
+       where (d.objoid >= 16384 or d.classoid = 'pg_extension'::regclass or d.classoid = 'pg_namespace'::regclass and d.objoid in (select oid from ns)) \
        and d.objoid not in (select oid from ledger)",
     "select json_build_array('label', o.type, o.identity, l.provider, l.label) \
        from pg_seclabel l cross join lateral pg_identify_object(l.classoid, l.objoid, l.objsubid) o \

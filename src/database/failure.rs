@@ -94,7 +94,7 @@ fn tls(detail: &str, target: &Target) -> (UnreadableReason, String) {
         )
     } else {
         format!(
-            "TLS with {place} failed: give the certificate authority in caFrom, or check that the certificate is of \
+            "{place} was reached and TLS failed: name its certificate authority in caFrom, or check that the certificate is of \
              this host and still valid ({})",
             redacted(detail, target)
         )

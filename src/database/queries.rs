@@ -65,7 +65,7 @@ fn sessions() -> String {
         format!(
             "json_build_object('pid', {activity}.pid, 'application_name', coalesce({activity}.application_name, ''), \
              'user', {activity}.usename, 'state', {activity}.state, 'transaction_seconds', \
-             greatest(0, floor(extract(epoch from clock_timestamp() - {activity}.xact_start)))::bigint)"
+             floor(extract(epoch from clock_timestamp() - {activity}.xact_start))::bigint)"
         )
     };
     format!(
@@ -77,8 +77,8 @@ fn sessions() -> String {
            and a.backend_type is distinct from 'parallel worker' and a.pid <> pg_backend_pid() order by a.pid;\n\
          select 'wait', json_build_object('waiting', w.pid, 'seconds', w.seconds, 'blocker', {blocker})::text \
            from (select l.pid, \
-                   greatest(0, floor(extract(epoch from clock_timestamp() - coalesce( \
-                     min((to_jsonb(l) ->> 'waitstart')::timestamptz), min(a.query_start)))))::bigint as seconds \
+                   floor(extract(epoch from clock_timestamp() - coalesce( \
+                     min((to_jsonb(l) ->> 'waitstart')::timestamptz), min(a.query_start))))::bigint as seconds \
                  from pg_locks l join pg_stat_activity a on a.pid = l.pid \
                  where not l.granted and a.datname = current_database() \
                    and (a.application_name like 'dbm/%' or ({PRISMA_LOCK})) \

@@ -88,12 +88,11 @@ const CHANGES: &[&str] = &[
     "COMMENT ON COLUMN shop.a.n IS 'n'",
     "COMMENT ON SCHEMA shop IS 'shop'",
     "GRANT SELECT ON shop.a TO PUBLIC",
-    "GRANT SELECT (name) ON shop.b TO PUBLIC",
+    "GRANT SELECT (n) ON shop.b TO PUBLIC",
     "GRANT USAGE ON SCHEMA shop TO PUBLIC",
     "REVOKE EXECUTE ON FUNCTION shop.one() FROM PUBLIC",
     "ALTER TABLE shop.b OWNER TO CURRENT_USER; ALTER TABLE shop.b OWNER TO pg_database_owner",
     "ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO PUBLIC",
-    "CREATE EXTENSION plpgsql_none_such_is_not_run",
     "ALTER EXTENSION plpgsql SET SCHEMA pg_catalog; COMMENT ON EXTENSION plpgsql IS 'x'",
     "CREATE OPERATOR shop.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)",
     "CREATE CAST (shop.mood AS int) WITH INOUT",
@@ -119,7 +118,7 @@ async fn every_kind_of_ddl_changes_it() {
         run(&mut session, "SET allow_system_table_mods = on").await;
         let mut before = digest(&db.as_admin()).await;
         assert_eq!(before.len(), 64);
-        for change in CHANGES.iter().filter(|change| !change.contains("not_run")) {
+        for change in CHANGES {
             run(&mut session, change).await;
             let after = digest(&db.as_admin()).await;
             assert_ne!(before, after, "unchanged by: {change}");

@@ -123,6 +123,11 @@ impl Db {
         }
     }
 
+    /// A superuser's session outside of this database.
+    pub async fn session_elsewhere(&self) -> PgConnection {
+        connect(&self.admin, "test").await
+    }
+
     /// A superuser's session in this database.
     pub async fn session(&self, application_name: &str) -> PgConnection {
         connect(&self.as_admin(), application_name).await

@@ -5,7 +5,7 @@ use database_migration_operator::database::{Rules, parse};
 use database_migration_operator::facts::{Ledger, UnreadableReason};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::harness::{Db, PASSWORD, known, unknown};
+use crate::harness::{Db, PASSWORD, known, run, unknown};
 
 #[tokio::test]
 async fn a_percent_encoded_password_logs_in() {
@@ -105,8 +105,8 @@ async fn a_missing_database_is_not_created() {
 #[tokio::test]
 async fn a_database_that_takes_no_connections() {
     Db::with(async |db| {
-        let mut session = db.session("test").await;
-        crate::harness::run(
+        let mut session = db.session_elsewhere().await;
+        run(
             &mut session,
             &format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", db.name),
         )
@@ -115,12 +115,12 @@ async fn a_database_that_takes_no_connections() {
             unknown(&db.as_role(), None).await.reason,
             UnreadableReason::ServerUnavailable
         );
-        crate::harness::run(
+        run(
             &mut session,
             &format!("ALTER DATABASE {} CONNECTION LIMIT 0", db.name),
         )
         .await;
-        crate::harness::run(
+        run(
             &mut session,
             &format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", db.name),
         )
