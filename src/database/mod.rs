@@ -1,1 +1,139 @@
-//! database
+//! Reading a PostgreSQL database: its ledger, who holds Prisma's lock, and its catalog. Never writes, never creates.
+
+mod answer;
+mod catalog;
+mod connect;
+mod failure;
+mod queries;
+#[cfg(test)]
+mod tests;
+pub mod url;
+
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
+
+use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Reading, Unreadable};
+use answer::{LedgerTable, Row as AnswerRow};
+
+pub use self::url::{Password, Rules, SslMode, Target, parse};
+
+/// How long the questions may take together, after the connection stands. Each one is cut by the server after 10 s
+/// (`statement_timeout`); this is for a server that no longer answers at all.
+const QUESTIONS_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a farewell may take; without one the server notices by itself.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What to look at, besides what every look brings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// The digest of the catalog: reads every definition, so some 10 ms to some 100 ms on a big schema.
+    pub catalog: bool,
+}
+
+/// Looks at a database, through one connection and two round trips after the log-in.
+///
+/// The order makes the result safe to conclude from. Prisma writes a ledger row before it lets go of its lock, and a
+/// backend disappears after its last commit. So the lock and the sessions are read first and the ledger after them:
+/// whoever is seen gone has left all of its traces in the rows that are read afterwards. The other order could show an
+/// unfinished row of a run that finished in between, and then a free lock. The lock and the sessions are read once more
+/// after the ledger, and the two readings are joined, so that a run that began in between is not taken for a dead one.
+///
+/// `ca_pem` is a certificate authority (PEM): the server's certificate is then verified, whatever `sslmode` says; the
+/// host's name as well, except for `verify-ca`.
+///
+/// A look at a standby is [`Reading::Unknown`]: its rows may be old, and its locks are its own.
+pub async fn look(target: &Target, ca_pem: Option<&[u8]>, what: Look) -> Reading<DatabaseFacts> {
+    match try_look(target, ca_pem, what).await {
+        Ok(facts) => Reading::Known(facts),
+        Err(unreadable) => Reading::Unknown(unreadable),
+    }
+}
+
+async fn try_look(
+    target: &Target,
+    ca_pem: Option<&[u8]>,
+    what: Look,
+) -> Result<DatabaseFacts, Unreadable> {
+    let mut connection = connect::connect(target, ca_pem).await?;
+    let asked =
+        tokio::time::timeout(QUESTIONS_TIMEOUT, questions(&mut connection, target, what)).await;
+    let facts = match asked {
+        Ok(answered) => answered.map_err(|error| error.explain(target))?,
+        // Dropped without a farewell: it would wait behind the unanswered question.
+        Err(_) => return Err(failure::timed_out(target, QUESTIONS_TIMEOUT)),
+    };
+    // What was read stands, whether or not the server takes leave.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;
+    Ok(facts)
+}
+
+/// Why the questions were not answered.
+enum Unanswered {
+    Sql(sqlx::Error),
+    Known(Unreadable),
+}
+
+impl Unanswered {
+    fn explain(self, target: &Target) -> Unreadable {
+        match self {
+            Unanswered::Sql(error) => failure::explain(&error, target),
+            Unanswered::Known(unreadable) => unreadable,
+        }
+    }
+}
+
+impl From<sqlx::Error> for Unanswered {
+    fn from(error: sqlx::Error) -> Self {
+        Unanswered::Sql(error)
+    }
+}
+
+async fn questions(
+    connection: &mut PgConnection,
+    target: &Target,
+    what: Look,
+) -> Result<DatabaseFacts, Unanswered> {
+    let first = ask(connection, queries::first(&target.schema)).await?;
+    let mut seen = answer::first(&first, target).map_err(Unanswered::Known)?;
+
+    let readable = match &seen.table {
+        LedgerTable::Readable => true,
+        LedgerTable::Unreadable { grant } => {
+            seen.facts.ledger = Ledger::NoRight {
+                grant: grant.clone(),
+            };
+            false
+        }
+        LedgerTable::Absent { objects } => {
+            seen.facts.ledger = Ledger::Absent { objects: *objects };
+            false
+        }
+    };
+    if let Some(second) = queries::second(&target.schema, readable, what, &seen.building) {
+        let rows = ask(connection, second).await?;
+        let mut ledger: Vec<LedgerRow> = Vec::new();
+        for row in &rows {
+            answer::second(row, &mut seen.facts, &mut ledger).map_err(Unanswered::Known)?;
+        }
+        if readable {
+            seen.facts.ledger = Ledger::Rows(ledger);
+        }
+    }
+    Ok(seen.facts)
+}
+
+/// Sends statements in one message and takes their rows: each has a text that says what it is, and one with JSON.
+async fn ask(connection: &mut PgConnection, sql: String) -> Result<Vec<AnswerRow>, sqlx::Error> {
+    // Safe: the only part that is not ours is the schema's name, quoted by `queries`.
+    let mut stream = connection.fetch(sqlx::raw_sql(AssertSqlSafe(sql)));
+    let mut rows = Vec::new();
+    while let Some(row) = stream.try_next().await? {
+        rows.push(AnswerRow {
+            kind: row.try_get(0)?,
+            body: row.try_get(1)?,
+        });
+    }
+    Ok(rows)
+}

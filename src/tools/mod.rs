@@ -1,3 +1,5 @@
-//! PURE. What belongs to one migration tool.
+//! PURE. What belongs to one migration tool, and to the SQL that it runs.
 
 pub mod prisma;
+pub mod sql;
+pub mod sql_state;

@@ -1,0 +1,268 @@
+//! What came back, as facts.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::failure::unexpected;
+use super::url::Target;
+use crate::facts::{
+    DatabaseFacts, DatabaseIdentity, LedgerRow, Session, Unreadable, UnreadableReason, Wait,
+};
+
+/// One row of an answer.
+pub(super) struct Row {
+    /// What it is.
+    pub kind: String,
+    /// JSON, or a plain text.
+    pub body: String,
+}
+
+/// Whether there is a ledger.
+pub(super) enum LedgerTable {
+    /// It is there, with all columns, and may be read.
+    Readable,
+    /// It is there, and may not be read.
+    Unreadable {
+        /// What mends it.
+        grant: String,
+    },
+    /// It is not there.
+    Absent {
+        /// Tables and views of others in the schema.
+        objects: u64,
+    },
+}
+
+/// What the first questions brought.
+pub(super) struct First {
+    /// The facts so far, without a ledger.
+    pub facts: DatabaseFacts,
+    /// Whether there is one.
+    pub table: LedgerTable,
+    /// The oids of tables on which an index is being built.
+    pub building: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct ServerBody {
+    system_identifier: String,
+    database_oid: u32,
+    database: String,
+    version: u32,
+    standby: bool,
+    sees_activity: bool,
+}
+
+#[derive(Deserialize)]
+struct TableBody {
+    missing: Vec<String>,
+    usage: bool,
+    select: Option<bool>,
+    grant_usage: String,
+    grant_select: String,
+}
+
+#[derive(Deserialize)]
+struct SessionBody {
+    pid: i32,
+    application_name: String,
+    user: Option<String>,
+    state: Option<String>,
+    transaction_seconds: Option<i64>,
+}
+
+impl From<SessionBody> for Session {
+    fn from(body: SessionBody) -> Self {
+        Session {
+            pid: body.pid,
+            application_name: body.application_name,
+            user: body.user,
+            state: body.state,
+            transaction_seconds: body.transaction_seconds.map(not_negative),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct WaitBody {
+    waiting: i32,
+    seconds: Option<i64>,
+    blocker: SessionBody,
+}
+
+#[derive(Deserialize)]
+struct RowBody {
+    id: String,
+    checksum: String,
+    migration_name: String,
+    started_at: Timestamp,
+    finished_at: Option<Timestamp>,
+    rolled_back_at: Option<Timestamp>,
+    applied_steps_count: i32,
+    logs: Option<String>,
+}
+
+impl From<RowBody> for LedgerRow {
+    fn from(body: RowBody) -> Self {
+        LedgerRow {
+            id: body.id,
+            checksum: body.checksum,
+            migration_name: body.migration_name,
+            started_at: body.started_at,
+            finished_at: body.finished_at,
+            rolled_back_at: body.rolled_back_at,
+            applied_steps_count: body.applied_steps_count,
+            logs: body.logs,
+        }
+    }
+}
+
+/// Takes the answers to [`super::queries::first`].
+pub(super) fn first(rows: &[Row], target: &Target) -> Result<First, Unreadable> {
+    let mut facts = DatabaseFacts::default();
+    let mut server = false;
+    let mut table = None;
+    let mut objects = 0;
+    let mut building = Vec::new();
+    for row in rows {
+        match row.kind.as_str() {
+            "server" => {
+                let body: ServerBody = body(row)?;
+                if body.standby {
+                    return Err(standby());
+                }
+                facts.identity = DatabaseIdentity {
+                    system_identifier: body.system_identifier,
+                    database_oid: body.database_oid,
+                    database: body.database,
+                    schema: target.schema.clone(),
+                };
+                facts.server_version = body.version;
+                facts.sees_activity = body.sees_activity;
+                server = true;
+            }
+            "table" => table = Some(body::<TableBody>(row)?),
+            "objects" => objects = number(row)?,
+            "building" => building.push(number(row)?),
+            _ => activity(row, &mut facts)?,
+        }
+    }
+    if !server {
+        return Err(unexpected(
+            "the server's answer is not complete: report this as a fault of the operator",
+        ));
+    }
+    let table = match table {
+        None => LedgerTable::Absent { objects },
+        Some(body) => judge(body)?,
+    };
+    Ok(First {
+        facts,
+        table,
+        building,
+    })
+}
+
+/// Takes one answer to [`super::queries::second`].
+pub(super) fn second(
+    row: &Row,
+    facts: &mut DatabaseFacts,
+    ledger: &mut Vec<LedgerRow>,
+) -> Result<(), Unreadable> {
+    match row.kind.as_str() {
+        "row" => {
+            let parsed: RowBody = serde_json::from_str(&row.body).map_err(|_| {
+                unexpected(
+                    "a row of _prisma_migrations has an empty field or a time that cannot be read: mend the row, no \
+                     Prisma writes such a one",
+                )
+            })?;
+            ledger.push(parsed.into());
+        }
+        "invalid" => facts.invalid_indexes.push(row.body.clone()),
+        "catalog" => facts.catalog = Some(row.body.clone()),
+        _ => activity(row, facts)?,
+    }
+    Ok(())
+}
+
+/// The lock and the sessions, which are read twice: what either reading saw counts, the later one's account of it wins.
+fn activity(row: &Row, facts: &mut DatabaseFacts) -> Result<(), Unreadable> {
+    match row.kind.as_str() {
+        "lock" => facts.lock_holder = Some(body::<SessionBody>(row)?.into()),
+        "session" => {
+            let session = Session::from(body::<SessionBody>(row)?);
+            facts.our_sessions.retain(|known| known.pid != session.pid);
+            facts.our_sessions.push(session);
+        }
+        "wait" => {
+            let wait: WaitBody = body(row)?;
+            let wait = Wait {
+                waiting: wait.waiting,
+                seconds: wait.seconds.map(not_negative),
+                blocker: wait.blocker.into(),
+            };
+            facts.waits.retain(|known| {
+                known.waiting != wait.waiting || known.blocker.pid != wait.blocker.pid
+            });
+            facts.waits.push(wait);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn judge(body: TableBody) -> Result<LedgerTable, Unreadable> {
+    if !body.missing.is_empty() {
+        return Err(unexpected(&format!(
+            "_prisma_migrations has no column {}: it is not the table that Prisma keeps today, so bring it up \
+             to date with Prisma, or mend the schema's name",
+            body.missing.join(", ")
+        )));
+    }
+    let select = body.select.unwrap_or(false);
+    if body.usage && select {
+        return Ok(LedgerTable::Readable);
+    }
+    let mut grants = Vec::new();
+    if !body.usage {
+        grants.push(body.grant_usage);
+    }
+    if !select {
+        grants.push(body.grant_select);
+    }
+    Ok(LedgerTable::Unreadable {
+        grant: grants.join(" "),
+    })
+}
+
+fn standby() -> Unreadable {
+    Unreadable {
+        reason: UnreadableReason::ServerUnavailable,
+        message: "the server is a standby, where nothing can be migrated and what is read may be old: use the URL of \
+                  the primary"
+            .to_owned(),
+    }
+}
+
+fn body<T: DeserializeOwned>(row: &Row) -> Result<T, Unreadable> {
+    serde_json::from_str(&row.body).map_err(|_| not_understood(row))
+}
+
+fn number<T: std::str::FromStr>(row: &Row) -> Result<T, Unreadable> {
+    row.body.parse().map_err(|_| not_understood(row))
+}
+
+/// A server's clock that was set back must not make a time negative.
+fn not_negative(seconds: i64) -> i64 {
+    seconds.max(0)
+}
+
+/// Names the question, never the answer.
+fn not_understood(row: &Row) -> Unreadable {
+    unexpected(&format!(
+        "the server's answer about \"{}\" could not be understood: report this as a fault of the operator",
+        row.kind
+    ))
+}

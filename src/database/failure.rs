@@ -1,0 +1,200 @@
+//! Why a database could not be read, in words that say what to do and hold no credential.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::url::{SslMode, Target, pooled};
+use crate::facts::{Unreadable, UnreadableReason};
+
+/// A message of the server is cut after this many characters.
+const MAX_SERVER_MESSAGE: usize = 300;
+
+/// What an error of the driver means.
+pub(super) fn explain(error: &sqlx::Error, target: &Target) -> Unreadable {
+    let (reason, message) = match error {
+        sqlx::Error::Database(error) => return refused_by_server(error.as_ref(), target),
+        sqlx::Error::Io(error) => io(error, target),
+        sqlx::Error::Tls(error) => tls(&error.to_string(), target),
+        sqlx::Error::Protocol(_) => (
+            UnreadableReason::Unreachable,
+            format!(
+                "{} does not answer as PostgreSQL does: check the port",
+                place(target)
+            ),
+        ),
+        sqlx::Error::Configuration(_) => (
+            UnreadableReason::UrlInvalid,
+            "the connection's settings do not fit together: check the URL's parameters".to_owned(),
+        ),
+        _ => (
+            UnreadableReason::QueryFailed,
+            format!(
+                "an answer of {} could not be read: report this as a fault of the operator",
+                place(target)
+            ),
+        ),
+    };
+    Unreadable { reason, message }
+}
+
+/// No answer in time.
+pub(super) fn timed_out(target: &Target, limit: Duration) -> Unreadable {
+    Unreadable {
+        reason: UnreadableReason::Unreachable,
+        message: format!(
+            "no answer from {} within {} s: check the host, the port, network policies and firewalls",
+            place(target),
+            limit.as_secs()
+        ),
+    }
+}
+
+/// An answer that cannot be true.
+pub(super) fn unexpected(what: &str) -> Unreadable {
+    Unreadable {
+        reason: UnreadableReason::QueryFailed,
+        message: what.to_owned(),
+    }
+}
+
+fn place(target: &Target) -> String {
+    if target.host.contains(':') {
+        format!("[{}]:{}", target.host, target.port)
+    } else {
+        format!("{}:{}", target.host, target.port)
+    }
+}
+
+fn io(error: &std::io::Error, target: &Target) -> (UnreadableReason, String) {
+    let place = place(target);
+    match error.kind() {
+        ErrorKind::ConnectionRefused => (
+            UnreadableReason::ConnectionRefused,
+            format!("{place} refuses connections: check the port, and that the server runs"),
+        ),
+        // What the TLS library says about a certificate comes as invalid data.
+        ErrorKind::InvalidData => tls(&error.to_string(), target),
+        _ => (
+            UnreadableReason::Unreachable,
+            format!(
+                "the connection to {place} failed or was cut ({}): check the network and the server",
+                error.kind()
+            ),
+        ),
+    }
+}
+
+fn tls(detail: &str, target: &Target) -> (UnreadableReason, String) {
+    let place = place(target);
+    let message = if detail.contains("does not support TLS") {
+        format!(
+            "{place} offers no TLS: turn it on there, or set sslmode=disable and no certificate authority"
+        )
+    } else {
+        format!(
+            "{place} was reached and TLS failed: name its certificate authority in caFrom, or check that the certificate is of \
+             this host and still valid ({})",
+            redacted(detail, target)
+        )
+    };
+    (UnreadableReason::TlsFailed, message)
+}
+
+fn refused_by_server(error: &dyn sqlx::error::DatabaseError, target: &Target) -> Unreadable {
+    let code = error.code().unwrap_or_default().into_owned();
+    let place = place(target);
+    let said = error.message();
+    let (reason, message) = match code.as_str() {
+        "3D000" => (
+            UnreadableReason::DatabaseMissing,
+            format!(
+                "{place} has no database {}: create it, or mend the name; the operator creates none",
+                target.database
+            ),
+        ),
+        // Without TLS the server may have no entry for us, and then says so among its reasons.
+        "28000" if target.ssl_mode == SslMode::Disable && wants_tls(said) => (
+            UnreadableReason::TlsFailed,
+            format!("{place} lets this user in by TLS only: set sslmode=require"),
+        ),
+        "28P01" => (
+            UnreadableReason::AuthenticationFailed,
+            format!("{place} refuses the user or its password: mend them, percent-encoding special characters"),
+        ),
+        code if code.starts_with("28") => (
+            UnreadableReason::AuthenticationFailed,
+            format!(
+                "{place} does not let this user in: check the user, its LOGIN right, and pg_hba.conf for this database"
+            ),
+        ),
+        "42501" if said.contains("row-level security") || said.contains("row security") => (
+            UnreadableReason::QueryFailed,
+            "row-level security hides rows of _prisma_migrations from this role: let its owner read it, or switch the \
+             policies of that table off"
+                .to_owned(),
+        ),
+        "42501" => (
+            UnreadableReason::AuthenticationFailed,
+            format!(
+                "this role lacks a right ({}): GRANT CONNECT ON DATABASE and what the message names",
+                redacted(said, target)
+            ),
+        ),
+        // A pooler that takes no settings of the session's own.
+        "08P01" if said.contains("startup parameter") => return pooled(),
+        "57P03" | "53300" | "57P01" | "57P02" | "57P05" | "55000" => (
+            UnreadableReason::ServerUnavailable,
+            format!("{place} takes no connection now ({code}): {}; it is tried again", unavailable(&code)),
+        ),
+        "57014" => (
+            UnreadableReason::Unreachable,
+            format!("{place} did not answer a question within 10 s: it is overloaded, or its catalog is very big"),
+        ),
+        "55P03" => (
+            UnreadableReason::ServerUnavailable,
+            "_prisma_migrations or a system catalog is locked by another session for longer than 2 s: end that session"
+                .to_owned(),
+        ),
+        _ => (
+            UnreadableReason::QueryFailed,
+            format!("{place} says ({code}): {}", redacted(said, target)),
+        ),
+    };
+    Unreadable { reason, message }
+}
+
+fn unavailable(code: &str) -> &'static str {
+    match code {
+        "53300" => "all connections are taken",
+        "57P03" => "it is starting or stopping",
+        "55000" => "the database accepts no connections",
+        _ => "it is stopping, or an administrator cut the connection",
+    }
+}
+
+/// PostgreSQL's words for a missing `pg_hba.conf` entry of a connection without TLS: "no encryption" since 14, before
+/// that "SSL off".
+fn wants_tls(said: &str) -> bool {
+    said.contains("no encryption") || said.contains("SSL off")
+}
+
+/// The first line of a server's text, without the user's name (which PostgreSQL quotes) and without the password in any
+/// of its spellings. A password of under four characters may stand anywhere by chance: then nothing of the text is kept.
+fn redacted(text: &str, target: &Target) -> String {
+    let mut line = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .replace(&format!("\"{}\"", target.user), "\"***\"");
+    let password = target.password.reveal();
+    let encoded = utf8_percent_encode(password, NON_ALPHANUMERIC).to_string();
+    if !password.is_empty() {
+        if password.chars().count() < 4 && line.contains(password) {
+            return "***".to_owned();
+        }
+        line = line.replace(&encoded, "***").replace(password, "***");
+    }
+    line.chars().take(MAX_SERVER_MESSAGE).collect()
+}

@@ -1,0 +1,167 @@
+//! The questions. Each statement gives rows of two texts: what it is, and JSON.
+//!
+//! They go as simple queries, several in one message; under READ COMMITTED each statement has its own snapshot, taken
+//! when it starts, so their order is the order of what they see.
+
+use super::{Look, catalog};
+
+/// What Prisma locks: `pg_advisory_lock(72707369)`, a bigint, so its halves are classid and objid, and objsubid is 1.
+const PRISMA_LOCK: &str = "l.locktype = 'advisory' and l.classid = 0 and l.objid = 72707369 and l.objsubid = 1 \
+    and l.database = (select d.oid from pg_database d where d.datname = current_database())";
+
+/// The table's columns that a look reads.
+pub(super) const LEDGER_COLUMNS: [&str; 8] = [
+    "id",
+    "checksum",
+    "migration_name",
+    "started_at",
+    "finished_at",
+    "rolled_back_at",
+    "applied_steps_count",
+    "logs",
+];
+
+/// The lock, the sessions, the server, and whether the ledger is there and may be read.
+pub(super) fn first(schema: &str) -> String {
+    format!(
+        "{};\n{};\n{};\n{}",
+        sessions(),
+        BUILDING,
+        SERVER,
+        table(schema)
+    )
+}
+
+/// The ledger's rows, the lock and the sessions once more, and what else was asked for.
+pub(super) fn second(schema: &str, ledger: bool, what: Look, building: &[u32]) -> Option<String> {
+    let mut statements = Vec::new();
+    if ledger {
+        statements.push(rows(schema));
+        statements.push(sessions());
+    }
+    statements.push(invalid_indexes(building));
+    if what.catalog {
+        statements.push(catalog::digest(schema));
+    }
+    Some(statements.join(";\n"))
+}
+
+/// A text as a literal. `standard_conforming_strings` is on in our sessions.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A name as an identifier.
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Prisma's lock, our sessions, and who waits for whom. Without `pg_monitor` other roles' state and times are null;
+/// pid, name, role and every lock are visible to all.
+///
+/// `waitstart` came with PostgreSQL 14; through JSON it is null before that.
+fn sessions() -> String {
+    let session = |activity: &str| {
+        format!(
+            "json_build_object('pid', {activity}.pid, 'application_name', coalesce({activity}.application_name, ''), \
+             'user', {activity}.usename, 'state', {activity}.state, 'transaction_seconds', \
+             floor(extract(epoch from clock_timestamp() - {activity}.xact_start))::bigint)"
+        )
+    };
+    format!(
+        "select 'lock', {holder}::text from pg_locks l \
+           left join pg_stat_activity a on a.pid = l.pid \
+           where {PRISMA_LOCK} and l.granted and l.pid is not null order by l.pid limit 1;\n\
+         select 'session', {own}::text from pg_stat_activity a \
+           where a.datname = current_database() and a.application_name like 'dbm/%' \
+           and a.backend_type is distinct from 'parallel worker' and a.pid <> pg_backend_pid() order by a.pid;\n\
+         select 'wait', json_build_object('waiting', w.pid, 'seconds', w.seconds, 'blocker', {blocker})::text \
+           from (select l.pid, \
+                   floor(extract(epoch from clock_timestamp() - coalesce( \
+                     min((to_jsonb(l) ->> 'waitstart')::timestamptz), min(a.query_start))))::bigint as seconds \
+                 from pg_locks l join pg_stat_activity a on a.pid = l.pid \
+                 where not l.granted and a.datname = current_database() \
+                   and (a.application_name like 'dbm/%' or ({PRISMA_LOCK})) \
+                 group by l.pid) w \
+           cross join lateral (select distinct pid from unnest(pg_blocking_pids(w.pid)) as pid) b \
+           left join pg_stat_activity s on s.pid = b.pid \
+           order by w.pid, b.pid",
+        holder = session("a").replace("'pid', a.pid", "'pid', l.pid"),
+        own = session("a"),
+        blocker = session("s").replace("'pid', s.pid", "'pid', b.pid"),
+    )
+}
+
+/// The tables on which a session builds an index now. The view hides the table of another role's build, but no lock:
+/// a build holds more than a reader's lock on its table.
+const BUILDING: &str = "select distinct 'building', l.relation::text from pg_stat_progress_create_index p \
+    join pg_locks l on l.pid = p.pid and l.locktype = 'relation' and l.granted \
+      and l.database = p.datid and l.mode <> 'AccessShareLock' \
+    where p.datname = current_database()";
+
+/// Who we talk to. A role without the right to `pg_control_system` gets an empty identifier.
+const SERVER: &str = "select 'server', json_build_object( \
+    'system_identifier', case when has_function_privilege('pg_control_system()', 'EXECUTE') \
+       then (select c.system_identifier::text from pg_control_system() c) else '' end, \
+    'database_oid', d.oid::bigint, 'database', d.datname, \
+    'version', current_setting('server_version_num')::int, \
+    'standby', pg_is_in_recovery(), \
+    'sees_activity', pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'))::text \
+    from pg_database d where d.datname = current_database()";
+
+/// Whether the ledger is there, and whether we may read it. `pg_class` shows it even where the role has no right at
+/// all; information_schema would hide it.
+fn table(schema: &str) -> String {
+    let schema = literal(schema);
+    let columns: Vec<String> = LEDGER_COLUMNS
+        .iter()
+        .map(|column| literal(column))
+        .collect();
+    let columns = columns.join(", ");
+    format!(
+        "select 'table', json_build_object( \
+           'kind', c.relkind, \
+           'missing', (select coalesce(json_agg(wanted order by wanted), '[]') from unnest(array[{columns}]) wanted \
+              where not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = wanted \
+                and not a.attisdropped)), \
+           'usage', has_schema_privilege(n.oid, 'USAGE'), \
+           'select', has_table_privilege(c.oid, 'SELECT') or (select bool_and(has_column_privilege(c.oid, a.attnum, \
+              'SELECT')) from pg_attribute a where a.attrelid = c.oid and a.attname = any (array[{columns}]) \
+              and not a.attisdropped), \
+           'grant_usage', format('GRANT USAGE ON SCHEMA %I TO %I;', n.nspname, current_user), \
+           'grant_select', format('GRANT SELECT ON TABLE %I.%I TO %I;', n.nspname, c.relname, current_user))::text \
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+           where n.nspname = {schema} and c.relname = '_prisma_migrations' and c.relkind in ('r', 'p', 'v', 'm', 'f');\n\
+         select 'objects', count(*)::text from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+           where n.nspname = {schema} and c.relkind in ('r', 'p', 'v', 'm', 'f') \
+           and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid \
+             and d.deptype = 'e')"
+    )
+}
+
+fn rows(schema: &str) -> String {
+    format!(
+        "select 'row', json_build_object('id', m.id::text, 'checksum', m.checksum, 'migration_name', \
+           m.migration_name, 'started_at', m.started_at::timestamptz, 'finished_at', m.finished_at::timestamptz, \
+           'rolled_back_at', m.rolled_back_at::timestamptz, 'applied_steps_count', m.applied_steps_count, \
+           'logs', left(m.logs, 4096))::text \
+           from {}._prisma_migrations m order by m.started_at, m.id::text collate \"C\"",
+        identifier(schema)
+    )
+}
+
+/// Indexes that a cancelled or failed concurrent build left behind. Those whose table was under a build before
+/// (`building`) or is now are left out. So are indexes of partitioned tables: they hold nothing themselves and stay
+/// invalid, lawfully, until every partition has its own.
+fn invalid_indexes(building: &[u32]) -> String {
+    let before: Vec<String> = building.iter().map(u32::to_string).collect();
+    format!(
+        "select 'invalid', format('%I.%I', n.nspname, c.relname) from pg_index i \
+           join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace \
+           where not i.indisvalid and c.relkind = 'i' and n.nspname !~ '^pg_' \
+           and i.indrelid <> all (array[{}]::oid[]) \
+           and i.indrelid::text not in (select b.relation from ({BUILDING}) b(kind, relation)) \
+           order by 2",
+        before.join(", ")
+    )
+}

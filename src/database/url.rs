@@ -1,0 +1,368 @@
+//! PURE. The connection string of a Secret, taken apart: what the operator itself connects with, and nothing more.
+//!
+//! A URL belongs to whoever writes the Secret. Of its parameters only those in [`parse`]'s list have an effect here.
+//! In particular `sslcert`, `sslidentity`, `sslkey`, `sslrootcert` and `sslpassword` are ignored: they name files of
+//! the migrations image, which mean nothing (or something else) in the operator's own container, and the operator
+//! never opens a file that a Secret names. Prisma's own Job still gets the URL with all of them. `options` and
+//! `application_name` are ignored too, because a look sets its own.
+//!
+//! No message holds any part of the value, because a misplaced character can turn a password into a host.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::facts::{Unreadable, UnreadableReason};
+
+/// PostgreSQL's own port.
+const DEFAULT_PORT: u16 = 5432;
+/// What Prisma waits for a connection by default, and so do we.
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A URL may ask for no more than this.
+const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// PostgreSQL cuts longer names (NAMEDATALEN - 1), and what was cut would be looked for in vain.
+const MAX_NAME_BYTES: usize = 63;
+
+/// What a connection string may ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Loopback and link-local targets are allowed: on a laptop, never in a cluster.
+    pub allow_loopback: bool,
+}
+
+/// A password. It is never printed: `Debug` is redacted and there is no `Display`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// A password from its plain text.
+    pub fn new(plain: impl Into<String>) -> Self {
+        Password(plain.into())
+    }
+
+    /// The plain text: to log in with, and to find it in a text that is to be redacted.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("<redacted>")
+    }
+}
+
+/// How much TLS is asked for. Prisma knows the first three; with `sslaccept=strict` it verifies as
+/// [`SslMode::VerifyFull`] does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SslMode {
+    /// None.
+    Disable,
+    /// If the server offers it, unverified.
+    #[default]
+    Prefer,
+    /// Always, unverified.
+    Require,
+    /// Always, the certificate must come from a trusted authority.
+    VerifyCa,
+    /// Always, and the certificate must also be of this host.
+    VerifyFull,
+}
+
+/// Where to connect, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The host's name or address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The role.
+    pub user: String,
+    /// Its password; empty if there is none.
+    pub password: Password,
+    /// The database.
+    pub database: String,
+    /// The schema of the ledger: `schema`, default `public`.
+    pub schema: String,
+    /// From `sslmode` and `sslaccept`.
+    pub ssl_mode: SslMode,
+    /// How long name look-up, TCP, TLS and log-in may take together: `connect_timeout`, default 5 s, at most 30 s.
+    pub connect_timeout: Duration,
+    /// From [`Rules`]: what the host's name resolves to is judged by it again.
+    pub allow_loopback: bool,
+}
+
+/// Takes a Secret's value apart.
+///
+/// # Errors
+/// [`Unreadable`] with a reason that begins with `Url`, and a message that says what to do and holds nothing of `raw`.
+pub fn parse(raw: &str, rules: &Rules) -> Result<Target, Unreadable> {
+    let text = raw.trim();
+    if text.is_empty() {
+        return Err(invalid(
+            "the value is empty: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+        ));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(invalid(
+            "the value holds a line break or another control character in its middle: write it in one line",
+        ));
+    }
+    if let Some(quote @ ('"' | '\'')) = text.chars().next() {
+        return Err(invalid(&format!(
+            "the value begins with {quote}: write the URL without quotes around it"
+        )));
+    }
+    let url = Url::parse(text).map_err(|error| invalid(&not_a_url(error)))?;
+    check_scheme(&url)?;
+    check_fragment(&url)?;
+
+    let host = host(&url, rules)?;
+    let user = decoded(url.username(), "the user's name")?;
+    if user.is_empty() {
+        return Err(invalid(
+            "the URL names no user: write it before the host, as in postgresql://USER:PASSWORD@HOST",
+        ));
+    }
+    let password = decoded(url.password().unwrap_or_default(), "the password")?;
+    let database = database(&url)?;
+    let parameters = Parameters::read(&url)?;
+
+    Ok(Target {
+        host,
+        port: url.port().unwrap_or(DEFAULT_PORT),
+        user,
+        password: Password(password),
+        database,
+        schema: parameters.schema,
+        ssl_mode: parameters.ssl_mode,
+        connect_timeout: parameters.connect_timeout,
+        allow_loopback: rules.allow_loopback,
+    })
+}
+
+/// Whether an address is of this machine or this link: never a database's, seen from inside a cluster.
+pub fn is_local_address(address: IpAddr) -> bool {
+    fn local_v4(address: Ipv4Addr) -> bool {
+        // 0.0.0.0/8 is "this host": a connect to it reaches loopback.
+        address.is_loopback()
+            || address.is_link_local()
+            || address.octets()[0] == 0
+            || address.is_broadcast()
+    }
+    fn local_v6(address: Ipv6Addr) -> bool {
+        address.is_loopback()
+            || address.is_unspecified()
+            || address.is_unicast_link_local()
+            || address.is_multicast()
+    }
+    match address {
+        IpAddr::V4(address) => local_v4(address),
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(mapped) => local_v4(mapped),
+            None => local_v6(address),
+        },
+    }
+}
+
+/// The message for a target that [`is_local_address`] refuses.
+pub(super) fn local_refused() -> Unreadable {
+    invalid(
+        "the URL's host is a loopback or link-local address, which in a cluster is the operator itself or its node: \
+         name the database's Service or host",
+    )
+}
+
+fn invalid(message: &str) -> Unreadable {
+    Unreadable {
+        reason: UnreadableReason::UrlInvalid,
+        message: message.to_owned(),
+    }
+}
+
+/// Only what kind of mistake it is: `url`'s own texts hold no part of the input either, but do not say what to do.
+fn not_a_url(error: url::ParseError) -> String {
+    match error {
+        url::ParseError::InvalidPort => "the URL's port is not a number: if the password holds a character such as \
+             / ? # or @, write it percent-encoded (%2F %3F %23 %40)"
+            .to_owned(),
+        url::ParseError::EmptyHost => {
+            "the URL has no host: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE".to_owned()
+        }
+        _ => "the value is not a URL: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special characters \
+              of the password percent-encoded"
+            .to_owned(),
+    }
+}
+
+fn check_scheme(url: &Url) -> Result<(), Unreadable> {
+    match url.scheme() {
+        "postgres" | "postgresql" => Ok(()),
+        "prisma" | "prisma+postgres" => Err(Unreadable {
+            reason: UnreadableReason::UrlNotDirect,
+            message: "the URL goes through Prisma's proxy (prisma:// or prisma+postgres://), where no migration can \
+                      be seen or locked: use the direct postgresql:// URL of the database"
+                .to_owned(),
+        }),
+        _ => Err(Unreadable {
+            reason: UnreadableReason::UrlNotPostgres,
+            message: "the URL is not one of PostgreSQL: it must begin with postgresql:// or postgres://".to_owned(),
+        }),
+    }
+}
+
+fn check_fragment(url: &Url) -> Result<(), Unreadable> {
+    match url.fragment() {
+        Some(_) => Err(invalid(
+            "the URL holds a #, which cuts off all that follows: write it as %23",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn host(url: &Url, rules: &Rules) -> Result<String, Unreadable> {
+    let raw = url.host_str().unwrap_or_default();
+    if raw.is_empty() {
+        return Err(invalid(
+            "the URL has no host: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+        ));
+    }
+    if raw.contains('%') {
+        return Err(invalid(
+            "the URL's host is percent-encoded, as a socket's path is: name a host that TCP reaches",
+        ));
+    }
+    if raw.contains(',') {
+        return Err(invalid(
+            "the URL names several hosts: name the one that takes writes",
+        ));
+    }
+    let host = raw.trim_start_matches('[').trim_end_matches(']').to_owned();
+    if !rules.allow_loopback {
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
+        let by_name = name == "localhost" || name.ends_with(".localhost");
+        if by_name || host.parse().is_ok_and(is_local_address) {
+            return Err(local_refused());
+        }
+    }
+    Ok(host)
+}
+
+fn database(url: &Url) -> Result<String, Unreadable> {
+    let raw = url.path().strip_prefix('/').unwrap_or(url.path());
+    if raw.is_empty() {
+        return Err(invalid(
+            "the URL names no database: write it after the host, as in postgresql://HOST:PORT/DATABASE",
+        ));
+    }
+    if raw.contains('@') || raw.contains('/') {
+        return Err(invalid(
+            "the URL's path holds a / or @: if it belongs to the password or to the database's name, write it \
+             percent-encoded (%2F %40)",
+        ));
+    }
+    decoded(raw, "the database's name")
+}
+
+/// Percent-decodes one part.
+fn decoded(raw: &str, what: &str) -> Result<String, Unreadable> {
+    let text = percent_decode_str(raw).decode_utf8().map_err(|_| {
+        invalid(&format!(
+            "{what} in the URL is not UTF-8: percent-encode its UTF-8 bytes"
+        ))
+    })?;
+    if text.chars().any(char::is_control) {
+        return Err(invalid(&format!(
+            "{what} in the URL holds a control character: take it out"
+        )));
+    }
+    Ok(text.into_owned())
+}
+
+/// The parameters that have an effect on a look; every other one is ignored.
+struct Parameters {
+    schema: String,
+    ssl_mode: SslMode,
+    connect_timeout: Duration,
+}
+
+impl Parameters {
+    fn read(url: &Url) -> Result<Self, Unreadable> {
+        let mut read = Parameters {
+            schema: "public".to_owned(),
+            ssl_mode: SslMode::default(),
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+        };
+        let mut strict = false;
+        for (name, value) in url.query_pairs() {
+            match name.as_ref() {
+                "schema" if !value.is_empty() => read.schema = schema(&value)?,
+                "sslmode" => read.ssl_mode = ssl_mode(&value)?,
+                "sslaccept" => strict = value == "strict",
+                "connect_timeout" => read.connect_timeout = connect_timeout(&value)?,
+                "pgbouncer" if value == "true" || value == "1" => return Err(pooled()),
+                "host" | "hostaddr" if !value.is_empty() => {
+                    return Err(invalid(
+                        "the URL's parameter host asks for a socket or another host: name the host before the port",
+                    ));
+                }
+                _ => {}
+            }
+        }
+        if strict && read.ssl_mode != SslMode::Disable {
+            read.ssl_mode = SslMode::VerifyFull;
+        }
+        Ok(read)
+    }
+}
+
+pub(super) fn pooled() -> Unreadable {
+    Unreadable {
+        reason: UnreadableReason::UrlPooled,
+        message: "the URL goes through a transaction pooler, which breaks Prisma's migration lock: use the direct URL \
+                  of the database"
+            .to_owned(),
+    }
+}
+
+fn schema(value: &str) -> Result<String, Unreadable> {
+    if value.chars().any(char::is_control) {
+        return Err(invalid(
+            "the URL's parameter schema holds a control character: take it out",
+        ));
+    }
+    if value.len() > MAX_NAME_BYTES {
+        return Err(invalid(
+            "the URL's parameter schema is longer than the 63 bytes that PostgreSQL keeps: shorten it",
+        ));
+    }
+    Ok(value.to_owned())
+}
+
+fn ssl_mode(value: &str) -> Result<SslMode, Unreadable> {
+    match value {
+        "disable" => Ok(SslMode::Disable),
+        "" | "allow" | "prefer" => Ok(SslMode::Prefer),
+        // What node-postgres calls an unverified connection.
+        "require" | "no-verify" => Ok(SslMode::Require),
+        "verify-ca" => Ok(SslMode::VerifyCa),
+        "verify-full" => Ok(SslMode::VerifyFull),
+        _ => Err(invalid(
+            "the URL's parameter sslmode must be disable, prefer, require, verify-ca or verify-full",
+        )),
+    }
+}
+
+/// Seconds; 0 means Prisma's "wait for ever", which a look never does: then the default.
+fn connect_timeout(value: &str) -> Result<Duration, Unreadable> {
+    match value.parse::<u64>() {
+        Ok(0) => Ok(DEFAULT_CONNECT_TIMEOUT),
+        Ok(seconds) => Ok(Duration::from_secs(seconds).min(MAX_CONNECT_TIMEOUT)),
+        Err(_) => Err(invalid(
+            "the URL's parameter connect_timeout must be a whole number of seconds",
+        )),
+    }
+}

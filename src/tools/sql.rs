@@ -1,0 +1,81 @@
+//! Just enough of PostgreSQL's grammar to split a migration, and to tell when it cannot have destroyed a row.
+
+mod catalog_only;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use token::{Kind, Token};
+
+/// The statements of a text, each from its first to its last token, without the `;`.
+///
+/// A `;` in quotes, in dollar quotes, in a comment, in parentheses (`CREATE RULE ... DO (a; b)`) or in the body of a
+/// function (`BEGIN ATOMIC a; b; END`) ends none. What is not closed reaches to the end of the text.
+pub fn statements(sql: &str) -> Vec<&str> {
+    split(&token::tokens(sql).tokens)
+        .iter()
+        .filter_map(|statement| text_of(sql, statement))
+        .collect()
+}
+
+/// Whether every statement is of a kind that changes nothing but the catalog, so that no row's values can be lost and
+/// "the catalog is as before" means "everything is as before".
+///
+/// It is a list of what is allowed. What is not surely in it is not: an unknown statement, a call of a function that is
+/// not well known, a literal that can be read in two ways, a text without statements. A new column may rewrite its
+/// table, which changes no value; `DROP TABLE`, `DROP COLUMN` and a change of a column's type are never in it. Event
+/// triggers are beyond what the text tells.
+pub fn only_catalog(sql: &str) -> bool {
+    let read = token::tokens(sql);
+    let statements = split(&read.tokens);
+    !read.doubtful
+        && !statements.is_empty()
+        && statements
+            .iter()
+            .all(|statement| catalog_only::is_allowed(statement))
+}
+
+/// The tokens of each statement.
+fn split(tokens: &[Token]) -> Vec<&[Token]> {
+    let mut statements = Vec::new();
+    let mut start = 0;
+    let mut parentheses = 0_usize;
+    let mut body = 0_usize;
+    for (at, token) in tokens.iter().enumerate() {
+        match &token.kind {
+            Kind::Mark('(' | '[') => parentheses += 1,
+            Kind::Mark(')' | ']') => parentheses = parentheses.saturating_sub(1),
+            Kind::Word(word) if parentheses == 0 && makes_function(&tokens[start..at]) => {
+                match word.as_str() {
+                    "BEGIN" => body += 1,
+                    "CASE" if body > 0 => body += 1,
+                    "END" => body = body.saturating_sub(1),
+                    _ => {}
+                }
+            }
+            Kind::Mark(';') if parentheses == 0 && body == 0 => {
+                statements.push(&tokens[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    statements.push(&tokens[start..]);
+    statements.retain(|statement| !statement.is_empty());
+    statements
+}
+
+/// `CREATE [OR REPLACE] FUNCTION | PROCEDURE`.
+fn makes_function(statement: &[Token]) -> bool {
+    let word = |at: usize| match statement.get(at).map(|token| &token.kind) {
+        Some(Kind::Word(word)) => word.as_str(),
+        _ => "",
+    };
+    let what = if word(1) == "OR" { word(3) } else { word(1) };
+    word(0) == "CREATE" && matches!(what, "FUNCTION" | "PROCEDURE")
+}
+
+fn text_of<'a>(sql: &'a str, statement: &[Token]) -> Option<&'a str> {
+    let (first, last) = (statement.first()?, statement.last()?);
+    sql.get(first.span.start..last.span.end)
+}

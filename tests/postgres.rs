@@ -1,0 +1,14 @@
+//! Looks at a real PostgreSQL server: `cargo test --test postgres`, with the URL of a superuser in
+//! `DBM_TEST_POSTGRES_URL`. Every test makes a database and roles of its own, and drops them.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "postgres/activity.rs"]
+mod activity;
+#[path = "postgres/catalog.rs"]
+mod catalog;
+#[path = "postgres/harness.rs"]
+mod harness;
+#[path = "postgres/ledger.rs"]
+mod ledger;
+#[path = "postgres/refusals.rs"]
+mod refusals;

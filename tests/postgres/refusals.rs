@@ -1,0 +1,195 @@
+//! What cannot be read: each has its own reason, none has a credential in its message.
+
+use database_migration_operator::database::{Look, Password, SslMode, Target};
+use database_migration_operator::database::{Rules, parse};
+use database_migration_operator::facts::{Ledger, UnreadableReason};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::harness::{Db, PASSWORD, known, run, unknown};
+
+#[tokio::test]
+async fn a_percent_encoded_password_logs_in() {
+    Db::with(async |db| {
+        let target = db.as_role();
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let url = format!(
+            " postgresql://{}:{}@{}:{}/{}?schema={}&application_name=x&sslcert=/etc/passwd\n",
+            encode(&db.role),
+            encode(PASSWORD),
+            target.host,
+            target.port,
+            db.name,
+            encode("Odd \"one; é'--"),
+        );
+        let parsed = parse(
+            &url,
+            &Rules {
+                allow_loopback: true,
+            },
+        )
+        .unwrap();
+        assert!(!format!("{parsed:?}").contains(PASSWORD));
+        let facts = known(&parsed, Look::default()).await;
+        assert_eq!(facts.ledger, Ledger::Absent { objects: 0 });
+        assert_eq!(facts.identity.schema, "Odd \"one; é'--");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_a_role_that_may_not_log_in() {
+    Db::with(async |db| {
+        let wrong = Target {
+            password: Password::new("Wr0ng secret"),
+            ..db.as_role()
+        };
+        assert_eq!(
+            unknown(&wrong, None).await.reason,
+            UnreadableReason::AuthenticationFailed
+        );
+        let nobody = Target {
+            user: "nobody here".to_owned(),
+            ..db.as_role()
+        };
+        assert_eq!(
+            unknown(&nobody, None).await.reason,
+            UnreadableReason::AuthenticationFailed
+        );
+        db.run(&format!("ALTER ROLE {} NOLOGIN", db.quoted_role()))
+            .await;
+        assert_eq!(
+            unknown(&db.as_role(), None).await.reason,
+            UnreadableReason::AuthenticationFailed
+        );
+        db.run(&format!("ALTER ROLE {} LOGIN", db.quoted_role()))
+            .await;
+        db.run(&format!(
+            "REVOKE CONNECT ON DATABASE {} FROM PUBLIC",
+            db.name
+        ))
+        .await;
+        let unreadable = unknown(&db.as_role(), None).await;
+        assert_eq!(unreadable.reason, UnreadableReason::AuthenticationFailed);
+        assert!(
+            unreadable.message.contains("GRANT CONNECT"),
+            "{}",
+            unreadable.message
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_missing_database_is_not_created() {
+    Db::with(async |db| {
+        let name = format!("{}_none", db.name);
+        // The superuser may create databases.
+        let target = Target {
+            database: name.clone(),
+            ..db.as_admin()
+        };
+        let unreadable = unknown(&target, None).await;
+        assert_eq!(unreadable.reason, UnreadableReason::DatabaseMissing);
+        assert!(unreadable.message.contains(&name));
+        let mut session = db.session("test").await;
+        let found: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_database WHERE datname = $1")
+            .bind(&name)
+            .fetch_one(&mut session)
+            .await
+            .unwrap();
+        assert_eq!(found, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_connections() {
+    Db::with(async |db| {
+        let mut session = db.session_elsewhere().await;
+        run(
+            &mut session,
+            &format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", db.name),
+        )
+        .await;
+        assert_eq!(
+            unknown(&db.as_role(), None).await.reason,
+            UnreadableReason::ServerUnavailable
+        );
+        run(
+            &mut session,
+            &format!("ALTER DATABASE {} CONNECTION LIMIT 0", db.name),
+        )
+        .await;
+        run(
+            &mut session,
+            &format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", db.name),
+        )
+        .await;
+        assert_eq!(
+            unknown(&db.as_role(), None).await.reason,
+            UnreadableReason::ServerUnavailable
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn loopback_is_refused_in_a_cluster_after_the_look_up_too() {
+    Db::with(async |db| {
+        let target = Target {
+            host: "localhost".to_owned(),
+            allow_loopback: false,
+            ..db.as_role()
+        };
+        let unreadable = unknown(&target, None).await;
+        assert_eq!(unreadable.reason, UnreadableReason::UrlInvalid);
+        assert!(unreadable.message.contains("loopback"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tls_as_far_as_the_server_has_it() {
+    Db::with(async |db| {
+        let mut session = db.session("test").await;
+        let offers: String = sqlx::query_scalar("SHOW ssl")
+            .fetch_one(&mut session)
+            .await
+            .unwrap();
+        let target = |ssl_mode| Target {
+            ssl_mode,
+            ..db.as_role()
+        };
+        known(&target(SslMode::Prefer), Look::default()).await;
+        known(&target(SslMode::Disable), Look::default()).await;
+        if offers == "on" {
+            known(&target(SslMode::Require), Look::default()).await;
+        } else {
+            let unreadable = unknown(&target(SslMode::Require), None).await;
+            assert_eq!(unreadable.reason, UnreadableReason::TlsFailed);
+            assert!(
+                unreadable.message.contains("offers no TLS"),
+                "{}",
+                unreadable.message
+            );
+        }
+        // No test server's certificate is of a trusted authority.
+        for mode in [SslMode::VerifyCa, SslMode::VerifyFull] {
+            assert_eq!(
+                unknown(&target(mode), None).await.reason,
+                UnreadableReason::TlsFailed
+            );
+        }
+        // A certificate authority turns verification on, and must be one.
+        for ca in [
+            b"not pem".as_slice(),
+            b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            assert_eq!(
+                unknown(&target(SslMode::Disable), Some(ca)).await.reason,
+                UnreadableReason::TlsFailed
+            );
+        }
+    })
+    .await;
+}
