@@ -1,1 +1,60 @@
-//! api
+//! The API `dbops.dev/v1alpha1`: what users write, and what they read.
+
+mod database;
+mod defaults;
+mod duration;
+mod hash;
+mod job;
+pub mod reasons;
+mod spec;
+mod status;
+
+pub use database::{
+    CaFrom, ConnectionSpec, DatabaseSpec, KeySelector, PrismaSpec, SecretKeySelector,
+};
+pub use duration::Duration;
+pub use hash::{digest, spec_hash};
+pub use job::JobSpec;
+pub use spec::{
+    DatabaseMigration, DatabaseMigrationSpec, HistorySpec, Policy, PreflightSpec, PullPolicy,
+    SecretName, TimeoutsSpec,
+};
+pub use status::{
+    Condition, CurrentStatus, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus, FailedStatus,
+    FindingKind, FindingStatus, HistoryStatus, ImageStatus, Phase, RunOutcome, RunStatus, StepKind,
+    StepOutcome, StepStatus, Time, Traces,
+};
+
+/// The API group.
+pub const GROUP: &str = "dbops.dev";
+
+/// Asks for a new run when its value changes.
+pub const ANNOTATION_RETRY: &str = "dbops.dev/retry";
+/// `"true"` suspends like `spec.suspend`; GitOps does not revert it.
+pub const ANNOTATION_SUSPEND: &str = "dbops.dev/suspend";
+/// `disabled` freezes the operator for this resource: the emergency stop.
+pub const ANNOTATION_RECONCILE: &str = "dbops.dev/reconcile";
+/// On every object that the operator makes for a resource: that resource's uid.
+pub const ANNOTATION_UID: &str = "dbops.dev/uid";
+/// On every object that the operator makes for a resource: that resource's name.
+pub const LABEL_MIGRATION: &str = "dbops.dev/migration";
+/// On every Job and pod: the run it belongs to.
+pub const LABEL_RUN: &str = "dbops.dev/run";
+/// On every Job and pod: which step it is.
+pub const LABEL_STEP: &str = "dbops.dev/step";
+/// On every Job and pod of one database: its name in the resource.
+pub const LABEL_DATABASE: &str = "dbops.dev/database";
+/// On stored inventories: the digest of image reference and paths under which they are found again.
+pub const LABEL_INVENTORY: &str = "dbops.dev/inventory";
+/// Holds a resource while a Job of its run has not ended.
+pub const FINALIZER: &str = "dbops.dev/running-job";
+
+/// The CustomResourceDefinitions as YAML, as `crds/` holds them.
+///
+/// # Errors
+/// When a type has no YAML form, which a test rules out.
+pub fn crds_yaml() -> Result<String, serde_saphyr::ser::Error> {
+    use kube::CustomResourceExt;
+    let crd = serde_json::to_value(DatabaseMigration::crd()).unwrap_or_default();
+    serde_saphyr::to_string(&crd)
+}

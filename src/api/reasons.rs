@@ -1,0 +1,146 @@
+//! Every condition type and every reason, in one place. A reason, once published, keeps its name.
+
+/// The result is there: every database is migrated and verified, for the observed generation.
+pub const READY: &str = "Ready";
+/// kstatus: it is being worked on.
+pub const RECONCILING: &str = "Reconciling";
+/// kstatus: it will not go on without somebody.
+pub const STALLED: &str = "Stalled";
+/// The databases could be read.
+pub const OBSERVED: &str = "Observed";
+/// The image's inventory was compared with every ledger.
+pub const PLANNED: &str = "Planned";
+/// What must hold before a start holds.
+pub const PREFLIGHT_PASSED: &str = "PreflightPassed";
+/// Every migration of the image stands in the ledgers.
+pub const MIGRATED: &str = "Migrated";
+/// The databases were looked at after the migration and are as they should be.
+pub const VALIDATED: &str = "Validated";
+
+/// The condition is being worked on: the inventory is read or the ledgers are compared.
+pub const PLANNING: &str = "Planning";
+/// Migrations run.
+pub const MIGRATING: &str = "Migrating";
+/// Everything is migrated and verified.
+pub const SUCCEEDED: &str = "Succeeded";
+/// The ledger holds everything of the image and newer migrations too.
+pub const DATABASE_AHEAD: &str = "DatabaseAhead";
+/// The databases were read.
+pub const DATABASES_READ: &str = "DatabasesRead";
+/// The plan stands.
+pub const PLAN_READY: &str = "PlanReady";
+/// The ledgers' history is acceptable.
+pub const HISTORY_ACCEPTED: &str = "HistoryAccepted";
+/// The ledgers hold every migration of the image, with its checksum.
+pub const LEDGER_VERIFIED: &str = "LedgerVerified";
+/// `suspend` is set: it plans and shows.
+pub const SUSPENDED: &str = "Suspended";
+
+/// A migration failed in the database.
+pub const MIGRATION_FAILED: &str = "MigrationFailed";
+/// The migration's process ended and its row is unfinished, with nothing running any more.
+pub const MIGRATION_UNFINISHED: &str = "MigrationUnfinished";
+/// The script ran to its end, and Prisma's own book-keeping did not.
+pub const SCRIPT_DONE_NOT_RECORDED: &str = "ScriptDoneNotRecorded";
+/// Prisma ended with an error before it came to a migration.
+pub const PRISMA_FAILED: &str = "PrismaFailed";
+/// Prisma said that all is well, and the watched ledger says otherwise.
+pub const OTHER_DATABASE_MIGRATED: &str = "OtherDatabaseMigrated";
+/// The ledger does not hold what was to be applied, although nothing says that something failed.
+pub const LEDGER_INCOMPLETE: &str = "LedgerIncomplete";
+/// A concurrent index build left an invalid index.
+pub const INVALID_INDEX_FOUND: &str = "InvalidIndexFound";
+/// A lock could not be had within its time-out, in all attempts.
+pub const LOCK_TIMEOUT: &str = "LockTimeout";
+/// The database could not be reached by the Job, in all attempts.
+pub const UNREACHABLE_FROM_JOB: &str = "UnreachableFromJob";
+/// The container did not start in time.
+pub const START_TIMEOUT: &str = "StartTimeout";
+/// The migration ran longer than `timeouts.kill` and was ended.
+pub const KILLED: &str = "Killed";
+/// The container ended for lack of memory.
+pub const OUT_OF_MEMORY: &str = "OutOfMemory";
+/// The image was pushed again, again and again, between plan and run.
+pub const IMAGE_KEEPS_CHANGING: &str = "ImageKeepsChanging";
+/// The migration goes on after its process ended: a session of it is left.
+pub const WAITING_FOR_BACKEND: &str = "WaitingForBackend";
+/// The migration waits for another session's lock.
+pub const WAITING_LOCK: &str = "WaitingLock";
+/// It is about to be tried again.
+pub const WAITING_RETRY: &str = "WaitingRetry";
+/// The migration runs longer than `timeouts.overdue`.
+pub const OVERDUE: &str = "Overdue";
+/// Another run is at work on the same database.
+pub const DATABASE_BUSY: &str = "DatabaseBusy";
+
+/// A failed row stands in the ledger before the start.
+pub const FAILED_ROW_FOUND: &str = "FailedRowFound";
+/// An unfinished row stands in the ledger before the start.
+pub const UNFINISHED_ROW_FOUND: &str = "UnfinishedRowFound";
+/// The schema is not empty and has no ledger (Prisma's P3005).
+pub const BASELINE_NEEDED: &str = "BaselineNeeded";
+/// The role may not read the ledger.
+pub const LEDGER_FORBIDDEN: &str = "LedgerForbidden";
+/// An applied migration was edited, and the policy denies it.
+pub const EDITED_FOUND: &str = "EditedFound";
+/// An applied migration is unknown to the image, and the policy denies it.
+pub const UNKNOWN_FOUND: &str = "UnknownFound";
+/// The database is ahead of the image, and the policy denies it.
+pub const AHEAD_FOUND: &str = "AheadFound";
+/// A pending migration is late, and the policy denies it.
+pub const OUT_OF_ORDER_FOUND: &str = "OutOfOrderFound";
+/// Migrations of the image are missing from a ledger that held them.
+pub const PENDING_FOUND: &str = "PendingFound";
+/// Two databases of the resource are one, with one ledger.
+pub const DUPLICATE_DATABASE: &str = "DuplicateDatabase";
+
+/// The image cannot be pulled.
+pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
+/// The image's user is a name, and `job.runAsUser` is not set.
+pub const IMAGE_USER_NOT_NUMERIC: &str = "ImageUserNotNumeric";
+/// The container could not be created or started.
+pub const CONTAINER_NOT_STARTED: &str = "ContainerNotStarted";
+/// No node takes the pod.
+pub const UNSCHEDULABLE: &str = "Unschedulable";
+/// The API server refuses the Job.
+pub const JOB_REFUSED: &str = "JobRefused";
+/// A Job of that name exists and is not this resource's.
+pub const FOREIGN_JOB: &str = "ForeignJob";
+/// The inventory could not be read from the image.
+pub const INVENTORY_FAILED: &str = "InventoryFailed";
+/// There is no Prisma schema at the path.
+pub const SCHEMA_MISSING: &str = "SchemaMissing";
+/// The schema's provider is not PostgreSQL.
+pub const PROVIDER_UNSUPPORTED: &str = "ProviderUnsupported";
+/// There is no folder of migrations.
+pub const MIGRATIONS_MISSING: &str = "MigrationsMissing";
+/// The folder holds no migration.
+pub const MIGRATIONS_EMPTY: &str = "MigrationsEmpty";
+/// A migration cannot be read.
+pub const MIGRATION_UNREADABLE: &str = "MigrationUnreadable";
+/// A migration's name holds control characters.
+pub const MIGRATION_NAME_INVALID: &str = "MigrationNameInvalid";
+/// There is no Prisma in the image.
+pub const PRISMA_MISSING: &str = "PrismaMissing";
+/// This version of Prisma keeps no `_prisma_migrations`.
+pub const PRISMA_UNSUPPORTED: &str = "PrismaUnsupported";
+/// The command is not in the image.
+pub const COMMAND_MISSING: &str = "CommandMissing";
+/// `prisma.config` is not in the image.
+pub const CONFIG_MISSING: &str = "ConfigMissing";
+/// The connection's variable is not set or is no URL.
+pub const CONNECTION_INVALID: &str = "ConnectionInvalid";
+/// `PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK` is set.
+pub const ADVISORY_LOCK_DISABLED: &str = "AdvisoryLockDisabled";
+
+/// Reasons of Events that are not reasons of a condition.
+pub mod events {
+    /// A run began, with what it will do.
+    pub const RUN_STARTED: &str = "RunStarted";
+    /// A run gave way to a newer spec or a retry.
+    pub const RUN_SUPERSEDED: &str = "RunSuperseded";
+    /// One database is migrated and verified.
+    pub const DATABASE_MIGRATED: &str = "DatabaseMigrated";
+    /// A step is tried again.
+    pub const STEP_RETRIED: &str = "StepRetried";
+}

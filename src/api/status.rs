@@ -1,0 +1,374 @@
+//! `DatabaseMigration`: what people and programs read. `run` is the journal of what is about to be done; the rest is a
+//! cache for readers. Strings and lists are bounded by the writer, never by the schema: a value too long must not
+//! block a write.
+
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Policy;
+
+/// What the operator knows and is doing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseMigrationStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// A word for people; programs read the conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// What is going on, in one sentence or two.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The command that a human would run now, if any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub next_command: String,
+    /// Databases that are migrated and verified, of all: `1/2`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub databases_ready: String,
+    /// Migrations that are still to be applied, over all databases; absent while it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_count: Option<i64>,
+    /// The digest of everything that the run will do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plan_hash: String,
+    /// The value of the retry annotation that has been acted on.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub last_handled_retry: String,
+    /// The run under way, or the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunStatus>,
+    /// Each database, in the order of the spec.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub databases: Vec<DatabaseStatus>,
+    /// Ready, Reconciling, Stalled (kstatus); Observed; Planned, PreflightPassed, Migrated, Validated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// Runs that have ended, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub history: Vec<HistoryStatus>,
+}
+
+/// Where a resource is in the playbook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// Something that it needs is missing, or it waits for its turn.
+    Pending,
+    /// The image's inventory is read and compared with the ledgers.
+    Planning,
+    /// It must not start: the message says why.
+    Blocked,
+    /// Migrations run.
+    Migrating,
+    /// The result is being verified.
+    Validating,
+    /// All databases are migrated and verified.
+    Succeeded,
+    /// The run ended without reaching its goal.
+    Failed,
+    /// It plans and shows, and starts nothing.
+    Suspended,
+}
+
+/// One pass of the playbook: the journal, written before each effect.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunStatus {
+    /// `r<counter>-<first 8 characters of the resource's uid>`.
+    pub id: String,
+    /// The digest of the run-relevant spec.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub spec_hash: String,
+    /// The digest of everything that the run will do, once it is planned.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plan_hash: String,
+    /// The digest over the databases' inventories.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub inventory_hash: String,
+    /// The image.
+    #[serde(default)]
+    pub image: ImageStatus,
+    /// When it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<RunOutcome>,
+    /// The step under way, the first of them where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepStatus>,
+    /// Every step of this run, in the order of their start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub steps: Vec<StepStatus>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RunOutcome {
+    /// All databases are migrated and verified.
+    Succeeded,
+    /// A migration failed, or its end could not be verified.
+    Failed,
+    /// The spec changed, or a new run was asked for, before it ended.
+    Superseded,
+}
+
+/// The image of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageStatus {
+    /// As the spec names it.
+    pub reference: String,
+    /// Its repository digest, where the runtime reports one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+}
+
+/// One step of a run: a Job, its state and its result.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepStatus {
+    /// Which kind.
+    pub name: StepKind,
+    /// The database it belongs to; empty where it serves all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub database: String,
+    /// Which try it is, from 1.
+    pub attempt: u32,
+    /// The Job's name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub job: String,
+    /// The Job's uid, once its creation was confirmed.
+    #[serde(default, rename = "jobUID", skip_serializing_if = "String::is_empty")]
+    pub job_uid: String,
+    /// The migration that it deals with, for a step that has one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub migration: String,
+    /// When it was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When its end was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// What became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<StepOutcome>,
+    /// Digest of the ledger before it began: what is there afterwards and was not before is its doing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ledger: String,
+    /// Digest of the catalog before it began.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub catalog: String,
+    /// Invalid indexes before it began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub invalid_indexes: Vec<String>,
+}
+
+/// The kinds of step.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum StepKind {
+    /// Reads what the image holds.
+    #[default]
+    Inventory,
+    /// Migrates one database.
+    Migrate,
+    /// Marks a migration rolled back that provably left no trace, so that it can be tried again.
+    Resolve,
+}
+
+impl StepKind {
+    /// As it is written in status, labels and names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StepKind::Inventory => "inventory",
+            StepKind::Migrate => "migrate",
+            StepKind::Resolve => "resolve",
+        }
+    }
+}
+
+/// What became of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum StepOutcome {
+    /// It reached its goal, verified.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// It never began, and left nothing; it may be tried again.
+    NeverBegan,
+}
+
+/// One database.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseStatus {
+    /// Its name in the spec.
+    pub name: String,
+    /// The digest of what the image holds for it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub inventory_hash: String,
+    /// How far it is.
+    #[serde(default)]
+    pub phase: DatabasePhase,
+    /// Migrations in the image.
+    #[serde(default)]
+    pub total: u32,
+    /// Of those, applied.
+    #[serde(default)]
+    pub applied: u32,
+    /// The first of those that are to be applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub pending: Vec<String>,
+    /// How many are to be applied.
+    #[serde(default)]
+    pub pending_count: u32,
+    /// Applied by this run.
+    #[serde(default)]
+    pub applied_by_run: u32,
+    /// The migration that runs now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<CurrentStatus>,
+    /// The migration that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<FailedStatus>,
+    /// What was found and is worth a look.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub findings: Vec<FindingStatus>,
+    /// How many findings there are.
+    #[serde(default)]
+    pub findings_count: u32,
+    /// The Lease that this run holds for it, by which runs of one database take turns.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub lease: String,
+    /// When it was last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_observed_at: Option<Time>,
+}
+
+/// How far one database is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DatabasePhase {
+    /// It has not been read, or cannot be.
+    #[default]
+    Unknown,
+    /// It has been read, and nothing was started.
+    Planned,
+    /// Its migrations run, or their end is being judged.
+    Migrating,
+    /// Every migration of the image is applied, verified in its ledger.
+    Succeeded,
+    /// A migration failed, or the end could not be verified.
+    Failed,
+    /// It was not started, because a database before it failed.
+    Skipped,
+}
+
+/// The migration that runs now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CurrentStatus {
+    /// Its name.
+    pub name: String,
+    /// When Prisma started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+}
+
+/// The migration that failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedStatus {
+    /// Its name; empty where Prisma failed before it came to one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The id of its row in `_prisma_migrations`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ledger_row: String,
+    /// Prisma's code.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
+    /// PostgreSQL's SQLSTATE.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sql_state: String,
+    /// What the error says, without values of rows.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+    /// Whether it left anything behind.
+    #[serde(default)]
+    pub traces: Traces,
+}
+
+/// Whether a failed migration left anything behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Traces {
+    /// The catalog is as before, and its statements change nothing else.
+    None,
+    /// The catalog changed.
+    Some,
+    /// It cannot be told.
+    #[default]
+    Unknown,
+}
+
+/// Something worth a look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FindingStatus {
+    /// What it is.
+    pub kind: FindingKind,
+    /// At which migration, or which object.
+    pub migration: String,
+    /// What it leads to.
+    pub policy: Policy,
+}
+
+/// The kinds of finding.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum FindingKind {
+    /// An applied migration's file was changed since.
+    Edited,
+    /// The ledger has it, the image does not, and the image has newer ones.
+    Unknown,
+    /// The ledger has it, and it is newer than all of the image.
+    Ahead,
+    /// It is pending and older than one that is applied.
+    OutOfOrder,
+    /// An index that a concurrent build left invalid.
+    InvalidIndex,
+}
+
+/// A run that has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryStatus {
+    /// The run.
+    pub id: String,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// The image's reference.
+    pub image: String,
+    /// When it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// How many migrations it applied.
+    pub applied: u32,
+}
