@@ -1,1 +1,138 @@
-//! decide
+//! PURE. From what was observed to what is to be done. No I/O, no clock: time is a value of the snapshot.
+//!
+//! ```text
+//!            first sight, changed spec, retry
+//!                          │
+//!                          ▼
+//!   ┌──────────────── run::start ◀───────────────────────────────┐
+//!   │                      │                                     │
+//!   │      planning::inventories ── inventory step               │ a new cause, once
+//!   │                      │                                     │ nothing runs
+//!   │      planning::plan ── Blocked, Pending, Suspended (waits) │
+//!   │                      │                                     │
+//!   │      migrate::advance ── migrate step per database ────────┤
+//!   │            │                    │                          │
+//!   │        all verified       one failed                       │
+//!   │            ▼                    ▼                          │
+//!   │        Succeeded             Failed ───────────────────────┤
+//!   │            │                                               │
+//!   └────── finished::look, every interval ──────────────────────┘
+//! ```
+
+mod deletion;
+mod finished;
+mod judge;
+mod migrate;
+mod names;
+mod pass;
+mod plan;
+mod planning;
+mod run;
+mod running;
+mod snapshot;
+pub mod status;
+mod waiting;
+mod wants;
+
+pub use judge::{Verdict, judge};
+pub use names::{inventory_key, is_pinned, job_name, lease_name, run_id};
+pub use plan::{Blocker, DatabasePlan, ledger_digest, plan};
+pub use run::{Cause, cause};
+pub use snapshot::{Decision, Effect, Event, JobPlan, LeaseFacts, Refusal, Resource, Snapshot};
+pub use wants::{Wants, wants};
+
+use crate::api::{Phase, StepKind, reasons};
+use pass::Pass;
+
+/// The whole decision.
+pub fn decide(snapshot: &Snapshot) -> Decision {
+    if snapshot.resource.frozen {
+        return Decision::default();
+    }
+    let mut pass = Pass::new(snapshot);
+    if snapshot.resource.deleting {
+        deletion::decide(&mut pass);
+        return pass.finish();
+    }
+    let cause = run::cause(&snapshot.resource);
+    let unfinished = pass
+        .status
+        .run
+        .as_ref()
+        .is_some_and(|run| run.finished_at.is_none());
+    let at_work = pass
+        .active()
+        .iter()
+        .any(|step| step.name != StepKind::Inventory);
+    if let Some(cause) = cause
+        && !(unfinished && at_work)
+    {
+        run::start(&mut pass, cause);
+    } else if !unfinished {
+        finished::look(&mut pass);
+        return pass.finish();
+    }
+    go_on(&mut pass, cause.is_some() && at_work);
+    pass.finish()
+}
+
+/// An unfinished run.
+fn go_on(pass: &mut Pass<'_>, draining: bool) {
+    let begun = pass
+        .steps()
+        .iter()
+        .any(|step| step.name == StepKind::Migrate);
+    let readable = planning::observed(pass, None);
+    let shown = (!readable).then(|| pass.status.clone());
+    let Some(inventories) = planning::inventories(pass) else {
+        // A database that cannot be read is the better news than "reading what the image holds".
+        if let Some(shown) = shown
+            && pass.status.phase == Some(Phase::Planning)
+        {
+            keep_words(pass, &shown);
+        }
+        return;
+    };
+    if !readable {
+        return;
+    }
+    let at_work = pass
+        .active()
+        .iter()
+        .any(|step| step.name != StepKind::Inventory);
+    if begun || at_work {
+        migrate::advance(pass, &inventories, None, draining);
+        return;
+    }
+    let Some(plans) = planning::plan(pass, &inventories) else {
+        return;
+    };
+    if planning::needs_fresh_look(pass, &plans) {
+        planning::start_step(pass);
+        return;
+    }
+    if pass.snapshot.resource.suspended {
+        let text = format!(
+            "{}; suspended: nothing is started. Un-suspend to go on.",
+            status::get(&pass.status, reasons::PLANNED).map_or("", |c| c.message.as_str())
+        );
+        pass.working(Phase::Suspended, reasons::SUSPENDED, text);
+        status::drop_condition(&mut pass.status, reasons::RECONCILING);
+        pass.requeue(60_000);
+        return;
+    }
+    migrate::advance(pass, &inventories, Some(&plans), draining);
+}
+
+/// Takes over what people read from another version of the status.
+fn keep_words(pass: &mut Pass<'_>, shown: &crate::api::DatabaseMigrationStatus) {
+    pass.status.phase = shown.phase;
+    pass.status.message.clone_from(&shown.message);
+    pass.status.next_command.clone_from(&shown.next_command);
+    for kind in [reasons::READY, reasons::RECONCILING, reasons::STALLED] {
+        status::drop_condition(&mut pass.status, kind);
+        if let Some(condition) = status::get(shown, kind) {
+            pass.status.conditions.push(condition.clone());
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A resource that is being deleted: its running Job is waited for, then everything is let go.
+
+use super::pass::Pass;
+use super::run;
+use super::snapshot::Effect;
+use crate::api::{Phase, StepKind, reasons};
+use crate::facts::JobProgress;
+
+/// Holds the resource while a migration runs, unless its whole namespace goes.
+pub(super) fn decide(pass: &mut Pass<'_>) {
+    let mut running = Vec::new();
+    for step in pass.active() {
+        let Some(job) = pass.snapshot.jobs.get(&step.job) else {
+            pass.requeue(1_000);
+            return;
+        };
+        let Some(job) = job else { continue };
+        match job.progress {
+            JobProgress::Ended(_) | JobProgress::Lost { .. } => {}
+            JobProgress::Running { .. } if step.name != StepKind::Inventory => {
+                running.push(step.clone())
+            }
+            // It has changed nothing yet.
+            _ => pass.effects.push(Effect::DeleteJob {
+                name: job.name.clone(),
+                uid: job.uid.clone(),
+            }),
+        }
+    }
+    if let (Some(step), false) = (running.first(), pass.snapshot.resource.namespace_deleting) {
+        let text = format!(
+            "{}: being deleted; waits for Job {} to end, because a running migration is never killed",
+            step.database, step.job
+        );
+        pass.working(Phase::Migrating, reasons::MIGRATING, text);
+        pass.requeue(10_000);
+        return;
+    }
+    let holder = run::holder(pass);
+    for database in &mut pass.status.databases {
+        if !database.lease.is_empty() {
+            let name = std::mem::take(&mut database.lease);
+            pass.effects.push(Effect::ReleaseLease {
+                name,
+                holder: holder.clone(),
+            });
+        }
+    }
+    run::adopt(pass);
+    if pass.snapshot.resource.finalizer {
+        pass.effects.push(Effect::RemoveFinalizer);
+    }
+}

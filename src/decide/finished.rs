@@ -1,0 +1,111 @@
+//! A run that has ended: from time to time its databases are looked at again. That starts nothing.
+
+use std::collections::BTreeMap;
+
+use super::pass::Pass;
+use super::plan::{self, DatabasePlan};
+use super::planning;
+use super::status::names;
+use crate::api::{FindingKind, Phase, RunOutcome, reasons};
+use crate::facts::Reading;
+
+/// Looks at what was read, if it was time to read.
+pub(super) fn look(pass: &mut Pass<'_>) {
+    schedule(pass);
+    if pass.run().outcome != Some(RunOutcome::Succeeded) || !pass.snapshot.look_due {
+        return;
+    }
+    let mut plans = BTreeMap::new();
+    for database in &pass.spec.databases {
+        match pass.snapshot.databases.get(&database.name) {
+            Some(Reading::Unknown(why)) => {
+                // Not to be reached for a while is no reason to call a migrated database not ready.
+                let text = format!("{}: {}", database.name, why.message);
+                pass.condition(reasons::OBSERVED, false, why.reason.as_str(), &text);
+                return;
+            }
+            Some(Reading::Known(facts)) => {
+                let Some(inventory) = pass.snapshot.inventories.get(&database.name) else {
+                    return;
+                };
+                let plan = plan::plan(
+                    &database.name,
+                    &database.prisma.schema,
+                    inventory,
+                    facts,
+                    &pass.spec.preflight.history,
+                );
+                planning::show(pass, &database.name, inventory, &plan);
+                plans.insert(database.name.clone(), plan);
+            }
+            None => return,
+        }
+    }
+    pass.condition(
+        reasons::OBSERVED,
+        true,
+        reasons::DATABASES_READ,
+        "every database could be read",
+    );
+    let next = pass.retry_command();
+    match trouble(
+        &pass
+            .spec
+            .databases
+            .iter()
+            .map(|d| d.name.as_str())
+            .collect::<Vec<_>>(),
+        &plans,
+    ) {
+        Some((reason, message, advice)) => {
+            let next = if advice.is_empty() { next } else { advice };
+            pass.stalled(Phase::Succeeded, reason, message, next);
+        }
+        None => {
+            let old = pass.status.message.clone();
+            let ahead = plans.values().any(|plan| plan.ahead);
+            let was_ready = super::status::get(&pass.status, reasons::READY)
+                .is_some_and(|c| c.status == "True");
+            let message = if was_ready {
+                old
+            } else {
+                "every migration of the image is applied".to_owned()
+            };
+            pass.ready(
+                if ahead {
+                    reasons::DATABASE_AHEAD
+                } else {
+                    reasons::SUCCEEDED
+                },
+                message,
+            );
+        }
+    }
+}
+
+/// The first thing that a person has to look at.
+fn trouble(
+    order: &[&str],
+    plans: &BTreeMap<String, DatabasePlan>,
+) -> Option<(&'static str, String, String)> {
+    order.iter().find_map(|name| {
+        let plan = plans.get(*name)?;
+        if let Some(blocker) = &plan.blocker {
+            return Some((blocker.reason, blocker.message.clone(), blocker.next.clone()));
+        }
+        if !plan.pending.is_empty() {
+            let list: Vec<&str> = plan.pending.iter().map(String::as_str).collect();
+            return Some((reasons::PENDING_FOUND, format!("{name}: {} of the image not applied any more, although they were: was the database restored? Nothing is started by itself; ask for a new run.", names(&list)), String::new()));
+        }
+        let edited: Vec<&str> = plan.findings.iter().filter(|f| f.kind == FindingKind::Edited && f.policy == crate::api::Policy::Deny).map(|f| f.migration.as_str()).collect();
+        (!edited.is_empty()).then(|| (reasons::EDITED_FOUND, format!("{name}: {} differs from what was applied", names(&edited)), String::new()))
+    })
+}
+
+/// When the next look is due.
+pub(super) fn schedule(pass: &mut Pass<'_>) {
+    let interval = pass.spec.interval.seconds().unwrap_or(0);
+    if interval > 0 && pass.run().outcome == Some(RunOutcome::Succeeded) {
+        pass.requeue(u64::try_from(interval).unwrap_or(3600).saturating_mul(1000));
+    }
+}

@@ -1,0 +1,444 @@
+//! What became of a migration whose process has ended: the database says it, the process only explains.
+
+use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
+
+use super::plan::{ledger_digest, problem_reason};
+use super::status::{count, names};
+use crate::api::{FailedStatus, StepStatus, Traces, reasons};
+use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session};
+use crate::tools::{prisma, prisma::RowState, sql, sql_state};
+
+/// SQLSTATE of a lock that could not be had within lock_timeout.
+pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// What is concluded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Every migration of the image stands in the ledger.
+    Succeeded,
+    /// It cannot be judged yet: something of it is still at work in the database.
+    Wait {
+        /// What, and what would end it.
+        message: String,
+        /// The statement that ends it.
+        next: String,
+    },
+    /// It never began, so it may be tried again.
+    NeverBegan {
+        /// Why.
+        reason: &'static str,
+        /// The same for people.
+        message: String,
+    },
+    /// The image holds other migrations than were planned; nothing was executed.
+    ImageChanged,
+    /// A lock time-out whose failed row is its only trace: mark it rolled back, then try again.
+    Traceless {
+        /// The migration.
+        migration: String,
+    },
+    /// It failed.
+    Failed {
+        /// Why.
+        reason: &'static str,
+        /// What is known of the migration.
+        failed: Box<FailedStatus>,
+        /// The same for people, without what comes next.
+        message: String,
+    },
+}
+
+/// Judges the end of a migrate step. `end` is `None` where the pod was lost: the database alone decides.
+pub fn judge(
+    database: &str,
+    step: &StepStatus,
+    end: Option<&ContainerEnd>,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    application_name: &str,
+) -> Verdict {
+    let summary = end.and_then(|end| end.summary.as_ref());
+    if let Some(Summary {
+        outcome: Outcome::Refused(refusal),
+        ..
+    }) = summary
+    {
+        return refused(database, refusal);
+    }
+    if let Some(wait) = still_at_work(database, facts, application_name) {
+        return wait;
+    }
+    let rows: &[LedgerRow] = match &facts.ledger {
+        Ledger::Rows(rows) => rows,
+        Ledger::Absent { .. } => &[],
+        Ledger::NoRight { grant } => {
+            return failed(
+                reasons::LEDGER_FORBIDDEN,
+                FailedStatus::default(),
+                format!(
+                    "{database}: the migration ended and the role may not read _prisma_migrations, so its result is not known. Run as the table's owner: {grant}"
+                ),
+            );
+        }
+    };
+    let open = rows.iter().find(|row| {
+        matches!(
+            prisma::row_state(row),
+            RowState::Failed | RowState::Unfinished | RowState::ScriptDone
+        )
+    });
+    if let Some(row) = open {
+        return open_row(database, step, end, inventory, facts, row);
+    }
+    let missing: Vec<&str> = missing(inventory, rows);
+    if missing.is_empty() {
+        return match new_invalid_indexes(step, facts).as_slice() {
+            [] => Verdict::Succeeded,
+            indexes => failed(
+                reasons::INVALID_INDEX_FOUND,
+                FailedStatus::default(),
+                format!(
+                    "{database}: every migration is applied, and a concurrent build left {} invalid, which queries do not use and IF NOT EXISTS skips. Drop it (DROP INDEX CONCURRENTLY) and build it again.",
+                    names(indexes)
+                ),
+            ),
+        };
+    }
+    nothing_open(database, step, end, facts, rows, &missing)
+}
+
+/// Prisma's lock is held, or a session of ours is left: a killed client is not a stopped migration.
+fn still_at_work(database: &str, facts: &DatabaseFacts, application_name: &str) -> Option<Verdict> {
+    let ours = facts
+        .our_sessions
+        .iter()
+        .find(|s| s.application_name == application_name);
+    let (session, what): (&Session, &str) = match (ours, &facts.lock_holder) {
+        (Some(session), _) => (session, "is still at work"),
+        (None, Some(session)) => (session, "holds Prisma's lock"),
+        (None, None) => return None,
+    };
+    let pid = session.pid;
+    Some(Verdict::Wait {
+        message: format!(
+            "{database}: the migration's process has ended, and session {pid} ({}{}) {what} in the database. Nothing is judged before it has ended; if it never does: SELECT pg_terminate_backend({pid});",
+            session.application_name,
+            session
+                .state
+                .as_deref()
+                .map(|state| format!(", {state}"))
+                .unwrap_or_default(),
+        ),
+        next: format!("psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend({pid})'"),
+    })
+}
+
+fn refused(database: &str, refusal: &Refusal) -> Verdict {
+    let nothing = FailedStatus::default;
+    match refusal {
+        Refusal::InventoryChanged { .. } => Verdict::ImageChanged,
+        Refusal::TooLate => Verdict::NeverBegan {
+            reason: reasons::START_TIMEOUT,
+            message: format!(
+                "{database}: the container started after its time, and nothing was executed"
+            ),
+        },
+        Refusal::AdvisoryLockDisabled => failed(
+            reasons::ADVISORY_LOCK_DISABLED,
+            nothing(),
+            format!(
+                "{database}: PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK is set, by which two migrations could overlap. Nothing was executed; take it out of the image or of job.env."
+            ),
+        ),
+        Refusal::ConnectionInvalid(message) => failed(
+            reasons::CONNECTION_INVALID,
+            nothing(),
+            prefixed(database, message),
+        ),
+        Refusal::Problem(problem) => failed(
+            problem_reason(problem.reason),
+            nothing(),
+            prefixed(database, &problem.message),
+        ),
+    }
+}
+
+fn prefixed(database: &str, message: &str) -> String {
+    if message.starts_with(database) {
+        message.to_owned()
+    } else {
+        format!("{database}: {message}")
+    }
+}
+
+/// A row that is neither finished nor rolled back. There was none when the step began, so it is this step's.
+fn open_row(
+    database: &str,
+    step: &StepStatus,
+    end: Option<&ContainerEnd>,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    row: &LedgerRow,
+) -> Verdict {
+    let name = &row.migration_name;
+    let summary = end.and_then(|end| end.summary.as_ref());
+    let logged = prisma::parse_failure(row.logs.as_deref().unwrap_or_default());
+    let sql_state = logged
+        .sql_state
+        .or_else(|| summary.and_then(|summary| summary.sql_state.clone()))
+        .unwrap_or_default();
+    let text = if logged.summary.is_empty() {
+        summary
+            .and_then(|summary| summary.message.clone())
+            .unwrap_or_default()
+    } else {
+        logged.summary
+    };
+    let traces = traces(step, inventory, facts, name);
+    let mut failed_status = FailedStatus {
+        name: name.clone(),
+        ledger_row: row.id.clone(),
+        code: String::new(),
+        sql_state: sql_state.clone(),
+        summary: text.clone(),
+        traces,
+    };
+    let left = match traces {
+        Traces::None => " It left no trace in the schema.",
+        Traces::Some => " Statements before the error took effect: the schema has changed.",
+        Traces::Unknown => " The schema is as before; whether rows changed cannot be seen.",
+    };
+    match prisma::row_state(row) {
+        RowState::Failed => {
+            if sql_state == LOCK_NOT_AVAILABLE && traces == Traces::None {
+                return Verdict::Traceless {
+                    migration: name.clone(),
+                };
+            }
+            // Prisma reports a failed migration of `migrate deploy` by this code; some of its engines leave it out.
+            failed_status.code = logged.code.unwrap_or_else(|| "P3018".to_owned());
+            let meaning = sql_state::sql_state_meaning(&sql_state);
+            let codes = match (sql_state.as_str(), meaning) {
+                ("", _) => failed_status.code.clone(),
+                (state, Some(meaning)) => {
+                    format!("SQLSTATE {state}, {meaning}; {}", failed_status.code)
+                }
+                (state, None) => format!("SQLSTATE {state}; {}", failed_status.code),
+            };
+            let message = format!("{database}: {name} failed: {text} ({codes}).{left}");
+            failed(reasons::MIGRATION_FAILED, failed_status, message)
+        }
+        RowState::ScriptDone => failed(
+            reasons::SCRIPT_DONE_NOT_RECORDED,
+            failed_status,
+            format!(
+                "{database}: the script of {name} ran to its end and Prisma was cut off before it recorded that. Check the schema, then mark it applied."
+            ),
+        ),
+        _ => {
+            let why = match end {
+                Some(end) if end.reason == "OOMKilled" => "the container ran out of memory",
+                Some(_) => "its process ended without an account",
+                None => "its pod was lost",
+            };
+            failed(
+                if end.is_some_and(|end| end.reason == "OOMKilled") {
+                    reasons::OUT_OF_MEMORY
+                } else {
+                    reasons::MIGRATION_UNFINISHED
+                },
+                failed_status,
+                format!(
+                    "{database}: {name} was cut off ({why}); its row is neither finished nor failed, and nothing of it runs any more.{left}"
+                ),
+            )
+        }
+    }
+}
+
+/// Whether the catalog shows that it left something, or that it cannot have.
+fn traces(
+    step: &StepStatus,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    name: &str,
+) -> Traces {
+    let Some(catalog) = &facts.catalog else {
+        return Traces::Unknown;
+    };
+    if step.catalog.is_empty() {
+        return Traces::Unknown;
+    }
+    if *catalog != step.catalog {
+        // Migrations that were applied before it in the same step changed the catalog too, so a difference is this
+        // one's for certain only where it was the first.
+        return Traces::Some;
+    }
+    let script = inventory
+        .migrations
+        .iter()
+        .find(|m| m.name == name)
+        .and_then(|m| m.sql.as_deref());
+    if script.is_some_and(sql::only_catalog) {
+        Traces::None
+    } else {
+        Traces::Unknown
+    }
+}
+
+fn missing<'a>(inventory: &'a DatabaseInventory, rows: &[LedgerRow]) -> Vec<&'a str> {
+    let applied: std::collections::BTreeSet<&str> = rows
+        .iter()
+        .filter(|row| {
+            matches!(
+                prisma::row_state(row),
+                RowState::Applied | RowState::AppliedByHand
+            )
+        })
+        .map(|row| row.migration_name.as_str())
+        .collect();
+    let names = inventory
+        .migrations
+        .iter()
+        .map(|migration| migration.name.as_str());
+    names.filter(|name| !applied.contains(name)).collect()
+}
+
+fn new_invalid_indexes<'a>(step: &StepStatus, facts: &'a DatabaseFacts) -> Vec<&'a str> {
+    let new = facts
+        .invalid_indexes
+        .iter()
+        .filter(|index| !step.invalid_indexes.contains(index));
+    new.map(String::as_str).collect()
+}
+
+/// Something is missing, and no row says why: it never came to the next migration.
+fn nothing_open(
+    database: &str,
+    step: &StepStatus,
+    end: Option<&ContainerEnd>,
+    facts: &DatabaseFacts,
+    rows: &[LedgerRow],
+    missing: &[&str],
+) -> Verdict {
+    let untouched = ledger_digest(&facts.ledger) == step.ledger;
+    let summary = end.and_then(|end| end.summary.as_ref());
+    let code = summary
+        .and_then(|summary| summary.code.clone())
+        .unwrap_or_default();
+    let state = summary
+        .and_then(|summary| summary.sql_state.clone())
+        .unwrap_or_default();
+    let text = summary
+        .and_then(|summary| summary.message.clone())
+        .unwrap_or_default();
+    let said = match (code.as_str(), text.as_str()) {
+        ("", "") => String::new(),
+        ("", text) => format!(": {text}"),
+        (code, "") => format!(": {code}"),
+        (code, text) => format!(": {text} ({code})"),
+    };
+    let failed_status = FailedStatus {
+        code: code.clone(),
+        sql_state: state.clone(),
+        summary: text,
+        traces: if untouched {
+            Traces::None
+        } else {
+            Traces::Unknown
+        },
+        ..FailedStatus::default()
+    };
+    let Some(end) = end else {
+        let message = format!(
+            "{database}: the migration's pod was lost before it recorded anything; {} not applied, nothing is running",
+            waits(missing)
+        );
+        return failed(reasons::MIGRATION_UNFINISHED, failed_status, message);
+    };
+    if end.exit_code == 0 {
+        let what = if untouched {
+            "wrote nothing to the watched ledger"
+        } else {
+            "left some out"
+        };
+        let reason = if untouched {
+            reasons::OTHER_DATABASE_MIGRATED
+        } else {
+            reasons::LEDGER_INCOMPLETE
+        };
+        return failed(
+            reason,
+            failed_status,
+            format!(
+                "{database}: the command ended well and {what}: {} not applied. It migrates another database or schema than connection.secretKeyRef names, or does not migrate at all: compare envVar, env and prisma.migrate with the schema's datasource.",
+                waits(missing)
+            ),
+        );
+    }
+    if end.reason == "OOMKilled" {
+        return failed(
+            reasons::OUT_OF_MEMORY,
+            failed_status,
+            format!(
+                "{database}: the container ran out of memory before a migration was recorded ({} not applied). Set job.resources.requests and limits of memory higher; Prisma needs 256Mi and more.",
+                waits(missing)
+            ),
+        );
+    }
+    if untouched && state == LOCK_NOT_AVAILABLE || code == "P1002" {
+        return Verdict::NeverBegan {
+            reason: reasons::LOCK_TIMEOUT,
+            message: format!(
+                "{database}: another session holds Prisma's lock; nothing was executed"
+            ),
+        };
+    }
+    if untouched && (code == "P1001" || state.starts_with("08") || state == "57P03") {
+        return Verdict::NeverBegan {
+            reason: reasons::UNREACHABLE_FROM_JOB,
+            message: format!(
+                "{database}: the Job cannot reach the server, which the operator can{said}. Nothing was executed; look at network policies and at the host name in the Secret"
+            ),
+        };
+    }
+    let meaning = dbm_agent_meaning(&code);
+    let progress = rows.len();
+    let already = if untouched || progress == 0 {
+        "nothing was executed"
+    } else {
+        "those before it are recorded"
+    };
+    failed(
+        reasons::PRISMA_FAILED,
+        failed_status,
+        format!(
+            "{database}: the command failed with exit code {}{said}{meaning}; {} not applied, {already}",
+            end.exit_code,
+            waits(missing)
+        ),
+    )
+}
+
+fn dbm_agent_meaning(code: &str) -> String {
+    dbm_agent::codes::meaning(code)
+        .map(|meaning| format!(", {meaning}"))
+        .unwrap_or_default()
+}
+
+fn waits(missing: &[&str]) -> String {
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    format!(
+        "{} ({}) {verb}",
+        count(missing.len(), "migration"),
+        names(missing)
+    )
+}
+
+fn failed(reason: &'static str, failed: FailedStatus, message: String) -> Verdict {
+    Verdict::Failed {
+        reason,
+        failed: Box::new(failed),
+        message,
+    }
+}

@@ -1,0 +1,652 @@
+//! The databases, one after the other: start what may start, judge what has ended, stop at the first failure.
+
+use super::judge::{LOCK_NOT_AVAILABLE, Verdict, judge};
+use super::names::{job_name, lease_name};
+use super::pass::Pass;
+use super::plan::{DatabasePlan, ledger_digest};
+use super::planning::{self, Inventories};
+use super::run;
+use super::running;
+use super::snapshot::{Effect, JobPlan};
+use super::status::{self, count};
+use super::waiting;
+use crate::api::{
+    DatabasePhase, DatabaseSpec, Phase, RunOutcome, StepKind, StepOutcome, StepStatus, reasons,
+};
+use crate::facts::{DatabaseFacts, JobProgress};
+use crate::tools::prisma::{self, RowState};
+
+/// The first server that knows `client_connection_check_interval`.
+const CONNECTION_CHECK_SINCE: u32 = 140_000;
+/// How often an image may change between plan and run before somebody has to look.
+const IMAGE_CHANGES: usize = 3;
+
+/// Goes one step further. `draining`: a new run is due, so nothing new is started in this one.
+pub(super) fn advance(
+    pass: &mut Pass<'_>,
+    inventories: &Inventories,
+    plans: Option<&std::collections::BTreeMap<String, DatabasePlan>>,
+    draining: bool,
+) {
+    let mut waiting = false;
+    for step in pass.active() {
+        waiting |= !follow(pass, inventories, &step, draining);
+    }
+    if pass
+        .active()
+        .iter()
+        .any(|step| step.name == StepKind::Inventory)
+    {
+        return;
+    }
+    let failed = pass
+        .status
+        .databases
+        .iter()
+        .any(|database| database.phase == DatabasePhase::Failed);
+    if failed {
+        if pass.active().is_empty() {
+            finish_failed(pass);
+        }
+        return;
+    }
+    if draining || waiting {
+        return;
+    }
+    start_next(pass, inventories, plans);
+    let done = pass
+        .status
+        .databases
+        .iter()
+        .all(|database| database.phase == DatabasePhase::Succeeded);
+    if done && pass.active().is_empty() {
+        finish_succeeded(pass);
+    }
+}
+
+/// Looks after one active step. `false`: its end is not known yet, or must be waited for.
+fn follow(
+    pass: &mut Pass<'_>,
+    inventories: &Inventories,
+    step: &StepStatus,
+    draining: bool,
+) -> bool {
+    let Some(job) = pass.snapshot.jobs.get(&step.job) else {
+        return false;
+    };
+    let end = match job {
+        None if step.job_uid.is_empty() => return create_again(pass, inventories, step, draining),
+        // It was there and vanished: the database decides, and it is not made again.
+        None => None,
+        Some(job) => {
+            if step.job_uid.is_empty() {
+                let uid = job.uid.clone();
+                if let Some(entry) = pass.step_mut(&step.job) {
+                    entry.job_uid = uid;
+                }
+            }
+            match &job.progress {
+                JobProgress::NotStarted(why) => {
+                    running::not_started(pass, step, job, why, draining);
+                    return false;
+                }
+                JobProgress::Running { since } => {
+                    running::running(pass, inventories, step, job, *since);
+                    return false;
+                }
+                JobProgress::Ended(end) => Some(end),
+                JobProgress::Lost { .. } => None,
+            }
+        }
+    };
+    let (Some(facts), Some(inventory)) =
+        (pass.facts(&step.database), inventories.get(&step.database))
+    else {
+        pass.requeue(1_000);
+        return false;
+    };
+    if step.name == StepKind::Resolve {
+        return judge_resolve(pass, step, facts);
+    }
+    let application = prisma::application_name(&pass.run().id, &step.database);
+    let verdict = judge(&step.database, step, end, inventory, facts, &application);
+    running::progress(pass, &step.database, inventory, facts);
+    match verdict {
+        Verdict::Wait { message, next } => {
+            running::wait_for_backend(pass, end, message, next);
+            return false;
+        }
+        Verdict::Succeeded => succeed(pass, step, facts),
+        Verdict::NeverBegan { reason, message } => never_began(pass, step, reason, &message),
+        Verdict::ImageChanged => image_changed(pass, step),
+        Verdict::Traceless { migration } => traceless(pass, step, facts, &migration),
+        Verdict::Failed {
+            reason,
+            failed,
+            message,
+        } => {
+            pass.end_step(&step.job, StepOutcome::Failed);
+            fail_database(pass, step, reason, *failed, message);
+        }
+    }
+    true
+}
+
+fn succeed(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) {
+    pass.end_step(&step.job, StepOutcome::Succeeded);
+    release(pass, &step.database);
+    let Some(entry) = pass.database_mut(&step.database) else {
+        return;
+    };
+    entry.phase = DatabasePhase::Succeeded;
+    entry.current = None;
+    entry.failed = None;
+    let applied = entry.applied_by_run;
+    let last = last_applied(facts);
+    let took = step
+        .started_at
+        .as_ref()
+        .map_or(0, |start| pass.age(start.0));
+    let message = format!(
+        "{}: {applied} applied in {took}s, last {last}",
+        step.database
+    );
+    pass.event(false, reasons::events::DATABASE_MIGRATED, message);
+    pass.again = true;
+}
+
+fn last_applied(facts: &DatabaseFacts) -> String {
+    match &facts.ledger {
+        crate::facts::Ledger::Rows(rows) => rows
+            .iter()
+            .filter(|row| row.finished_at.is_some() && row.rolled_back_at.is_none())
+            .max_by_key(|row| row.finished_at)
+            .map_or_else(String::new, |row| {
+                status::cut(&row.migration_name, status::NAME_LIMIT)
+            }),
+        _ => String::new(),
+    }
+}
+
+/// Gives the turn on a database to the next run.
+fn release(pass: &mut Pass<'_>, database: &str) {
+    let holder = run::holder(pass);
+    let Some(entry) = pass.database_mut(database) else {
+        return;
+    };
+    if !entry.lease.is_empty() {
+        let name = std::mem::take(&mut entry.lease);
+        pass.effects.push(Effect::ReleaseLease { name, holder });
+    }
+}
+
+/// Only what provably never began is tried again, with a bound and with patience.
+fn never_began(pass: &mut Pass<'_>, step: &StepStatus, reason: &'static str, message: &str) {
+    pass.end_step(&step.job, StepOutcome::NeverBegan);
+    let bound = pass.spec.timeouts.lock_attempts;
+    if step.attempt >= bound {
+        let failed = crate::api::FailedStatus {
+            summary: message.to_owned(),
+            traces: crate::api::Traces::None,
+            ..Default::default()
+        };
+        let text = format!("{message}. Tried {}.", count(step.attempt as usize, "time"));
+        fail_database(pass, step, reason, failed, text);
+        return;
+    }
+    release(pass, &step.database);
+    let wait = backoff_seconds(step.attempt);
+    let text = format!(
+        "{message}; attempt {} of {bound} follows in {wait}s",
+        step.attempt + 1
+    );
+    pass.event(false, reasons::events::STEP_RETRIED, text.clone());
+    pass.working(Phase::Migrating, reasons::WAITING_RETRY, text);
+    pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
+}
+
+/// 2, 4, 8 ... 60 seconds after the first, second, third ... attempt.
+fn backoff_seconds(attempt: u32) -> i64 {
+    2_i64.saturating_pow(attempt).min(60)
+}
+
+/// The image's tag was pushed again after the plan: look at the image anew, then plan anew.
+fn image_changed(pass: &mut Pass<'_>, step: &StepStatus) {
+    pass.end_step(&step.job, StepOutcome::NeverBegan);
+    let looks = pass
+        .steps()
+        .iter()
+        .filter(|step| step.name == StepKind::Inventory)
+        .count();
+    if looks >= IMAGE_CHANGES {
+        let text = format!(
+            "{}: image {} was pushed again between plan and run, {looks} times. Nothing was executed. Release by tags that do not move, or by digest.",
+            step.database, pass.spec.image
+        );
+        fail_database(
+            pass,
+            step,
+            reasons::IMAGE_KEEPS_CHANGING,
+            Default::default(),
+            text,
+        );
+        return;
+    }
+    release(pass, &step.database);
+    if let Some(entry) = pass.database_mut(&step.database) {
+        entry.phase = DatabasePhase::Planned;
+    }
+    planning::start_step(pass);
+}
+
+/// A lock time-out that left nothing but its row: the row is marked rolled back, then it is tried again.
+fn traceless(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts, migration: &str) {
+    if step.attempt >= pass.spec.timeouts.lock_attempts {
+        pass.end_step(&step.job, StepOutcome::Failed);
+        let row = open_row(facts, migration);
+        let failed = crate::api::FailedStatus {
+            name: migration.to_owned(),
+            ledger_row: row,
+            code: "P3018".to_owned(),
+            sql_state: LOCK_NOT_AVAILABLE.to_owned(),
+            summary: "canceling statement due to lock timeout".to_owned(),
+            traces: crate::api::Traces::None,
+        };
+        let text = format!(
+            "{}: {migration} could not get its lock within {} in {} (SQLSTATE 55P03); it left no trace. Find out who holds the lock, or raise timeouts.lock.",
+            step.database,
+            pass.spec.timeouts.lock.0,
+            count(step.attempt as usize, "attempt")
+        );
+        fail_database(pass, step, reasons::LOCK_TIMEOUT, failed, text);
+        return;
+    }
+    pass.end_step(&step.job, StepOutcome::NeverBegan);
+    let text = format!(
+        "{}: {migration} could not get its lock within {} and left no trace; it is marked rolled back and tried again",
+        step.database, pass.spec.timeouts.lock.0
+    );
+    pass.event(false, reasons::events::STEP_RETRIED, text.clone());
+    pass.working(Phase::Migrating, reasons::WAITING_RETRY, text);
+    start_job(
+        pass,
+        StepKind::Resolve,
+        &step.database,
+        step.attempt,
+        facts,
+        migration,
+        Vec::new(),
+    );
+}
+
+fn open_row(facts: &DatabaseFacts, migration: &str) -> String {
+    match &facts.ledger {
+        crate::facts::Ledger::Rows(rows) => rows
+            .iter()
+            .find(|row| {
+                row.migration_name == migration && prisma::row_state(row) == RowState::Failed
+            })
+            .map_or_else(String::new, |row| row.id.clone()),
+        _ => String::new(),
+    }
+}
+
+/// The row is rolled back, or it is not.
+fn judge_resolve(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) -> bool {
+    let row = open_row(facts, &step.migration);
+    if row.is_empty() {
+        pass.end_step(&step.job, StepOutcome::Succeeded);
+        let wait = backoff_seconds(step.attempt);
+        pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
+    } else {
+        pass.end_step(&step.job, StepOutcome::Failed);
+        let failed = crate::api::FailedStatus {
+            name: step.migration.clone(),
+            ledger_row: row,
+            ..Default::default()
+        };
+        let text = format!(
+            "{}: {} could not get its lock and left no trace, and marking it rolled back failed. Read the log of Job {}.",
+            step.database, step.migration, step.job
+        );
+        fail_database(pass, step, reasons::LOCK_TIMEOUT, failed, text);
+    }
+    true
+}
+
+fn fail_database(
+    pass: &mut Pass<'_>,
+    step: &StepStatus,
+    reason: &'static str,
+    failed: crate::api::FailedStatus,
+    message: String,
+) {
+    release(pass, &step.database);
+    let next = pass.logs_command(&step.job);
+    if let Some(entry) = pass.database_mut(&step.database) {
+        entry.phase = DatabasePhase::Failed;
+        entry.current = None;
+        entry.failed = Some(failed);
+    }
+    pass.condition(reasons::MIGRATED, false, reason, &message);
+    pass.stalled(Phase::Failed, reason, message, next);
+}
+
+/// Ends a run in which a database failed; the failure's own words stay, with what was not started.
+fn finish_failed(pass: &mut Pass<'_>) {
+    run::fail(pass);
+    let skipped: Vec<&str> = pass
+        .status
+        .databases
+        .iter()
+        .filter(|d| d.phase == DatabasePhase::Skipped)
+        .map(|d| d.name.as_str())
+        .collect();
+    if !skipped.is_empty() {
+        let text = format!(
+            "{} Not started: {}.",
+            pass.status.message,
+            status::names(&skipped)
+        );
+        for kind in [reasons::READY, reasons::STALLED] {
+            let reason = status::ready_reason(&pass.status).to_owned();
+            pass.condition(kind, kind == reasons::STALLED, &reason, &text);
+        }
+        if let Some(event) = pass.events.iter_mut().rev().find(|event| event.warning) {
+            event.message = status::cut(&text, status::MESSAGE_LIMIT);
+        }
+        pass.status.message = text;
+    }
+}
+
+fn finish_succeeded(pass: &mut Pass<'_>) {
+    let applied: u32 = pass
+        .status
+        .databases
+        .iter()
+        .map(|database| database.applied_by_run)
+        .sum();
+    let number = pass.status.databases.len();
+    let started = pass.run().started_at.map_or(pass.now(), |time| time.0);
+    let took = pass.age(started);
+    let ahead = pass.status.databases.iter().any(|database| {
+        database
+            .findings
+            .iter()
+            .any(|finding| finding.kind == crate::api::FindingKind::Ahead)
+    });
+    pass.condition(
+        reasons::MIGRATED,
+        true,
+        reasons::LEDGER_VERIFIED,
+        "every migration of the image stands in the ledgers, with its checksum",
+    );
+    pass.condition(
+        reasons::VALIDATED,
+        true,
+        reasons::LEDGER_VERIFIED,
+        "no row is unfinished and no new index is invalid",
+    );
+    run::end(pass, RunOutcome::Succeeded);
+    let message = if applied == 0 {
+        format!("{}, nothing pending", count(number, "database"))
+    } else {
+        format!(
+            "{number} of {}, {}, {took}s",
+            count(number, "database"),
+            count(applied as usize, "migration")
+        )
+    };
+    pass.event(false, reasons::SUCCEEDED, message.clone());
+    if ahead {
+        pass.ready(
+            reasons::DATABASE_AHEAD,
+            format!("{message}; the database is ahead of the image"),
+        );
+    } else {
+        pass.ready(reasons::SUCCEEDED, message);
+    }
+    super::finished::schedule(pass);
+}
+
+/// Starts what may start: in the list's order, or as `dependsOn` says where several may run at once.
+fn start_next(
+    pass: &mut Pass<'_>,
+    inventories: &Inventories,
+    plans: Option<&std::collections::BTreeMap<String, DatabasePlan>>,
+) {
+    let parallelism = pass.spec.parallelism.max(1) as usize;
+    for (at, database) in pass.spec.databases.iter().enumerate() {
+        let Some(entry) = pass.database(&database.name) else {
+            continue;
+        };
+        if matches!(entry.phase, DatabasePhase::Succeeded) || is_active(pass, &database.name) {
+            continue;
+        }
+        if !ready_to_start(pass, database, at, parallelism) {
+            if parallelism == 1 {
+                return;
+            }
+            continue;
+        }
+        start(pass, inventories, plans, database);
+    }
+}
+
+fn is_active(pass: &Pass<'_>, database: &str) -> bool {
+    pass.active().iter().any(|step| step.database == database)
+}
+
+fn ready_to_start(pass: &Pass<'_>, database: &DatabaseSpec, at: usize, parallelism: usize) -> bool {
+    let succeeded = |name: &str| {
+        pass.database(name)
+            .is_some_and(|d| d.phase == DatabasePhase::Succeeded)
+    };
+    let earlier = pass.spec.databases[..at]
+        .iter()
+        .all(|before| succeeded(&before.name));
+    let named = database.depends_on.iter().all(|name| succeeded(name));
+    let waits_for_retry = pass
+        .steps()
+        .iter()
+        .rfind(|step| step.database == database.name && step.finished_at.is_some())
+        .is_some_and(|step| {
+            let again = matches!(
+                (step.name, step.outcome),
+                (StepKind::Migrate, Some(StepOutcome::NeverBegan))
+                    | (StepKind::Resolve, Some(StepOutcome::Succeeded))
+            );
+            let ended = step.finished_at.as_ref().map_or(pass.now(), |time| time.0);
+            again && pass.age(ended) < backoff_seconds(step.attempt)
+        });
+    named && !waits_for_retry && (parallelism > 1 || earlier) && pass.active().len() < parallelism
+}
+
+fn start(
+    pass: &mut Pass<'_>,
+    inventories: &Inventories,
+    plans: Option<&std::collections::BTreeMap<String, DatabasePlan>>,
+    database: &DatabaseSpec,
+) {
+    let name = &database.name;
+    let (Some(facts), Some(inventory)) = (pass.facts(name), inventories.get(name)) else {
+        pass.requeue(1_000);
+        return;
+    };
+    // The plan of this very pass where there is one; else this database's part is looked at again.
+    let fresh;
+    let plan = match plans.and_then(|plans| plans.get(name)) {
+        Some(plan) => plan,
+        None => {
+            fresh = super::plan::plan(
+                name,
+                &database.prisma.schema,
+                inventory,
+                facts,
+                &pass.spec.preflight.history,
+            );
+            planning::show(pass, name, inventory, &fresh);
+            &fresh
+        }
+    };
+    if let Some(blocker) = &plan.blocker {
+        pass.stalled(
+            Phase::Blocked,
+            blocker.reason,
+            blocker.message.clone(),
+            blocker.next.clone(),
+        );
+        waiting::poll(pass, reasons::STALLED);
+        return;
+    }
+    if plan.pending.is_empty() {
+        if let Some(entry) = pass.database_mut(name) {
+            entry.phase = DatabasePhase::Succeeded;
+        }
+        return;
+    }
+    if !running::may_touch(pass, name, facts) {
+        return;
+    }
+    let attempt = pass
+        .steps()
+        .iter()
+        .filter(|step| step.database == *name && step.name == StepKind::Migrate)
+        .count();
+    let attempt = planning::bounded(attempt).saturating_add(1);
+    let text = format!(
+        "{name}: starting {}",
+        count(plan.pending.len(), "migration")
+    );
+    pass.working(Phase::Migrating, reasons::MIGRATING, text);
+    pass.condition(
+        reasons::MIGRATED,
+        false,
+        reasons::MIGRATING,
+        "migrations run",
+    );
+    if let Some(entry) = pass.database_mut(name) {
+        entry.phase = DatabasePhase::Migrating;
+        entry.lease = lease_name(&facts.identity);
+    }
+    let indexes = facts.invalid_indexes.clone();
+    start_job(pass, StepKind::Migrate, name, attempt, facts, "", indexes);
+}
+
+/// Journals a step and makes its Job: finalizer, journal, Lease, Job, in this order.
+fn start_job(
+    pass: &mut Pass<'_>,
+    kind: StepKind,
+    database: &str,
+    attempt: u32,
+    facts: &DatabaseFacts,
+    migration: &str,
+    invalid_indexes: Vec<String>,
+) {
+    let resource = &pass.snapshot.resource;
+    let run = pass.run().id;
+    let job = job_name(&resource.name, &resource.uid, &run, database, kind, attempt);
+    let step = StepStatus {
+        name: kind,
+        database: database.to_owned(),
+        attempt,
+        job: job.clone(),
+        migration: migration.to_owned(),
+        started_at: status::time(pass.now()),
+        ledger: ledger_digest(&facts.ledger),
+        catalog: facts.catalog.clone().unwrap_or_default(),
+        invalid_indexes,
+        ..StepStatus::default()
+    };
+    if let Some(run) = &mut pass.status.run {
+        run.steps.push(step.clone());
+    }
+    make_job(pass, &step, facts);
+}
+
+fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) {
+    if !pass.snapshot.resource.finalizer {
+        pass.effects.push(Effect::AddFinalizer);
+    }
+    let name = lease_name(&facts.identity);
+    let take_over = pass
+        .snapshot
+        .leases
+        .get(&name)
+        .map(|lease| lease.resource_version.clone());
+    let holder = run::holder(pass);
+    pass.effects.push(Effect::AcquireLease {
+        name,
+        holder,
+        take_over,
+    });
+    let start = pass.spec.timeouts.start.seconds().unwrap_or(600);
+    let not_after = pass
+        .now()
+        .checked_add(jiff::SignedDuration::from_secs(start))
+        .ok();
+    let expect = pass
+        .database(&step.database)
+        .map(|entry| entry.inventory_hash.clone())
+        .unwrap_or_default();
+    pass.effects.push(Effect::CreateJob(JobPlan {
+        name: step.job.clone(),
+        step: step.name,
+        database: step.database.clone(),
+        run: pass.run().id,
+        expect,
+        not_after,
+        connection_check: facts.server_version >= CONNECTION_CHECK_SINCE,
+        migration: step.migration.clone(),
+    }));
+    pass.again = true;
+}
+
+/// The intent stands in the journal and no Job was ever confirmed: it was never made, or it was made, ran and is gone.
+/// It is made only where the ledger is as it was and nothing is at work; else the database decides what happened.
+fn create_again(
+    pass: &mut Pass<'_>,
+    inventories: &Inventories,
+    step: &StepStatus,
+    draining: bool,
+) -> bool {
+    let Some(facts) = pass.facts(&step.database) else {
+        pass.requeue(1_000);
+        return false;
+    };
+    let untouched = ledger_digest(&facts.ledger) == step.ledger;
+    if draining && untouched && facts.lock_holder.is_none() && facts.our_sessions.is_empty() {
+        pass.end_step(&step.job, StepOutcome::NeverBegan);
+        release(pass, &step.database);
+        return true;
+    }
+    if !untouched && step.name == StepKind::Migrate {
+        if let Some(inventory) = inventories.get(&step.database) {
+            let application = prisma::application_name(&pass.run().id, &step.database);
+            match judge(&step.database, step, None, inventory, facts, &application) {
+                Verdict::Succeeded => {
+                    running::progress(pass, &step.database, inventory, facts);
+                    succeed(pass, step, facts);
+                    return true;
+                }
+                Verdict::Failed {
+                    reason,
+                    failed,
+                    message,
+                } => {
+                    pass.end_step(&step.job, StepOutcome::Failed);
+                    fail_database(pass, step, reason, *failed, message);
+                    return true;
+                }
+                _ => {}
+            }
+        }
+        pass.requeue(1_000);
+        return false;
+    }
+    if running::refused(pass, step) || !running::may_touch(pass, &step.database, facts) {
+        return false;
+    }
+    make_job(pass, step, facts);
+    false
+}

@@ -1,0 +1,208 @@
+//! One decision in the making: the status as it will be, and what is to be done.
+
+use jiff::Timestamp;
+
+use super::snapshot::{Decision, Effect, Event, Snapshot};
+use super::status;
+use crate::api::{
+    DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseStatus, Phase, RunStatus, StepOutcome,
+    StepStatus, reasons,
+};
+use crate::facts::{DatabaseFacts, Reading};
+
+/// Collects a [`Decision`].
+pub(super) struct Pass<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) spec: &'a DatabaseMigrationSpec,
+    pub(super) status: DatabaseMigrationStatus,
+    pub(super) effects: Vec<Effect>,
+    pub(super) events: Vec<Event>,
+    pub(super) requeue_ms: Option<u64>,
+    pub(super) again: bool,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot) -> Self {
+        let mut status = snapshot.resource.status.clone();
+        status.observed_generation = Some(snapshot.resource.generation);
+        Pass {
+            snapshot,
+            spec: &snapshot.resource.spec,
+            status,
+            effects: Vec::new(),
+            events: Vec::new(),
+            requeue_ms: None,
+            again: false,
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.snapshot.now
+    }
+
+    /// The run; an empty one where there is none, which no caller changes.
+    pub(super) fn run(&self) -> RunStatus {
+        self.status.run.clone().unwrap_or_default()
+    }
+
+    pub(super) fn steps(&self) -> &[StepStatus] {
+        self.status
+            .run
+            .as_ref()
+            .map_or(&[], |run| run.steps.as_slice())
+    }
+
+    pub(super) fn active(&self) -> Vec<StepStatus> {
+        self.steps()
+            .iter()
+            .filter(|step| step.finished_at.is_none())
+            .cloned()
+            .collect()
+    }
+
+    /// Changes the journal's entry of a Job.
+    pub(super) fn step_mut(&mut self, job: &str) -> Option<&mut StepStatus> {
+        self.status
+            .run
+            .as_mut()?
+            .steps
+            .iter_mut()
+            .find(|step| step.job == job)
+    }
+
+    pub(super) fn end_step(&mut self, job: &str, outcome: StepOutcome) {
+        let now = self.now();
+        if let Some(step) = self.step_mut(job) {
+            step.finished_at = status::time(now);
+            step.outcome = Some(outcome);
+        }
+    }
+
+    pub(super) fn database(&self, name: &str) -> Option<&DatabaseStatus> {
+        self.status
+            .databases
+            .iter()
+            .find(|database| database.name == name)
+    }
+
+    pub(super) fn database_mut(&mut self, name: &str) -> Option<&mut DatabaseStatus> {
+        self.status
+            .databases
+            .iter_mut()
+            .find(|database| database.name == name)
+    }
+
+    /// The facts of a database that was looked at and could be read.
+    pub(super) fn facts(&self, name: &str) -> Option<&'a DatabaseFacts> {
+        self.snapshot.databases.get(name).and_then(Reading::known)
+    }
+
+    pub(super) fn requeue(&mut self, ms: u64) {
+        self.requeue_ms = Some(self.requeue_ms.map_or(ms, |before| before.min(ms)));
+    }
+
+    pub(super) fn event(
+        &mut self,
+        warning: bool,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) {
+        let message = status::cut(&message.into(), status::MESSAGE_LIMIT);
+        self.events.push(Event {
+            warning,
+            reason,
+            message,
+        });
+    }
+
+    pub(super) fn condition(&mut self, kind: &str, holds: bool, reason: &str, message: &str) {
+        let generation = self.snapshot.resource.generation;
+        let now = self.now();
+        status::condition(
+            &mut self.status,
+            now,
+            generation,
+            kind,
+            holds,
+            reason,
+            message,
+        );
+    }
+
+    /// At work, or waiting for something that comes by itself.
+    pub(super) fn working(&mut self, phase: Phase, reason: &str, message: impl Into<String>) {
+        let message = message.into();
+        self.condition(reasons::READY, false, reason, &message);
+        self.condition(reasons::RECONCILING, true, reason, &message);
+        status::drop_condition(&mut self.status, reasons::STALLED);
+        self.tell(phase, message, String::new());
+    }
+
+    /// It will not go on without somebody; `next` is what that somebody would run.
+    pub(super) fn stalled(
+        &mut self,
+        phase: Phase,
+        reason: &'static str,
+        message: impl Into<String>,
+        next: impl Into<String>,
+    ) {
+        let message = message.into();
+        if status::get(&self.status, reasons::STALLED).is_none_or(|old| old.reason != reason) {
+            self.event(true, reason, message.clone());
+        }
+        self.condition(reasons::READY, false, reason, &message);
+        self.condition(reasons::STALLED, true, reason, &message);
+        status::drop_condition(&mut self.status, reasons::RECONCILING);
+        self.tell(phase, message, next.into());
+    }
+
+    /// Done.
+    pub(super) fn ready(&mut self, reason: &str, message: impl Into<String>) {
+        let message = message.into();
+        self.condition(reasons::READY, true, reason, &message);
+        status::drop_condition(&mut self.status, reasons::RECONCILING);
+        status::drop_condition(&mut self.status, reasons::STALLED);
+        self.tell(Phase::Succeeded, message, String::new());
+    }
+
+    fn tell(&mut self, phase: Phase, message: String, next: String) {
+        self.status.phase = Some(phase);
+        self.status.message = message;
+        self.status.next_command = next;
+    }
+
+    pub(super) fn finish(mut self) -> Decision {
+        status::finish(&mut self.status);
+        let changed = status::differs(&self.snapshot.resource.status, &self.status);
+        Decision {
+            status: changed.then(|| Box::new(self.status)),
+            effects: self.effects,
+            events: self.events,
+            requeue_ms: self.requeue_ms,
+            again: self.again,
+        }
+    }
+
+    /// The command that shows a Job's log.
+    pub(super) fn logs_command(&self, job: &str) -> String {
+        format!(
+            "kubectl logs -n {} job/{job} -c migrate",
+            self.snapshot.resource.namespace
+        )
+    }
+
+    /// The command that asks for a new run.
+    pub(super) fn retry_command(&self) -> String {
+        format!(
+            "kubectl annotate dbm {} -n {} --overwrite {}=\"$(date +%s)\"",
+            self.snapshot.resource.name,
+            self.snapshot.resource.namespace,
+            crate::api::ANNOTATION_RETRY
+        )
+    }
+
+    /// Seconds since an instant, never negative.
+    pub(super) fn age(&self, since: Timestamp) -> i64 {
+        (self.now().as_second() - since.as_second()).max(0)
+    }
+}

@@ -1,0 +1,331 @@
+//! The plan of one database: inventory against ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dbm_agent::protocol::{DatabaseInventory, ProblemReason};
+
+use crate::api::{FindingKind, FindingStatus, HistorySpec, Policy, digest, reasons};
+use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
+use crate::tools::prisma::{self, RowState};
+
+/// What is to be done on one database, and what stands against it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DatabasePlan {
+    /// Migrations in the image.
+    pub total: usize,
+    /// Of those, applied.
+    pub applied: usize,
+    /// Of those, to be applied, in order.
+    pub pending: Vec<String>,
+    /// What is worth a look.
+    pub findings: Vec<FindingStatus>,
+    /// The ledger holds all of the image and newer ones.
+    pub ahead: bool,
+    /// Why nothing may start.
+    pub blocker: Option<Blocker>,
+}
+
+/// Why nothing may start on a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocker {
+    /// A reason of `reasons`.
+    pub reason: &'static str,
+    /// What happened and what to do.
+    pub message: String,
+    /// The command for it.
+    pub next: String,
+}
+
+/// Compares what the image holds with what the ledger says.
+pub fn plan(
+    database: &str,
+    schema: &str,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    history: &HistorySpec,
+) -> DatabasePlan {
+    if let Some(problem) = &inventory.problem {
+        return blocked(problem_reason(problem.reason), problem.message.clone());
+    }
+    let rows: &[LedgerRow] = match &facts.ledger {
+        Ledger::NoRight { grant } => {
+            return blocked(
+                reasons::LEDGER_FORBIDDEN,
+                format!(
+                    "{database}: the role may not read _prisma_migrations. Run as the table's owner: {grant} It goes on by itself."
+                ),
+            );
+        }
+        Ledger::Absent { objects } if *objects > 0 => {
+            let first = inventory.migrations.first().map_or("", |m| m.name.as_str());
+            let mut plan = blocked(
+                reasons::BASELINE_NEEDED,
+                format!(
+                    "{database}: its schema {} holds {objects} tables or views and no _prisma_migrations, so Prisma refuses to deploy (P3005). Mark as applied what is there already, beginning with {first}; it goes on by itself.",
+                    facts.identity.schema
+                ),
+            );
+            if let Some(blocker) = &mut plan.blocker {
+                blocker.next = resolve(prisma::Resolution::Applied, first, schema);
+            }
+            return plan;
+        }
+        Ledger::Absent { .. } => &[],
+        Ledger::Rows(rows) => rows,
+    };
+    let mut result = compare(inventory, rows, history);
+    result.blocker =
+        open_row(database, schema, rows, facts).or_else(|| denied(database, &result.findings));
+    result
+}
+
+fn blocked(reason: &'static str, message: String) -> DatabasePlan {
+    let blocker = Blocker {
+        reason,
+        message,
+        next: String::new(),
+    };
+    DatabasePlan {
+        blocker: Some(blocker),
+        ..DatabasePlan::default()
+    }
+}
+
+/// Pending, edited, unknown, ahead and out of order, by name.
+fn compare(
+    inventory: &DatabaseInventory,
+    rows: &[LedgerRow],
+    history: &HistorySpec,
+) -> DatabasePlan {
+    let applied: BTreeMap<&str, &LedgerRow> = rows
+        .iter()
+        .filter(|row| {
+            matches!(
+                prisma::row_state(row),
+                RowState::Applied | RowState::AppliedByHand
+            )
+        })
+        .map(|row| (row.migration_name.as_str(), row))
+        .collect();
+    let known: BTreeSet<&str> = inventory
+        .migrations
+        .iter()
+        .map(|m| m.name.as_str())
+        .collect();
+    let newest_known = known.iter().next_back().copied().unwrap_or_default();
+    let newest_applied = applied.keys().next_back().copied().unwrap_or_default();
+    let mut findings = Vec::new();
+    let mut find = |kind, migration: &str, policy| {
+        let policy = if migration < history.since.as_str() {
+            Policy::Ignore
+        } else {
+            policy
+        };
+        findings.push(FindingStatus {
+            kind,
+            migration: migration.to_owned(),
+            policy,
+        });
+    };
+    let mut pending = Vec::new();
+    for migration in &inventory.migrations {
+        match applied.get(migration.name.as_str()) {
+            Some(row) if !prisma::checksum_matches(&row.checksum, migration) => {
+                find(FindingKind::Edited, &migration.name, history.edited);
+            }
+            Some(_) => {}
+            None => {
+                if migration.name.as_str() < newest_applied {
+                    find(
+                        FindingKind::OutOfOrder,
+                        &migration.name,
+                        history.out_of_order,
+                    );
+                }
+                pending.push(migration.name.clone());
+            }
+        }
+    }
+    let mut ahead = 0;
+    for name in applied.keys().filter(|name| !known.contains(**name)) {
+        if *name > newest_known {
+            ahead += 1;
+            find(FindingKind::Ahead, name, history.ahead);
+        } else {
+            find(FindingKind::Unknown, name, history.unknown);
+        }
+    }
+    DatabasePlan {
+        total: inventory.migrations.len(),
+        applied: inventory.migrations.len() - pending.len(),
+        ahead: ahead > 0 && pending.is_empty(),
+        pending,
+        findings,
+        blocker: None,
+    }
+}
+
+/// A row that neither finished nor was rolled back: Prisma refuses every deploy (P3009).
+fn open_row(
+    database: &str,
+    schema: &str,
+    rows: &[LedgerRow],
+    facts: &DatabaseFacts,
+) -> Option<Blocker> {
+    let (row, state) =
+        rows.iter()
+            .map(|row| (row, prisma::row_state(row)))
+            .find(|(_, state)| {
+                matches!(
+                    state,
+                    RowState::Failed | RowState::Unfinished | RowState::ScriptDone
+                )
+            })?;
+    let name = &row.migration_name;
+    let busy = facts.lock_holder.as_ref();
+    Some(match (state, busy) {
+        (RowState::Unfinished | RowState::ScriptDone, Some(session)) => Blocker {
+            reason: reasons::UNFINISHED_ROW_FOUND,
+            message: format!(
+                "{database}: {name} is being migrated by somebody else: pid {} ({}) holds Prisma's lock. It goes on by itself when that has ended.",
+                session.pid, session.application_name
+            ),
+            next: String::new(),
+        },
+        (RowState::Unfinished | RowState::ScriptDone, None) => Blocker {
+            reason: reasons::UNFINISHED_ROW_FOUND,
+            message: format!(
+                "{database}: an earlier run of {name} was cut off (row {} is neither finished nor rolled back, nothing is running). Look at what it left in the schema; then mark it rolled back (it runs again) or applied (after finishing it by hand). It goes on by itself.",
+                row.id
+            ),
+            next: resolve(prisma::Resolution::RolledBack, name, schema),
+        },
+        _ => {
+            let failure = prisma::parse_failure(row.logs.as_deref().unwrap_or_default());
+            Blocker {
+                reason: reasons::FAILED_ROW_FOUND,
+                message: format!(
+                    "{database}: {name} failed in an earlier run (row {}{}{}) and blocks every deploy (P3009). Undo or finish its statements by hand; then mark it rolled back (it runs again) or applied. It goes on by itself.",
+                    row.id,
+                    if failure.summary.is_empty() { "" } else { ": " },
+                    failure.summary
+                ),
+                next: resolve(prisma::Resolution::RolledBack, name, schema),
+            }
+        }
+    })
+}
+
+/// The Prisma command that changes the ledger, for a shell in the repository or in the image.
+fn resolve(action: prisma::Resolution, migration: &str, schema: &str) -> String {
+    let arguments = prisma::resolve_command(action, migration, schema);
+    let words: Vec<String> = arguments
+        .iter()
+        .map(|word| prisma::shell_quote(word))
+        .collect();
+    format!("npx prisma {}", words.join(" "))
+}
+
+/// The first kind of finding whose policy is Deny.
+fn denied(database: &str, findings: &[FindingStatus]) -> Option<Blocker> {
+    let first = findings
+        .iter()
+        .find(|finding| finding.policy == Policy::Deny)?;
+    let names: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding.kind == first.kind && finding.policy == Policy::Deny)
+        .map(|finding| finding.migration.as_str())
+        .collect();
+    let list = super::status::names(&names);
+    let (reason, field, what) = match first.kind {
+        FindingKind::Edited => (
+            reasons::EDITED_FOUND,
+            "edited",
+            "was edited after it had been applied",
+        ),
+        FindingKind::Unknown => (
+            reasons::UNKNOWN_FOUND,
+            "unknown",
+            "is applied in the database and not in the image, which has newer ones",
+        ),
+        FindingKind::Ahead => (
+            reasons::AHEAD_FOUND,
+            "ahead",
+            "is applied in the database and newer than everything in the image",
+        ),
+        FindingKind::OutOfOrder => (
+            reasons::OUT_OF_ORDER_FOUND,
+            "outOfOrder",
+            "is pending and older than a migration that is applied",
+        ),
+        FindingKind::InvalidIndex => return None,
+    };
+    Some(Blocker {
+        reason,
+        message: format!(
+            "{database}: {list} {what}. Release an image whose migrations fit the ledger, or set preflight.history.{field} to Warn (or preflight.history.since, for old history)."
+        ),
+        next: String::new(),
+    })
+}
+
+/// The digest of a ledger's rows: what changed means that somebody wrote to it.
+pub fn ledger_digest(ledger: &Ledger) -> String {
+    let text = match ledger {
+        Ledger::Absent { objects } => format!("absent {}", *objects > 0),
+        Ledger::NoRight { .. } => "no right".to_owned(),
+        Ledger::Rows(rows) => rows
+            .iter()
+            .map(|row| {
+                format!(
+                    "{}\0{}\0{}\0{}\n",
+                    row.id,
+                    row.checksum,
+                    row.finished_at.is_some(),
+                    row.rolled_back_at.is_some()
+                )
+            })
+            .collect(),
+    };
+    digest(text.as_bytes())
+}
+
+/// The digest of one database's part of a plan: which database it is, what stands in its ledger, what will be added.
+pub fn part_digest(
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    plan: &DatabasePlan,
+) -> String {
+    let identity = &facts.identity;
+    let mut text = format!(
+        "{}\0{}\0{}\0{}\0{}\0{}",
+        identity.system_identifier,
+        identity.database_oid,
+        identity.database,
+        identity.schema,
+        inventory.hash,
+        ledger_digest(&facts.ledger)
+    );
+    for name in &plan.pending {
+        text.push('\0');
+        text.push_str(name);
+    }
+    digest(text.as_bytes())
+}
+
+/// The reason of `reasons` for what is wrong with an image.
+pub fn problem_reason(reason: ProblemReason) -> &'static str {
+    match reason {
+        ProblemReason::SchemaMissing => reasons::SCHEMA_MISSING,
+        ProblemReason::ProviderUnsupported => reasons::PROVIDER_UNSUPPORTED,
+        ProblemReason::MigrationsMissing => reasons::MIGRATIONS_MISSING,
+        ProblemReason::MigrationsEmpty => reasons::MIGRATIONS_EMPTY,
+        ProblemReason::MigrationUnreadable => reasons::MIGRATION_UNREADABLE,
+        ProblemReason::MigrationNameInvalid => reasons::MIGRATION_NAME_INVALID,
+        ProblemReason::PrismaMissing => reasons::PRISMA_MISSING,
+        ProblemReason::PrismaUnsupported => reasons::PRISMA_UNSUPPORTED,
+        ProblemReason::CommandMissing => reasons::COMMAND_MISSING,
+        ProblemReason::ConfigMissing => reasons::CONFIG_MISSING,
+        ProblemReason::Internal => reasons::INVENTORY_FAILED,
+    }
+}

@@ -1,0 +1,376 @@
+//! From a new run to its plan: what the image holds, what the ledgers say, and whether it may start.
+
+use std::collections::BTreeMap;
+
+use dbm_agent::protocol::DatabaseInventory;
+
+use super::names::{inventory_key, is_pinned, job_name};
+use super::pass::Pass;
+use super::plan::{self, DatabasePlan};
+use super::snapshot::{Effect, JobPlan};
+use super::status::{self, count};
+use super::waiting;
+use crate::api::{DatabasePhase, Phase, StepKind, StepOutcome, StepStatus, digest, reasons};
+use crate::facts::{JobProgress, Reading};
+
+/// What the image holds, by database.
+pub(super) type Inventories = BTreeMap<String, DatabaseInventory>;
+
+/// The inventories, if they are known; else sees to it that they will be.
+pub(super) fn inventories(pass: &mut Pass<'_>) -> Option<Inventories> {
+    if let Some(step) = pass
+        .active()
+        .into_iter()
+        .find(|step| step.name == StepKind::Inventory)
+    {
+        return finish_step(pass, &step);
+    }
+    let known = &pass.snapshot.inventories;
+    if pass
+        .spec
+        .databases
+        .iter()
+        .all(|database| known.contains_key(&database.name))
+    {
+        return Some(known.clone());
+    }
+    let last = pass
+        .steps()
+        .iter()
+        .rfind(|step| step.name == StepKind::Inventory);
+    if last.is_some_and(|step| step.outcome == Some(StepOutcome::Failed)) {
+        return None;
+    }
+    start_step(pass);
+    None
+}
+
+/// Journals an inventory step and makes its Job.
+pub(super) fn start_step(pass: &mut Pass<'_>) {
+    let before = pass
+        .steps()
+        .iter()
+        .filter(|step| step.name == StepKind::Inventory)
+        .count();
+    let attempt = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+    let resource = &pass.snapshot.resource;
+    let run = pass.run().id;
+    let job = job_name(
+        &resource.name,
+        &resource.uid,
+        &run,
+        "",
+        StepKind::Inventory,
+        attempt,
+    );
+    let step = StepStatus {
+        name: StepKind::Inventory,
+        attempt,
+        job: job.clone(),
+        started_at: status::time(pass.now()),
+        ..StepStatus::default()
+    };
+    if let Some(run) = &mut pass.status.run {
+        run.steps.push(step);
+    }
+    pass.working(
+        Phase::Planning,
+        reasons::PLANNING,
+        "reading what the image holds",
+    );
+    create_job(pass, job, &run);
+}
+
+fn create_job(pass: &mut Pass<'_>, name: String, run: &str) {
+    pass.effects.push(Effect::CreateJob(JobPlan {
+        name,
+        step: StepKind::Inventory,
+        database: String::new(),
+        run: run.to_owned(),
+        expect: String::new(),
+        not_after: None,
+        connection_check: false,
+        migration: String::new(),
+    }));
+    pass.again = true;
+}
+
+fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
+    let job = match pass.snapshot.jobs.get(&step.job) {
+        None => return None,
+        // An inventory changes nothing, so it may simply be made again.
+        Some(None) if step.job_uid.is_empty() => {
+            let run = pass.run().id;
+            create_job(pass, step.job.clone(), &run);
+            return None;
+        }
+        Some(None) => {
+            pass.end_step(&step.job, StepOutcome::NeverBegan);
+            start_step(pass);
+            return None;
+        }
+        Some(Some(job)) => job,
+    };
+    match &job.progress {
+        JobProgress::NotStarted(why) => {
+            waiting::not_started(pass, step, "", why);
+            None
+        }
+        JobProgress::Running { .. } => {
+            pass.working(
+                Phase::Planning,
+                reasons::PLANNING,
+                "reading what the image holds",
+            );
+            None
+        }
+        JobProgress::Lost { .. } => {
+            pass.end_step(&step.job, StepOutcome::NeverBegan);
+            start_step(pass);
+            None
+        }
+        JobProgress::Ended(end) => {
+            let Some(report) = &pass.snapshot.report else {
+                return None;
+            };
+            match report {
+                Ok(report) => {
+                    pass.end_step(&step.job, StepOutcome::Succeeded);
+                    let mut found = Inventories::new();
+                    for database in &pass.spec.databases {
+                        let entry = report
+                            .databases
+                            .iter()
+                            .find(|e| e.database == database.name);
+                        if let Some(inventory) = entry {
+                            found.insert(database.name.clone(), inventory.clone());
+                            if inventory.problem.is_none() {
+                                pass.effects.push(Effect::StoreInventory {
+                                    key: inventory_key(pass.spec, database),
+                                    inventory: Box::new(inventory.clone()),
+                                });
+                            }
+                        }
+                    }
+                    // Nothing in its log is worth keeping: the inventory is.
+                    pass.effects.push(Effect::DeleteJob {
+                        name: job.name.clone(),
+                        uid: job.uid.clone(),
+                    });
+                    if let (Some(run), Some(digest)) = (&mut pass.status.run, &job.image_digest) {
+                        run.image.digest.clone_from(digest);
+                    }
+                    Some(found)
+                }
+                Err(message) => {
+                    pass.end_step(&step.job, StepOutcome::Failed);
+                    let (reason, why) = match end.reason.as_str() {
+                        "OOMKilled" => (
+                            reasons::OUT_OF_MEMORY,
+                            "the container ran out of memory: set job.resources".to_owned(),
+                        ),
+                        _ => (reasons::INVENTORY_FAILED, message.clone()),
+                    };
+                    let text = format!(
+                        "image {}: its migrations could not be read: {why}. After mending it, ask for a new run.",
+                        pass.spec.image
+                    );
+                    let next = pass.retry_command();
+                    pass.stalled(Phase::Blocked, reason, text, next);
+                    None
+                }
+            }
+        }
+    }
+}
+
+/// What the databases say, shown even while the inventory is still unknown. `false`: not all could be read.
+pub(super) fn observed(pass: &mut Pass<'_>, only: Option<&str>) -> bool {
+    let mut unreadable = None;
+    for database in &pass.spec.databases {
+        let name = &database.name;
+        if only.is_some_and(|only| only != name) {
+            continue;
+        }
+        match pass.snapshot.databases.get(name) {
+            None => {}
+            Some(Reading::Known(_)) => {
+                let now = pass.now();
+                if let Some(entry) = pass.database_mut(name) {
+                    entry.last_observed_at = status::time(now);
+                }
+            }
+            Some(Reading::Unknown(why)) => {
+                unreadable = unreadable.or(Some((name.clone(), why.clone())));
+            }
+        }
+    }
+    match unreadable {
+        Some((name, why)) => {
+            waiting::unreadable(pass, &name, &why);
+            false
+        }
+        None => {
+            if !pass.snapshot.databases.is_empty() {
+                pass.condition(
+                    reasons::OBSERVED,
+                    true,
+                    reasons::DATABASES_READ,
+                    "every database that was looked at could be read",
+                );
+            }
+            true
+        }
+    }
+}
+
+/// Compares and, where nothing stands against it, fixes the plan. `None`: it does not go on from here.
+pub(super) fn plan(
+    pass: &mut Pass<'_>,
+    inventories: &Inventories,
+) -> Option<BTreeMap<String, DatabasePlan>> {
+    let mut plans = BTreeMap::new();
+    let mut parts = Vec::new();
+    let mut hashes = Vec::new();
+    for database in &pass.spec.databases {
+        let (Some(inventory), Some(facts)) =
+            (inventories.get(&database.name), pass.facts(&database.name))
+        else {
+            pass.requeue(1_000);
+            return None;
+        };
+        let plan = plan::plan(
+            &database.name,
+            &database.prisma.schema,
+            inventory,
+            facts,
+            &pass.spec.preflight.history,
+        );
+        parts.push(plan::part_digest(inventory, facts, &plan));
+        hashes.push(format!("{}={}", database.name, inventory.hash));
+        show(pass, &database.name, inventory, &plan);
+        plans.insert(database.name.clone(), plan);
+    }
+    if let Some(run) = &mut pass.status.run {
+        run.inventory_hash = digest(hashes.join("\n").as_bytes());
+    }
+    if let Some(blocker) = duplicate(pass).or_else(|| first_blocker(pass, &plans)) {
+        let message = blocker.message.clone();
+        pass.condition(reasons::PLANNED, false, blocker.reason, &message);
+        pass.condition(reasons::PREFLIGHT_PASSED, false, blocker.reason, &message);
+        pass.stalled(
+            Phase::Blocked,
+            blocker.reason,
+            blocker.message,
+            blocker.next,
+        );
+        waiting::poll(pass, reasons::STALLED);
+        return None;
+    }
+    let plan_hash = digest(format!("{}\n{}", pass.run().spec_hash, parts.join("\n")).as_bytes());
+    let first_time = pass.run().plan_hash.is_empty();
+    if let Some(run) = &mut pass.status.run {
+        run.plan_hash.clone_from(&plan_hash);
+    }
+    pass.status.plan_hash = plan_hash;
+    let pending: Vec<(&String, usize)> = plans
+        .iter()
+        .filter(|(_, plan)| !plan.pending.is_empty())
+        .map(|(name, plan)| (name, plan.pending.len()))
+        .collect();
+    let total: usize = pending.iter().map(|(_, number)| number).sum();
+    let message = if total == 0 {
+        "nothing is pending".to_owned()
+    } else {
+        let each: Vec<String> = pass
+            .spec
+            .databases
+            .iter()
+            .filter_map(|database| {
+                let number = plans.get(&database.name)?.pending.len();
+                (number > 0).then(|| format!("{} {number}", database.name))
+            })
+            .collect();
+        format!(
+            "{} pending in {} ({})",
+            count(total, "migration"),
+            count(pending.len(), "database"),
+            each.join(", ")
+        )
+    };
+    pass.condition(reasons::PLANNED, true, reasons::PLAN_READY, &message);
+    pass.condition(
+        reasons::PREFLIGHT_PASSED,
+        true,
+        reasons::HISTORY_ACCEPTED,
+        "the ledgers' history fits the image, within spec.preflight.history",
+    );
+    if first_time && total > 0 && !pass.snapshot.resource.suspended {
+        let text = format!("run {}: {message}", pass.run().id);
+        pass.event(false, reasons::events::RUN_STARTED, text);
+    }
+    Some(plans)
+}
+
+/// Puts a plan where people see it.
+pub(super) fn show(
+    pass: &mut Pass<'_>,
+    name: &str,
+    inventory: &DatabaseInventory,
+    plan: &DatabasePlan,
+) {
+    let Some(entry) = pass.database_mut(name) else {
+        return;
+    };
+    entry.inventory_hash.clone_from(&inventory.hash);
+    if plan.blocker.is_none() || plan.total > 0 {
+        entry.total = bounded(plan.total);
+        entry.applied = bounded(plan.applied);
+        entry.pending_count = bounded(plan.pending.len());
+        entry.pending.clone_from(&plan.pending);
+        entry.findings.clone_from(&plan.findings);
+        entry.findings_count = bounded(plan.findings.len());
+        if entry.phase == DatabasePhase::Unknown {
+            entry.phase = DatabasePhase::Planned;
+        }
+    }
+}
+
+pub(super) fn bounded(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn first_blocker(pass: &Pass<'_>, plans: &BTreeMap<String, DatabasePlan>) -> Option<plan::Blocker> {
+    pass.spec
+        .databases
+        .iter()
+        .find_map(|database| plans.get(&database.name)?.blocker.clone())
+}
+
+/// Two entries with one ledger: the second would find the first one's migrations.
+fn duplicate(pass: &Pass<'_>) -> Option<plan::Blocker> {
+    let mut seen: BTreeMap<_, &str> = BTreeMap::new();
+    for database in &pass.spec.databases {
+        let identity = &pass.facts(&database.name)?.identity;
+        if let Some(first) = seen.insert(identity, &database.name) {
+            return Some(plan::Blocker {
+                reason: reasons::DUPLICATE_DATABASE,
+                message: format!(
+                    "{first} and {} are one database with one schema ({}, {}): two lists of migrations cannot share a ledger. Correct one of the two Secrets, or add ?schema= to one URL; it goes on by itself.",
+                    database.name, identity.database, identity.schema
+                ),
+                next: String::new(),
+            });
+        }
+    }
+    None
+}
+
+/// A tag moves. What was stored under it may start a Job, which checks it again; but "nothing to do" is only said after
+/// a look at the image in this very run.
+pub(super) fn needs_fresh_look(pass: &Pass<'_>, plans: &BTreeMap<String, DatabasePlan>) -> bool {
+    let looked = pass.steps().iter().any(|step| {
+        step.name == StepKind::Inventory && step.outcome == Some(StepOutcome::Succeeded)
+    });
+    !looked && !is_pinned(&pass.spec.image) && plans.values().any(|plan| plan.pending.is_empty())
+}

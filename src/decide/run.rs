@@ -1,0 +1,204 @@
+//! What starts a run, and how one ends.
+
+use super::names::run_id;
+use super::pass::Pass;
+use super::snapshot::{Effect, Resource};
+use super::status;
+use crate::api::{
+    DatabasePhase, DatabaseStatus, HistoryStatus, ImageStatus, Phase, RunOutcome, RunStatus,
+    StepKind, reasons, spec_hash,
+};
+use crate::facts::JobProgress;
+
+/// The three things that start a run. Nothing else does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The resource is seen for the first time.
+    FirstSight,
+    /// What makes a run changed in its spec.
+    SpecChanged,
+    /// Somebody asked for it.
+    Retry,
+}
+
+/// Why a run should start now, if it should.
+pub fn cause(resource: &Resource) -> Option<Cause> {
+    let Some(run) = &resource.status.run else {
+        return Some(Cause::FirstSight);
+    };
+    if run.spec_hash != spec_hash(&resource.spec) {
+        return Some(Cause::SpecChanged);
+    }
+    let asked = resource
+        .retry
+        .as_deref()
+        .is_some_and(|retry| !retry.is_empty() && retry != resource.status.last_handled_retry);
+    asked.then_some(Cause::Retry)
+}
+
+/// Begins a run, in the journal only. What an unfinished one before it held is let go first.
+pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
+    if pass
+        .status
+        .run
+        .as_ref()
+        .is_some_and(|run| run.finished_at.is_none())
+    {
+        let why = match cause {
+            Cause::Retry => "a retry was asked for",
+            Cause::FirstSight | Cause::SpecChanged => "the spec changed",
+        };
+        let message = format!("run {} gives way: {why}", pass.run().id);
+        pass.event(false, reasons::events::RUN_SUPERSEDED, message);
+        end(pass, RunOutcome::Superseded);
+    }
+    let resource = &pass.snapshot.resource;
+    let previous = pass.status.run.as_ref().map(|run| run.id.clone());
+    let run = RunStatus {
+        id: run_id(previous.as_deref(), &resource.uid),
+        spec_hash: spec_hash(pass.spec),
+        image: ImageStatus {
+            reference: pass.spec.image.clone(),
+            digest: String::new(),
+        },
+        started_at: status::time(pass.now()),
+        ..RunStatus::default()
+    };
+    pass.status.run = Some(run);
+    pass.status.plan_hash.clear();
+    pass.status.last_handled_retry = resource.retry.clone().unwrap_or_default();
+    let old = std::mem::take(&mut pass.status.databases);
+    pass.status.databases = pass
+        .spec
+        .databases
+        .iter()
+        .map(|database| DatabaseStatus {
+            name: database.name.clone(),
+            // A turn that is still held is given back by the run that took it.
+            lease: old
+                .iter()
+                .find(|before| before.name == database.name)
+                .map(|before| before.lease.clone())
+                .unwrap_or_default(),
+            ..DatabaseStatus::default()
+        })
+        .collect();
+    for kind in [
+        reasons::PLANNED,
+        reasons::PREFLIGHT_PASSED,
+        reasons::MIGRATED,
+        reasons::VALIDATED,
+    ] {
+        status::drop_condition(&mut pass.status, kind);
+    }
+    pass.condition(
+        reasons::MIGRATED,
+        false,
+        reasons::PLANNING,
+        "the run has just begun",
+    );
+    pass.working(
+        Phase::Planning,
+        reasons::PLANNING,
+        "reading what the image holds and what is applied",
+    );
+}
+
+/// Ends the run: leases and finalizer are given back, ended Jobs are tied to the resource, history is written.
+pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
+    let now = pass.now();
+    let holder = holder(pass);
+    for step in pass.active() {
+        // Only inventory steps may be cut short: they change nothing.
+        pass.end_step(&step.job, crate::api::StepOutcome::NeverBegan);
+        if let Some(Some(job)) = pass.snapshot.jobs.get(&step.job)
+            && step.name == StepKind::Inventory
+            && !matches!(
+                job.progress,
+                JobProgress::Ended(_) | JobProgress::Lost { .. }
+            )
+        {
+            pass.effects.push(Effect::DeleteJob {
+                name: job.name.clone(),
+                uid: job.uid.clone(),
+            });
+        }
+    }
+    for database in &mut pass.status.databases {
+        if !database.lease.is_empty() {
+            let name = std::mem::take(&mut database.lease);
+            pass.effects.push(Effect::ReleaseLease {
+                name,
+                holder: holder.clone(),
+            });
+        }
+        database.current = None;
+    }
+    adopt(pass);
+    let applied = pass
+        .status
+        .databases
+        .iter()
+        .map(|database| database.applied_by_run)
+        .sum();
+    if let Some(run) = &mut pass.status.run {
+        run.finished_at = status::time(now);
+        run.outcome = Some(outcome);
+        let entry = HistoryStatus {
+            id: run.id.clone(),
+            outcome,
+            image: run.image.reference.clone(),
+            started_at: run.started_at.clone(),
+            finished_at: run.finished_at.clone(),
+            applied,
+        };
+        pass.status.history.insert(0, entry);
+    }
+    pass.status
+        .history
+        .truncate(pass.spec.history_limit as usize);
+    if pass.snapshot.resource.finalizer {
+        pass.effects.push(Effect::RemoveFinalizer);
+    }
+}
+
+/// Ties every ended Job to the resource, so that it goes when the resource goes.
+pub(super) fn adopt(pass: &mut Pass<'_>) {
+    for job in pass.snapshot.jobs.values().flatten() {
+        let ended = matches!(
+            job.progress,
+            JobProgress::Ended(_) | JobProgress::Lost { .. }
+        );
+        if ended && !job.adopted {
+            pass.effects.push(Effect::AdoptJob {
+                name: job.name.clone(),
+                uid: job.uid.clone(),
+            });
+        }
+    }
+}
+
+/// A run that failed: what was not started is skipped.
+pub(super) fn fail(pass: &mut Pass<'_>) {
+    for database in &mut pass.status.databases {
+        if matches!(
+            database.phase,
+            DatabasePhase::Planned | DatabasePhase::Unknown
+        ) {
+            database.phase = DatabasePhase::Skipped;
+        }
+    }
+    end(pass, RunOutcome::Failed);
+}
+
+/// Who we are on a Lease: [`super::snapshot::LeaseFacts::holder`]'s form.
+pub(super) fn holder(pass: &Pass<'_>) -> String {
+    let resource = &pass.snapshot.resource;
+    format!(
+        "{}/{}/{}/{}",
+        resource.namespace,
+        resource.name,
+        resource.uid,
+        pass.run().id
+    )
+}

@@ -1,0 +1,294 @@
+//! A migration at work: its progress, whom it waits for, and what may not be touched meanwhile.
+
+use dbm_agent::protocol::DatabaseInventory;
+use jiff::Timestamp;
+
+use super::names::lease_name;
+use super::pass::Pass;
+use super::planning::{Inventories, bounded};
+use super::run;
+use super::snapshot::Effect;
+use super::status;
+use super::waiting;
+use crate::api::{CurrentStatus, Phase, StepStatus, Time, reasons};
+use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger, NotStarted, Session};
+use crate::tools::prisma::{self, RowState};
+
+/// How long a session may outlive its process before that is said, seconds.
+const BACKEND_GRACE: i64 = 3;
+
+/// Its container has not started. A new run, or `timeouts.start`, ends it: the agent refuses to begin after that.
+pub(super) fn not_started(
+    pass: &mut Pass<'_>,
+    step: &StepStatus,
+    job: &JobFacts,
+    why: &NotStarted,
+    draining: bool,
+) {
+    waiting::not_started(pass, step, &step.database, why);
+    let since = step.started_at.as_ref().map_or(pass.now(), |time| time.0);
+    let limit = pass.spec.timeouts.start.seconds().unwrap_or(600);
+    if draining || pass.age(since) > limit {
+        pass.effects.push(Effect::DeleteJob {
+            name: job.name.clone(),
+            uid: job.uid.clone(),
+        });
+    }
+}
+
+/// It runs: what it has done, what it does, whom it waits for. Nothing is ended but by `timeouts.kill`.
+pub(super) fn running(
+    pass: &mut Pass<'_>,
+    inventories: &Inventories,
+    step: &StepStatus,
+    job: &JobFacts,
+    since: Timestamp,
+) {
+    let observe = pass.spec.timeouts.observe.seconds().unwrap_or(10).max(1);
+    pass.requeue(u64::try_from(observe).unwrap_or(10) * 1000);
+    let age = pass.age(since);
+    let mut reason = reasons::MIGRATING;
+    let name = step.database.clone();
+    let mut message = format!("{name}: migrating");
+    if let (Some(facts), Some(inventory)) = (pass.facts(&name), inventories.get(&name)) {
+        progress(pass, &name, inventory, facts);
+        if let Some(entry) = pass.database(&name) {
+            message = format!("{name}: {} of {} applied", entry.applied, entry.total);
+            if let Some(current) = &entry.current {
+                message.push_str(&format!("; {}", current.name));
+            }
+        }
+        let application = prisma::application_name(&pass.run().id, &name);
+        if let Some(wait) = waits(facts, &application) {
+            reason = reasons::WAITING_LOCK;
+            message.push_str(&format!(
+                " waits {}for {}; attempt {} of {}",
+                wait.seconds.map(|s| format!("{s}s ")).unwrap_or_default(),
+                who(&wait.blocker),
+                step.attempt,
+                pass.spec.timeouts.lock_attempts
+            ));
+        } else {
+            message.push_str(&format!(", running for {age}s"));
+        }
+    }
+    let overdue = pass.spec.timeouts.overdue.seconds().unwrap_or(0);
+    if overdue > 0 && age > overdue {
+        message.push_str(&format!(
+            "; overdue: longer than {}",
+            pass.spec.timeouts.overdue.0
+        ));
+        if status::ready_reason(&pass.status) != reasons::OVERDUE && reason == reasons::MIGRATING {
+            pass.event(true, reasons::OVERDUE, message.clone());
+        }
+        if reason == reasons::MIGRATING {
+            reason = reasons::OVERDUE;
+        }
+    }
+    pass.working(Phase::Migrating, reason, message);
+    let kill = pass.spec.timeouts.kill.seconds().unwrap_or(0);
+    if kill > 0 && age > kill {
+        let text = format!(
+            "{name}: longer than timeouts.kill ({}); its pod is ended, then the database decides",
+            pass.spec.timeouts.kill.0
+        );
+        pass.event(true, reasons::KILLED, text);
+        pass.effects.push(Effect::DeleteJob {
+            name: job.name.clone(),
+            uid: job.uid.clone(),
+        });
+    }
+}
+
+fn waits<'a>(facts: &'a DatabaseFacts, application: &str) -> Option<&'a crate::facts::Wait> {
+    let ours: Vec<i32> = facts
+        .our_sessions
+        .iter()
+        .filter(|s| s.application_name == application)
+        .map(|s| s.pid)
+        .collect();
+    facts.waits.iter().find(|wait| ours.contains(&wait.waiting))
+}
+
+/// `pid 4242 (portal, idle in transaction 3m)`.
+pub(super) fn who(session: &Session) -> String {
+    let mut parts = Vec::new();
+    if !session.application_name.is_empty() {
+        parts.push(session.application_name.clone());
+    } else if let Some(user) = &session.user {
+        parts.push(user.clone());
+    }
+    if let Some(state) = &session.state {
+        let since = session
+            .transaction_seconds
+            .map(|s| format!(" {}", duration(s)))
+            .unwrap_or_default();
+        parts.push(format!("{state}{since}"));
+    }
+    if parts.is_empty() {
+        format!("pid {}", session.pid)
+    } else {
+        format!("pid {} ({})", session.pid, parts.join(", "))
+    }
+}
+
+/// `38s`, `3m`, `2h`.
+fn duration(seconds: i64) -> String {
+    match seconds {
+        ..=119 => format!("{seconds}s"),
+        120..=7199 => format!("{}m", seconds / 60),
+        _ => format!("{}h", seconds / 3600),
+    }
+}
+
+/// Puts the ledger's progress where people see it.
+pub(super) fn progress(
+    pass: &mut Pass<'_>,
+    name: &str,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) {
+    let Ledger::Rows(rows) = &facts.ledger else {
+        return;
+    };
+    let applied: std::collections::BTreeSet<&str> = rows
+        .iter()
+        .filter(|row| {
+            matches!(
+                prisma::row_state(row),
+                RowState::Applied | RowState::AppliedByHand
+            )
+        })
+        .map(|row| row.migration_name.as_str())
+        .collect();
+    let pending: Vec<String> = inventory
+        .migrations
+        .iter()
+        .filter(|m| !applied.contains(m.name.as_str()))
+        .map(|m| m.name.clone())
+        .collect();
+    let current = rows.iter().find(|row| {
+        matches!(
+            prisma::row_state(row),
+            RowState::Unfinished | RowState::ScriptDone
+        )
+    });
+    let now = pass.now();
+    let Some(entry) = pass.database_mut(name) else {
+        return;
+    };
+    let done = bounded(inventory.migrations.len() - pending.len());
+    entry.applied_by_run += done.saturating_sub(entry.applied);
+    entry.applied = done;
+    entry.total = bounded(inventory.migrations.len());
+    entry.pending_count = bounded(pending.len());
+    entry.pending = pending;
+    entry.last_observed_at = status::time(now);
+    entry.current = current.map(|row| CurrentStatus {
+        name: status::cut(&row.migration_name, status::NAME_LIMIT),
+        started_at: Some(Time(status::seconds(row.started_at))),
+    });
+}
+
+/// A session outlives its process: wait, then say Stalled and let the turn go, and keep looking.
+pub(super) fn wait_for_backend(
+    pass: &mut Pass<'_>,
+    end: Option<&ContainerEnd>,
+    message: String,
+    next: String,
+) {
+    let since = end.map_or(pass.now(), |end| end.finished_at);
+    let age = pass.age(since);
+    if end.is_some() && age < BACKEND_GRACE {
+        pass.requeue(200);
+        return;
+    }
+    pass.requeue(2_000);
+    let limit = pass.spec.timeouts.unknown.seconds().unwrap_or(900);
+    if age > limit {
+        pass.stalled(
+            Phase::Migrating,
+            reasons::WAITING_FOR_BACKEND,
+            message,
+            next,
+        );
+    } else {
+        pass.working(Phase::Migrating, reasons::WAITING_FOR_BACKEND, message);
+        pass.status.next_command = next;
+    }
+}
+
+/// Whether a database may be touched now: nobody holds Prisma's lock, no session of a migration is left, no other run
+/// has the turn. Where not, says who.
+pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) -> bool {
+    if let Some(session) = facts
+        .lock_holder
+        .as_ref()
+        .or_else(|| facts.our_sessions.first())
+    {
+        let text = format!(
+            "{name}: waits for {}, which holds Prisma's lock or is a migration's session; it goes on by itself",
+            who(session)
+        );
+        pass.working(Phase::Pending, reasons::WAITING_LOCK, text);
+        pass.requeue(2_000);
+        return false;
+    }
+    let lease = lease_name(&facts.identity);
+    if let Some(held) = pass.snapshot.leases.get(&lease) {
+        if held.holder == run::holder(pass) || held.holder_gone {
+            return true;
+        }
+        let other = held
+            .holder
+            .splitn(3, '/')
+            .take(2)
+            .collect::<Vec<_>>()
+            .join("/");
+        let text = format!(
+            "{name}: DatabaseMigration {other} is at work on the same database ({}); it goes on by itself",
+            facts.identity.database
+        );
+        pass.working(Phase::Pending, reasons::DATABASE_BUSY, text);
+        pass.requeue(5_000);
+        return false;
+    }
+    true
+}
+
+/// The API server refused the Job: said, and tried again, because quotas and policies get mended.
+pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
+    let Some(refusal) = pass
+        .snapshot
+        .refusal
+        .as_ref()
+        .filter(|refusal| refusal.job == step.job)
+    else {
+        return false;
+    };
+    let subject = if step.database.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", step.database)
+    };
+    let (reason, text) = if refusal.foreign {
+        (
+            reasons::FOREIGN_JOB,
+            format!(
+                "{subject}a Job named {} exists and is not of this resource; nothing of it was touched. Remove or rename it; it goes on by itself.",
+                refusal.job
+            ),
+        )
+    } else {
+        (
+            reasons::JOB_REFUSED,
+            format!(
+                "{subject}the API server refuses the Job {}: {}",
+                refusal.job, refusal.message
+            ),
+        )
+    };
+    pass.stalled(Phase::Blocked, reason, text, "");
+    pass.requeue(15_000);
+    true
+}

@@ -1,0 +1,178 @@
+//! What a decision is made from, and what it consists of.
+
+use std::collections::BTreeMap;
+
+use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
+use jiff::Timestamp;
+
+use crate::api::{DatabaseMigrationSpec, DatabaseMigrationStatus, StepKind};
+use crate::facts::{DatabaseFacts, JobFacts, Reading};
+
+/// The world as it was read for one resource, and the time.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The time of this decision.
+    pub now: Timestamp,
+    /// The resource itself.
+    pub resource: Resource,
+    /// What the image holds, by database; only what was found stored.
+    pub inventories: BTreeMap<String, DatabaseInventory>,
+    /// What the ended inventory Job of this run printed, or why nothing could be made of it.
+    pub report: Option<Result<InventoryReport, String>>,
+    /// The databases that were looked at in this pass.
+    pub databases: BTreeMap<String, Reading<DatabaseFacts>>,
+    /// The Jobs of the run's steps. `None`: the API server itself says that there is no such Job.
+    pub jobs: BTreeMap<String, Option<JobFacts>>,
+    /// Leases that could not be had, by name.
+    pub leases: BTreeMap<String, LeaseFacts>,
+    /// The API server refused to create a Job in this pass.
+    pub refusal: Option<Refusal>,
+    /// A finished resource is to be looked at again.
+    pub look_due: bool,
+}
+
+/// The resource, without what only Kubernetes needs.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// Its namespace is being deleted, too.
+    pub namespace_deleting: bool,
+    /// It carries our finalizer.
+    pub finalizer: bool,
+    /// The value of the retry annotation.
+    pub retry: Option<String>,
+    /// Suspended, by spec or annotation.
+    pub suspended: bool,
+    /// The emergency stop is on.
+    pub frozen: bool,
+    /// What is asked for.
+    pub spec: DatabaseMigrationSpec,
+    /// What was last written.
+    pub status: DatabaseMigrationStatus,
+}
+
+/// A Lease that another run holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseFacts {
+    /// `spec.holderIdentity`: `<namespace>/<name>/<uid>/<run>`.
+    pub holder: String,
+    /// That run is over, or its resource is gone.
+    pub holder_gone: bool,
+    /// For a take-over that nobody else may have made first.
+    pub resource_version: String,
+}
+
+/// The API server refused a Job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The Job's name.
+    pub job: String,
+    /// A Job of that name exists and is not ours.
+    pub foreign: bool,
+    /// What it said.
+    pub message: String,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// The status to write before the effects; `None` where nothing changed.
+    pub status: Option<Box<DatabaseMigrationStatus>>,
+    /// What to do, in this order; the first that fails ends the pass.
+    pub effects: Vec<Effect>,
+    /// What to tell, after the effects.
+    pub events: Vec<Event>,
+    /// When to look again, milliseconds; `None`: when something changes.
+    pub requeue_ms: Option<u64>,
+    /// The next step can be decided at once.
+    pub again: bool,
+}
+
+/// A change of the world.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Hold the resource while a Job runs; done before the status is written.
+    AddFinalizer,
+    /// Let it go.
+    RemoveFinalizer,
+    /// Keep what the image holds for a database, found again by `key`.
+    StoreInventory {
+        /// See [`crate::decide::inventory_key`].
+        key: String,
+        /// The content.
+        inventory: Box<DatabaseInventory>,
+    },
+    /// Take the turn on a database.
+    AcquireLease {
+        /// The Lease's name.
+        name: String,
+        /// Who we are: [`LeaseFacts::holder`]'s form.
+        holder: String,
+        /// Take it over from a run that is gone: the version that was read.
+        take_over: Option<String>,
+    },
+    /// Give the turn to the next.
+    ReleaseLease {
+        /// The Lease's name.
+        name: String,
+        /// Only if we hold it.
+        holder: String,
+    },
+    /// Make a step's Job.
+    CreateJob(JobPlan),
+    /// End a Job; its pod gets its grace period.
+    DeleteJob {
+        /// Its name.
+        name: String,
+        /// Only this one.
+        uid: String,
+    },
+    /// Tie an ended Job to the resource.
+    AdoptJob {
+        /// Its name.
+        name: String,
+        /// Only this one.
+        uid: String,
+    },
+}
+
+/// A Job to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobPlan {
+    /// Its name.
+    pub name: String,
+    /// Which step.
+    pub step: StepKind,
+    /// Which database; empty for a step that serves all.
+    pub database: String,
+    /// Which run.
+    pub run: String,
+    /// The inventory hash that was planned with.
+    pub expect: String,
+    /// Not to begin after this.
+    pub not_after: Option<Timestamp>,
+    /// The server knows `client_connection_check_interval` (PostgreSQL 14 and later).
+    pub connection_check: bool,
+    /// The migration that a resolve step marks.
+    pub migration: String,
+}
+
+/// Something to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// `Warning` instead of `Normal`.
+    pub warning: bool,
+    /// The reason.
+    pub reason: &'static str,
+    /// The message.
+    pub message: String,
+}
