@@ -1,1 +1,25 @@
-//! build
+//! PURE. From effects to Kubernetes objects. Nothing here is async or talks to anybody.
+
+mod inventory;
+mod job;
+mod lease;
+mod pod;
+
+pub use inventory::{InventoryError, config_map, read_config_map};
+pub use job::{CONTAINER, Settings, job};
+pub use lease::lease;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use crate::decide::Resource;
+
+/// A reference to the resource, so that what carries it goes when the resource goes.
+pub fn owner(resource: &Resource) -> OwnerReference {
+    OwnerReference {
+        api_version: format!("{}/v1alpha1", crate::api::GROUP),
+        kind: "DatabaseMigration".to_owned(),
+        name: resource.name.clone(),
+        uid: resource.uid.clone(),
+        ..OwnerReference::default()
+    }
+}
