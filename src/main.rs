@@ -1,3 +1,135 @@
 //! The operator's command line.
 
-fn main() {}
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use database_migration_operator::build::Settings;
+use database_migration_operator::runtime::http::{HttpServer, Readiness};
+use database_migration_operator::runtime::lease::{self, Election};
+use database_migration_operator::runtime::metrics::Metrics;
+use database_migration_operator::runtime::options::{RunOptions, Watched};
+use database_migration_operator::runtime::shutdown::Shutdown;
+use database_migration_operator::runtime::telemetry;
+use database_migration_operator::world::cluster::{Shared, Sleepers};
+use database_migration_operator::{api, controller};
+use kube::runtime::events::{Recorder, Reporter};
+
+/// The Lease that one replica holds while it works.
+const LEADER_LEASE: &str = "database-migration-operator";
+
+/// Runs Prisma database migrations on Kubernetes.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the controller.
+    Run(RunOptions),
+    /// Prints the CustomResourceDefinitions.
+    Crds,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Crds => match api::crds_yaml() {
+            Ok(text) => {
+                print!("{text}");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        },
+        Command::Run(options) => start(options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("database-migration-operator: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error with all of its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+#[tokio::main]
+async fn start(options: RunOptions) -> Result<(), Box<dyn std::error::Error>> {
+    telemetry::init(options.log_format, &options.log_level)?;
+    let stop = Shutdown::on_signal()?;
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let readiness = Readiness::new();
+    let reachable = readiness.flag("api-server");
+    let server = HttpServer::bind(options.http_address, readiness, metrics.clone()).await?;
+    let serving = tokio::spawn(server.serve(stop.wait()));
+
+    let watched = options.watched();
+    match &watched {
+        Watched::All => tracing::info!("watching every namespace"),
+        Watched::Namespaces(names) => {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            tracing::info!(
+                namespaces = names.join(","),
+                "watching these namespaces only"
+            );
+        }
+    }
+    let client = kube::Client::try_default().await?;
+    let version = client.apiserver_version().await?;
+    tracing::info!(version = version.git_version, "API server reached");
+    reachable.set(true);
+
+    let reporter = Reporter {
+        controller: "dbops.dev/database-migration-operator".to_owned(),
+        instance: Some(options.pod_name.clone()),
+    };
+    let shared = Arc::new(Shared {
+        client: client.clone(),
+        settings: Settings {
+            agent_image: options.agent_image.clone(),
+            agent_image_pull_policy: options.agent_image_pull_policy.as_str().to_owned(),
+        },
+        namespace: options.pod_namespace.clone(),
+        recorder: Recorder::new(client.clone(), reporter),
+        metrics: metrics.clone(),
+        sleepers: Sleepers::default(),
+    });
+    let concurrency = options.max_concurrent_reconciles.get();
+    let stopping = stop.clone();
+    let work = async { controller::run(shared, &watched, concurrency, || stopping.wait()).await };
+
+    if options.leader_elect {
+        let settings = lease::Settings::default();
+        let election = Election::new(
+            client,
+            &options.pod_namespace,
+            LEADER_LEASE,
+            &options.pod_name,
+            settings,
+        );
+        if let Some(leadership) = election.acquire(&stop).await {
+            metrics.set_leader(true);
+            tracing::info!("leading");
+            // On an error another may lead already: nothing of this process may go on.
+            leadership.run(work).await?;
+        }
+    } else {
+        metrics.set_leader(true);
+        work.await;
+    }
+    tracing::info!("stopped");
+    serving.await??;
+    Ok(())
+}

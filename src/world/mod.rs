@@ -1,1 +1,3 @@
-//! world
+//! The only place that reads and changes the world.
+
+pub mod cluster;

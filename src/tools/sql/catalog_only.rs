@@ -120,9 +120,7 @@ fn create_index(mut cursor: Cursor<'_>) -> bool {
         return false;
     }
     cursor.take_if_not_exists();
-    // Without a name PostgreSQL makes one up.
-    let named = cursor.take("ON") || cursor.take_name() && cursor.take("ON");
-    if !named {
+    if !cursor.take("ON") && !(cursor.take_name() && cursor.take("ON")) {
         return false;
     }
     cursor.take("ONLY");

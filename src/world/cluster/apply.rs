@@ -1,0 +1,333 @@
+//! Changes the world as it was decided: what holds the resource, then the journal, then the effects, then the news.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
+use kube::runtime::events::{Event as KubeEvent, EventType};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Resource as _};
+
+use super::{Cluster, Error, jobs};
+use crate::api::{DatabaseMigration, DatabasePhase, FINALIZER, RunOutcome, StepKind};
+use crate::build;
+use crate::decide::{Decision, Effect, Event, JobPlan, Refusal, Snapshot};
+use crate::runtime::metrics;
+
+/// What came of an effect.
+enum Done {
+    /// It is done; the next one may follow.
+    Yes,
+    /// It cannot be done now: the world has to be read again.
+    LookAgain,
+}
+
+impl Cluster {
+    /// Carries a decision out. Answers the resource as it now is, and whether to decide again at once.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where somebody else changed the resource in between: nothing after that write was done.
+    pub async fn apply(
+        &self,
+        snapshot: &Snapshot,
+        object: Arc<DatabaseMigration>,
+        decision: Decision,
+    ) -> Result<(Arc<DatabaseMigration>, bool), Error> {
+        let mut object = object;
+        if decision.effects.contains(&Effect::AddFinalizer) {
+            object = self.finalizer(&object, true).await?;
+        }
+        let was = snapshot
+            .resource
+            .status
+            .run
+            .as_ref()
+            .and_then(|run| run.outcome);
+        if let Some(status) = decision.status {
+            let mut new = DatabaseMigration::clone(&object);
+            new.status = Some(*status);
+            object = self.write_status(&object, &new).await?;
+            self.count(was, &object);
+        }
+        let mut again = decision.again;
+        for effect in decision.effects {
+            let done = match &effect {
+                Effect::AddFinalizer => Done::Yes,
+                Effect::RemoveFinalizer => {
+                    object = self.finalizer(&object, false).await?;
+                    Done::Yes
+                }
+                other => self.effect(snapshot, other).await?,
+            };
+            if matches!(done, Done::LookAgain) {
+                again = true;
+                break;
+            }
+        }
+        for event in &decision.events {
+            self.tell(&object, event).await;
+        }
+        let run = object
+            .status
+            .as_ref()
+            .and_then(|status| status.run.as_ref());
+        if run.is_some_and(|run| run.finished_at.is_some()) {
+            let mut memory = self.memory();
+            let remembered = memory.of(&snapshot.resource.uid);
+            if was.is_none() {
+                remembered.looked();
+            }
+            remembered.rest();
+        }
+        Ok((object, again))
+    }
+
+    async fn effect(&self, snapshot: &Snapshot, effect: &Effect) -> Result<Done, Error> {
+        let resource = &snapshot.resource;
+        let api: Api<Job> = Api::namespaced(self.shared.client.clone(), &resource.namespace);
+        match effect {
+            Effect::AddFinalizer | Effect::RemoveFinalizer => {}
+            Effect::StoreInventory { key, inventory } => {
+                self.store_inventory(resource, key, inventory).await?;
+            }
+            Effect::AcquireLease {
+                name,
+                holder,
+                take_over,
+            } => {
+                if !self
+                    .acquire(&resource.uid, name, holder, take_over.as_deref())
+                    .await?
+                {
+                    let who = ObjectRef::new(&resource.name).within(&resource.namespace);
+                    self.shared.sleepers.sleep(name, who);
+                    return Ok(Done::LookAgain);
+                }
+            }
+            Effect::ReleaseLease { name, holder } => self.release(name, holder).await?,
+            Effect::CreateJob(plan) => return self.create(snapshot, &api, plan).await,
+            Effect::DeleteJob { name, uid } => {
+                // Foreground: the Job stays to be seen until its pod has ended.
+                let parameters = DeleteParams {
+                    propagation_policy: Some(PropagationPolicy::Foreground),
+                    preconditions: Some(Preconditions {
+                        uid: Some(uid.clone()),
+                        resource_version: None,
+                    }),
+                    ..DeleteParams::default()
+                };
+                match api.delete(name, &parameters).await {
+                    Ok(_) => {}
+                    Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+                    Err(error) => return Err(Error::api(format!("deleting Job {name}"))(error)),
+                }
+            }
+            Effect::AdoptJob { name, uid } => {
+                let owner = build::owner(resource);
+                let patch =
+                    serde_json::json!({"metadata": {"uid": uid, "ownerReferences": [owner]}});
+                match api
+                    .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+                    .await
+                {
+                    Ok(_) => {}
+                    // Gone, or another Job of that name: nothing to adopt.
+                    Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+                    Err(error) => return Err(Error::api(format!("adopting Job {name}"))(error)),
+                }
+            }
+        }
+        Ok(Done::Yes)
+    }
+
+    /// Makes a step's Job. One of that name that names this resource is ours: the answer to an earlier request was
+    /// lost.
+    async fn create(
+        &self,
+        snapshot: &Snapshot,
+        api: &Api<Job>,
+        plan: &JobPlan,
+    ) -> Result<Done, Error> {
+        let resource = &snapshot.resource;
+        let job = build::job(resource, plan, &self.shared.settings);
+        let refuse = |foreign: bool, message: String| {
+            self.memory().of(&resource.uid).refuse(Refusal {
+                job: plan.name.clone(),
+                foreign,
+                message,
+            });
+            Ok(Done::LookAgain)
+        };
+        match api.create(&PostParams::default(), &job).await {
+            Ok(made) => {
+                tracing::info!(
+                    namespace = resource.namespace,
+                    resource = resource.name,
+                    run = plan.run,
+                    step = plan.step.as_str(),
+                    database = plan.database,
+                    job = plan.name,
+                    "Job made"
+                );
+                self.memory()
+                    .of(&resource.uid)
+                    .made(jobs::facts(&made, None));
+                self.shared.metrics.job_created(match plan.step {
+                    StepKind::Inventory => metrics::JobStep::Inventory,
+                    StepKind::Migrate => metrics::JobStep::Migrate,
+                    StepKind::Resolve => metrics::JobStep::Resolve,
+                });
+                Ok(Done::Yes)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                let found = api
+                    .get_opt(&plan.name)
+                    .await
+                    .map_err(Error::api(format!("reading Job {}", plan.name)))?;
+                let Some(found) = found else {
+                    return Err(Error::Conflict(format!("Job {}", plan.name)));
+                };
+                let facts = jobs::facts(&found, None);
+                if facts.owner_uid.as_deref() == Some(resource.uid.as_str()) {
+                    self.memory().of(&resource.uid).made(facts);
+                    return Ok(Done::Yes);
+                }
+                refuse(true, status.message.clone())
+            }
+            Err(kube::Error::Api(status)) if [400, 403, 422].contains(&status.code) => {
+                refuse(false, status.message.clone())
+            }
+            Err(error) => Err(Error::api(format!("creating Job {}", plan.name))(error)),
+        }
+    }
+
+    fn resources(&self, object: &DatabaseMigration) -> Api<DatabaseMigration> {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        Api::namespaced(self.shared.client.clone(), namespace)
+    }
+
+    async fn finalizer(
+        &self,
+        object: &Arc<DatabaseMigration>,
+        on: bool,
+    ) -> Result<Arc<DatabaseMigration>, Error> {
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let mut finalizers = object.metadata.finalizers.clone().unwrap_or_default();
+        finalizers.retain(|finalizer| finalizer != FINALIZER);
+        if on {
+            finalizers.push(FINALIZER.to_owned());
+        }
+        let patch = serde_json::json!({"metadata": {
+            "resourceVersion": object.metadata.resource_version,
+            "finalizers": finalizers,
+        }});
+        let api = self.resources(object);
+        match api
+            .patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+        {
+            Ok(new) => Ok(self.wrote(object, new)),
+            Err(kube::Error::Api(status)) if status.code == 404 && !on => Ok(object.clone()),
+            Err(error) => Err(Error::api(format!("setting the finalizer of {name}"))(
+                error,
+            )),
+        }
+    }
+
+    async fn write_status(
+        &self,
+        old: &Arc<DatabaseMigration>,
+        new: &DatabaseMigration,
+    ) -> Result<Arc<DatabaseMigration>, Error> {
+        let name = new.metadata.name.clone().unwrap_or_default();
+        let written = self
+            .resources(new)
+            .replace_status(&name, &PostParams::default(), new)
+            .await;
+        let written = written.map_err(Error::api(format!("writing the status of {name}")))?;
+        Ok(self.wrote(old, written))
+    }
+
+    fn wrote(&self, old: &DatabaseMigration, new: DatabaseMigration) -> Arc<DatabaseMigration> {
+        let new = Arc::new(new);
+        self.memory().wrote(old, &new);
+        new
+    }
+
+    /// Metrics of a run that has just ended.
+    fn count(&self, was: Option<RunOutcome>, object: &DatabaseMigration) {
+        let Some(status) = &object.status else { return };
+        let Some(outcome) = status
+            .run
+            .as_ref()
+            .and_then(|run| run.outcome)
+            .filter(|_| was.is_none())
+        else {
+            return;
+        };
+        self.shared.metrics.run_finished(match outcome {
+            RunOutcome::Succeeded => metrics::RunOutcome::Succeeded,
+            RunOutcome::Failed => metrics::RunOutcome::Failed,
+            RunOutcome::Superseded => metrics::RunOutcome::Aborted,
+        });
+        for database in &status.databases {
+            match database.phase {
+                DatabasePhase::Succeeded => self
+                    .shared
+                    .metrics
+                    .database_finished(metrics::DatabaseOutcome::Succeeded),
+                DatabasePhase::Failed => self
+                    .shared
+                    .metrics
+                    .database_finished(metrics::DatabaseOutcome::Failed),
+                DatabasePhase::Skipped => self
+                    .shared
+                    .metrics
+                    .database_finished(metrics::DatabaseOutcome::Skipped),
+                DatabasePhase::Unknown | DatabasePhase::Planned | DatabasePhase::Migrating => {}
+            }
+        }
+    }
+
+    /// An Event, and a line of the log. News that could not be told are no reason to stop.
+    async fn tell(&self, object: &DatabaseMigration, event: &Event) {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        if event.warning {
+            tracing::warn!(
+                namespace,
+                resource = name,
+                reason = event.reason,
+                "{}",
+                event.message
+            );
+        } else {
+            tracing::info!(
+                namespace,
+                resource = name,
+                reason = event.reason,
+                "{}",
+                event.message
+            );
+        }
+        let event = KubeEvent {
+            type_: if event.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
+            reason: event.reason.to_owned(),
+            note: Some(event.message.clone()),
+            action: "Migrate".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self
+            .shared
+            .recorder
+            .publish(&event, &object.object_ref(&()))
+            .await
+        {
+            tracing::warn!(namespace, resource = name, %error, "the Event could not be written");
+        }
+    }
+}

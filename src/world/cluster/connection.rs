@@ -1,0 +1,208 @@
+//! From a Secret to a look at a database. A value never leaves this file but to connect.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Api;
+
+use super::{Cluster, Error};
+use crate::api::{DatabaseSpec, KeySelector};
+use crate::database::{self, Look, Rules, Target};
+use crate::facts::{DatabaseFacts, Reading, Unreadable, UnreadableReason};
+use crate::runtime::clock;
+
+impl Cluster {
+    /// Looks at a database, or takes the last look where it is young enough.
+    pub(super) async fn database(
+        &self,
+        namespace: &str,
+        uid: &str,
+        spec: &DatabaseSpec,
+        index: usize,
+        max_age: i64,
+        catalog: bool,
+    ) -> Result<Reading<DatabaseFacts>, Error> {
+        let now = clock::monotonic();
+        let known = {
+            let mut memory = self.memory();
+            let remembered = memory.of(uid);
+            if let Some((at, with_catalog, reading)) = remembered.looks.get(&spec.name)
+                && now.saturating_sub(*at).as_secs() < u64::try_from(max_age).unwrap_or(0)
+                && (*with_catalog || !catalog)
+            {
+                return Ok(reading.clone());
+            }
+            remembered.targets.get(&spec.name).cloned()
+        };
+        let found = match known {
+            Some(found) => Ok(found),
+            None => self.target(namespace, spec, index).await?,
+        };
+        let reading = match &found {
+            Ok((target, ca)) => database::look(target, ca.as_deref(), Look { catalog }).await,
+            Err(unreadable) => Reading::Unknown(unreadable.clone()),
+        };
+        let mut memory = self.memory();
+        let remembered = memory.of(uid);
+        match (&reading, found) {
+            (Reading::Known(_), Ok(found)) => {
+                remembered.targets.insert(spec.name.clone(), found);
+            }
+            // The Secret may have been rotated: read it again next time.
+            _ => {
+                remembered.targets.remove(&spec.name);
+            }
+        }
+        remembered.looks.insert(
+            spec.name.clone(),
+            (clock::monotonic(), catalog, reading.clone()),
+        );
+        Ok(reading)
+    }
+
+    /// Reads where a database is.
+    async fn target(
+        &self,
+        namespace: &str,
+        spec: &DatabaseSpec,
+        index: usize,
+    ) -> Result<Result<(Target, Option<Vec<u8>>), Unreadable>, Error> {
+        let reference = &spec.connection.secret_key_ref;
+        let field = format!("databases[{index}].connection.secretKeyRef");
+        let bytes = match self
+            .secret(namespace, &reference.name, &reference.key, &field)
+            .await?
+        {
+            Ok(bytes) => bytes,
+            Err(unreadable) => return Ok(Err(unreadable)),
+        };
+        let Ok(text) = String::from_utf8(bytes) else {
+            return Ok(Err(unreadable(
+                UnreadableReason::UrlInvalid,
+                format!(
+                    "key {} of Secret {} is not text. Write the URL into it; it goes on by itself.",
+                    reference.key, reference.name
+                ),
+            )));
+        };
+        let target = match database::parse(
+            &text,
+            &Rules {
+                allow_loopback: false,
+            },
+        ) {
+            Ok(target) => target,
+            Err(mut problem) => {
+                problem.message = format!(
+                    "key {} of Secret {}: {}. It goes on by itself.",
+                    reference.key, reference.name, problem.message
+                );
+                return Ok(Err(problem));
+            }
+        };
+        let Some(from) = &spec.connection.ca_from else {
+            return Ok(Ok((target, None)));
+        };
+        let field = format!("databases[{index}].connection.caFrom");
+        let ca = match (&from.secret_key_ref, &from.config_map_key_ref) {
+            (Some(selector), _) => {
+                self.secret(namespace, &selector.name, &selector.key, &field)
+                    .await?
+            }
+            (None, Some(selector)) => self.config_map_key(namespace, selector, &field).await?,
+            (None, None) => return Ok(Ok((target, None))),
+        };
+        Ok(ca.map(|ca| (target, Some(ca))))
+    }
+
+    async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        key: &str,
+        field: &str,
+    ) -> Result<Result<Vec<u8>, Unreadable>, Error> {
+        let api: Api<Secret> = Api::namespaced(self.shared.client.clone(), namespace);
+        let secret = match api.get_opt(name).await {
+            Ok(Some(secret)) => secret,
+            Ok(None) => return Ok(Err(missing("Secret", name, field))),
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                return Ok(Err(unreadable(
+                    UnreadableReason::SecretForbidden,
+                    format!(
+                        "the operator may not read Secret {name} in namespace {namespace}: install the chart with this namespace in watchNamespaces"
+                    ),
+                )));
+            }
+            Err(error) => return Err(Error::api(format!("reading Secret {name}"))(error)),
+        };
+        let data = secret.data.unwrap_or_default();
+        match data.get(key) {
+            Some(value) => Ok(Ok(value.0.clone())),
+            None => Ok(Err(key_missing("Secret", name, key, field, data.keys()))),
+        }
+    }
+
+    async fn config_map_key(
+        &self,
+        namespace: &str,
+        selector: &KeySelector,
+        field: &str,
+    ) -> Result<Result<Vec<u8>, Unreadable>, Error> {
+        let api: Api<ConfigMap> = Api::namespaced(self.shared.client.clone(), namespace);
+        let found = api
+            .get_opt(&selector.name)
+            .await
+            .map_err(Error::api(format!("reading ConfigMap {}", selector.name)))?;
+        let Some(map) = found else {
+            return Ok(Err(missing("ConfigMap", &selector.name, field)));
+        };
+        let data = map.data.unwrap_or_default();
+        match data.get(&selector.key) {
+            Some(value) => Ok(Ok(value.clone().into_bytes())),
+            None => Ok(Err(key_missing(
+                "ConfigMap",
+                &selector.name,
+                &selector.key,
+                field,
+                data.keys(),
+            ))),
+        }
+    }
+}
+
+fn unreadable(reason: UnreadableReason, message: String) -> Unreadable {
+    Unreadable { reason, message }
+}
+
+fn missing(kind: &str, name: &str, field: &str) -> Unreadable {
+    unreadable(
+        UnreadableReason::SecretMissing,
+        format!(
+            "{kind} {name} does not exist. Create it, or correct {field}.name; it goes on by itself."
+        ),
+    )
+}
+
+/// Names of keys are no secret, and they show the typing error.
+fn key_missing<'a>(
+    kind: &str,
+    name: &str,
+    key: &str,
+    field: &str,
+    keys: impl Iterator<Item = &'a String>,
+) -> Unreadable {
+    let keys: Vec<&str> = keys.map(String::as_str).take(5).collect();
+    let has = if keys.is_empty() {
+        "it is empty".to_owned()
+    } else {
+        format!("it has: {}", keys.join(", "))
+    };
+    let hint = keys
+        .first()
+        .map(|only| format!(", or set {field}.key to {only}"))
+        .filter(|_| keys.len() == 1)
+        .unwrap_or_else(|| format!(", or correct {field}.key"));
+    unreadable(
+        UnreadableReason::SecretKeyMissing,
+        format!("{kind} {name} has no key {key} ({has}). Add the key{hint}; it goes on by itself."),
+    )
+}

@@ -1,0 +1,130 @@
+//! Inventories: found again by key, or read from the log of an ended inventory Job.
+
+use std::collections::BTreeMap;
+
+use dbm_agent::inventory::frame;
+use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::Api;
+use kube::api::{ListParams, LogParams, PostParams};
+
+use super::{Cluster, Error};
+use crate::api::LABEL_INVENTORY;
+use crate::build;
+use crate::decide::{Resource, inventory_key};
+
+/// More than any honest frame, so that a noisy image fills no memory.
+const LOG_LIMIT: i64 = 16 * 1024 * 1024;
+
+impl Cluster {
+    /// What is stored for this image and these paths, by database; remembered while a run needs it.
+    pub(super) async fn inventories(
+        &self,
+        resource: &Resource,
+    ) -> Result<BTreeMap<String, DatabaseInventory>, Error> {
+        let keys: Vec<String> = resource
+            .spec
+            .databases
+            .iter()
+            .map(|database| inventory_key(&resource.spec, database))
+            .collect();
+        if let Some((known, found)) = &self.memory().of(&resource.uid).inventories
+            && *known == keys
+        {
+            return Ok(found.clone());
+        }
+        let api: Api<ConfigMap> = Api::namespaced(self.shared.client.clone(), &resource.namespace);
+        let selector = format!("{LABEL_INVENTORY} in ({})", keys.join(","));
+        let list = api
+            .list(&ListParams::default().labels(&selector))
+            .await
+            .map_err(Error::api("listing stored inventories"))?;
+        let mut found: BTreeMap<String, DatabaseInventory> = BTreeMap::new();
+        for (database, key) in resource.spec.databases.iter().zip(&keys) {
+            let newest = list
+                .items
+                .iter()
+                .filter(|map| {
+                    map.metadata
+                        .labels
+                        .as_ref()
+                        .and_then(|labels| labels.get(LABEL_INVENTORY))
+                        == Some(key)
+                })
+                .max_by_key(|map| map.metadata.creation_timestamp.clone());
+            let Some(map) = newest else { continue };
+            match build::read_config_map(map) {
+                Ok(mut inventory) => {
+                    inventory.database.clone_from(&database.name);
+                    found.insert(database.name.clone(), inventory);
+                }
+                // A damaged copy is no copy: the image is looked at again.
+                Err(error) => tracing::warn!(%error, "stored inventory left aside"),
+            }
+        }
+        self.memory().of(&resource.uid).inventories = Some((keys, found.clone()));
+        Ok(found)
+    }
+
+    /// What an ended inventory Job printed.
+    pub(super) async fn report(
+        &self,
+        namespace: &str,
+        job: &str,
+    ) -> Result<Result<InventoryReport, String>, Error> {
+        let Some(pod) = self
+            .pod_of(namespace, job)
+            .and_then(|pod| pod.metadata.name.clone())
+        else {
+            return Ok(Err("its pod is gone before its log was read".to_owned()));
+        };
+        let api: Api<Pod> = Api::namespaced(self.shared.client.clone(), namespace);
+        let parameters = LogParams {
+            container: Some(build::CONTAINER.to_owned()),
+            limit_bytes: Some(LOG_LIMIT),
+            ..LogParams::default()
+        };
+        let log = match api.logs(&pod, &parameters).await {
+            Ok(log) => log,
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 400 => {
+                return Ok(Err(format!("the log of pod {pod} cannot be read")));
+            }
+            Err(error) => return Err(Error::api(format!("reading the log of pod {pod}"))(error)),
+        };
+        Ok(log.lines().find_map(frame::decode).unwrap_or_else(|| {
+            let last = log
+                .lines()
+                .rev()
+                .find(|line| !line.trim().is_empty())
+                .unwrap_or("nothing");
+            Err(format!(
+                "the agent did not print what it found; the log ends with: {}",
+                crate::decide::status::cut(last, 300)
+            ))
+        }))
+    }
+
+    /// Keeps what an image holds; what the same key held before is not true any more.
+    pub(super) async fn store_inventory(
+        &self,
+        resource: &Resource,
+        key: &str,
+        inventory: &DatabaseInventory,
+    ) -> Result<(), Error> {
+        let api: Api<ConfigMap> = Api::namespaced(self.shared.client.clone(), &resource.namespace);
+        let object = build::config_map(resource, key, inventory);
+        let name = object.metadata.name.clone().unwrap_or_default();
+        match api.create(&PostParams::default(), &object).await {
+            Ok(_) => {}
+            // The name holds the content's hash: what is there is the same.
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => return Err(Error::api(format!("storing the inventory {name}"))(error)),
+        }
+        if let Some((keys, found)) = &mut self.memory().of(&resource.uid).inventories
+            && keys.iter().any(|known| known == key)
+        {
+            found.insert(inventory.database.clone(), inventory.clone());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! Turns on a database: one Lease per database, taken by creating it, given back by deleting it.
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use kube::api::{DeleteParams, PostParams, Preconditions};
+
+use super::{Cluster, Error};
+use crate::api::DatabaseMigration;
+use crate::build;
+use crate::decide::LeaseFacts;
+use crate::runtime::clock;
+
+impl Cluster {
+    fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.shared.client.clone(), &self.shared.namespace)
+    }
+
+    /// Takes the turn. `false`: another run has it, and who that is will be in the next snapshot.
+    pub(super) async fn acquire(
+        &self,
+        uid: &str,
+        name: &str,
+        holder: &str,
+        take_over: Option<&str>,
+    ) -> Result<bool, Error> {
+        let object = build::lease(
+            &self.shared.namespace,
+            name,
+            holder,
+            clock::now(),
+            take_over,
+        );
+        let written = match take_over {
+            Some(_) => {
+                self.leases()
+                    .replace(name, &PostParams::default(), &object)
+                    .await
+            }
+            None => self.leases().create(&PostParams::default(), &object).await,
+        };
+        match written {
+            Ok(_) => {
+                self.memory().of(uid).leases.remove(name);
+                return Ok(true);
+            }
+            Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+            Err(error) => return Err(Error::api(format!("taking Lease {name}"))(error)),
+        }
+        let found = self
+            .leases()
+            .get_opt(name)
+            .await
+            .map_err(Error::api(format!("reading Lease {name}")))?;
+        let Some(found) = found else {
+            // Given back in this very moment.
+            self.memory().of(uid).leases.remove(name);
+            return Err(Error::Conflict(format!("Lease {name}")));
+        };
+        let held_by = found
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.holder_identity.clone())
+            .unwrap_or_default();
+        if held_by == holder {
+            return Ok(true);
+        }
+        let facts = LeaseFacts {
+            holder_gone: self.is_gone(&held_by).await?,
+            holder: held_by,
+            resource_version: found.metadata.resource_version.clone().unwrap_or_default(),
+        };
+        self.memory().of(uid).leases.insert(name.to_owned(), facts);
+        Ok(false)
+    }
+
+    /// Whether the run that holds a Lease is over. What cannot be read counts as alive.
+    async fn is_gone(&self, holder: &str) -> Result<bool, Error> {
+        let parts: Vec<&str> = holder.split('/').collect();
+        let [namespace, name, uid, run] = parts.as_slice() else {
+            return Ok(false);
+        };
+        let api: Api<DatabaseMigration> = Api::namespaced(self.shared.client.clone(), namespace);
+        let found = match api.get_opt(name).await {
+            Ok(found) => found,
+            Err(kube::Error::Api(status)) if status.code == 403 => return Ok(false),
+            Err(error) => {
+                return Err(Error::api(format!(
+                    "reading DatabaseMigration {namespace}/{name}"
+                ))(error));
+            }
+        };
+        let Some(found) = found.filter(|found| found.metadata.uid.as_deref() == Some(uid)) else {
+            return Ok(true);
+        };
+        let current = found.status.and_then(|status| status.run);
+        Ok(current.is_none_or(|current| current.id != *run || current.finished_at.is_some()))
+    }
+
+    /// Gives the turn back, if it is ours, and wakes who waits for it.
+    pub(super) async fn release(&self, name: &str, holder: &str) -> Result<(), Error> {
+        let found = self
+            .leases()
+            .get_opt(name)
+            .await
+            .map_err(Error::api(format!("reading Lease {name}")))?;
+        let ours = found.filter(|lease| {
+            lease
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.holder_identity.as_deref())
+                == Some(holder)
+        });
+        if let Some(lease) = ours {
+            let only = Preconditions {
+                uid: lease.metadata.uid,
+                resource_version: lease.metadata.resource_version,
+            };
+            let parameters = DeleteParams {
+                preconditions: Some(only),
+                ..DeleteParams::default()
+            };
+            match self.leases().delete(name, &parameters).await {
+                Ok(_) => {}
+                Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+                Err(error) => return Err(Error::api(format!("giving back Lease {name}"))(error)),
+            }
+        }
+        self.shared.sleepers.wake(name);
+        Ok(())
+    }
+}

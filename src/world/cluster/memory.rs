@@ -1,0 +1,157 @@
+//! What a process remembers between two reconciles. All of it may be lost: nothing is decided by it alone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbm_agent::protocol::DatabaseInventory;
+
+use crate::api::DatabaseMigration;
+use crate::database::Target;
+use crate::decide::{LeaseFacts, Refusal};
+use crate::facts::{DatabaseFacts, JobFacts, Reading};
+use crate::runtime::clock;
+
+/// How long a refusal of the API server is believed before it is asked again.
+const REFUSAL_HOLDS: Duration = Duration::from_secs(14);
+/// How long a Job that was just made may be missing from the cache before the API server is asked.
+const CACHE_LAG: Duration = Duration::from_secs(10);
+/// Versions of one object that were overtaken by own writes, the newest last.
+const OVERTAKEN: usize = 16;
+
+/// Of all resources of a scope.
+#[derive(Default)]
+pub struct Memory {
+    resources: HashMap<String, Remembered>,
+}
+
+/// Of one resource.
+#[derive(Default)]
+pub struct Remembered {
+    newest: Option<Arc<DatabaseMigration>>,
+    overtaken: Vec<String>,
+    /// The last look at each database: when, whether with the catalog, what was seen.
+    pub looks: HashMap<String, (Duration, bool, Reading<DatabaseFacts>)>,
+    /// Where each database is, and its certificate authority, as the Secret said.
+    pub targets: HashMap<String, (Target, Option<Vec<u8>>)>,
+    /// The inventories found under these keys, while a run needs them.
+    pub inventories: Option<(Vec<String>, BTreeMap<String, DatabaseInventory>)>,
+    created: HashMap<String, (Duration, JobFacts)>,
+    /// Leases that could not be had.
+    pub leases: BTreeMap<String, LeaseFacts>,
+    refusal: Option<(Duration, Refusal)>,
+    last_look: Option<Duration>,
+}
+
+impl Memory {
+    /// What is remembered of one resource.
+    pub fn of(&mut self, uid: &str) -> &mut Remembered {
+        self.resources.entry(uid.to_owned()).or_default()
+    }
+
+    /// Of a resource that is gone.
+    pub fn forget(&mut self, uid: &str) {
+        self.resources.remove(uid);
+    }
+
+    /// See [`super::Cluster::newest`].
+    pub fn newest(&mut self, cached: &Arc<DatabaseMigration>) -> Arc<DatabaseMigration> {
+        let (Some(uid), Some(version)) = (&cached.metadata.uid, &cached.metadata.resource_version)
+        else {
+            return cached.clone();
+        };
+        let Some(memory) = self.resources.get_mut(uid) else {
+            return cached.clone();
+        };
+        match &memory.newest {
+            Some(newest) if memory.overtaken.contains(version) => newest.clone(),
+            _ => {
+                // The cache has caught up; a spare copy of the object is not worth its memory.
+                memory.newest = None;
+                memory.overtaken.clear();
+                cached.clone()
+            }
+        }
+    }
+
+    /// An own write was answered with `new`.
+    pub fn wrote(&mut self, old: &DatabaseMigration, new: &Arc<DatabaseMigration>) {
+        let memory = self.of(old.metadata.uid.as_deref().unwrap_or_default());
+        if let Some(version) = &old.metadata.resource_version
+            && old.metadata.resource_version != new.metadata.resource_version
+        {
+            memory.overtaken.push(version.clone());
+            if memory.overtaken.len() > OVERTAKEN {
+                memory.overtaken.remove(0);
+            }
+        }
+        memory.newest = Some(new.clone());
+    }
+
+    /// When a finished resource is to be looked at again, milliseconds from now; spread over the interval after a
+    /// restart, so that a thousand resources do not look at once.
+    pub fn next_look_ms(&self, uid: &str, interval: i64) -> u64 {
+        let Some(interval) = u64::try_from(interval).ok().filter(|seconds| *seconds > 0) else {
+            return u64::MAX;
+        };
+        let interval = Duration::from_secs(interval);
+        let due = match self.resources.get(uid).and_then(|memory| memory.last_look) {
+            Some(last) => last + interval,
+            None => {
+                let spread = u64::from_str_radix(uid.get(..8).unwrap_or_default(), 16).unwrap_or(0);
+                Duration::from_millis(
+                    spread % u64::try_from(interval.as_millis()).unwrap_or(1).max(1),
+                )
+            }
+        };
+        u64::try_from(due.saturating_sub(clock::monotonic()).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Remembered {
+    /// A Job was made; the cache does not show it yet.
+    pub fn made(&mut self, job: JobFacts) {
+        self.created
+            .insert(job.name.clone(), (clock::monotonic(), job));
+    }
+
+    /// A Job that was made a moment ago.
+    pub fn just_made(&self, name: &str) -> Option<JobFacts> {
+        let (at, job) = self.created.get(name)?;
+        (clock::monotonic().saturating_sub(*at) < CACHE_LAG).then(|| job.clone())
+    }
+
+    /// The cache shows the Job.
+    pub fn seen(&mut self, name: &str) {
+        self.created.remove(name);
+    }
+
+    /// The API server refused a Job.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        self.refusal = Some((clock::monotonic(), refusal));
+    }
+
+    /// A refusal that is still believed.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let (at, refusal) = self.refusal.as_ref()?;
+        (clock::monotonic().saturating_sub(*at) < REFUSAL_HOLDS).then(|| refusal.clone())
+    }
+
+    /// The databases of a finished resource were looked at, or its run ended just now.
+    pub fn looked(&mut self) {
+        self.last_look = Some(clock::monotonic());
+    }
+
+    /// Nothing of a run that is over is worth its memory.
+    pub fn rest(&mut self) {
+        let last_look = self.last_look;
+        let newest = self.newest.take();
+        let overtaken = std::mem::take(&mut self.overtaken);
+        *self = Remembered {
+            last_look,
+            newest,
+            overtaken,
+            ..Remembered::default()
+        };
+    }
+}

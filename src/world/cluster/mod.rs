@@ -1,0 +1,113 @@
+//! The world as a Kubernetes cluster: `observe` reads it, `apply` changes it.
+
+mod apply;
+mod connection;
+mod inventory;
+mod jobs;
+mod leases;
+mod memory;
+mod observe;
+mod wake;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::Store;
+
+pub use memory::Memory;
+pub use wake::{Sleepers, Wake};
+
+use crate::api::DatabaseMigration;
+use crate::build::Settings;
+use crate::runtime::metrics::Metrics;
+
+/// What went wrong with the world; tried again with backoff.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server.
+    #[error("{doing}: {source}")]
+    Api {
+        /// What was being done.
+        doing: String,
+        /// Its answer.
+        #[source]
+        source: kube::Error,
+    },
+    /// Somebody else changed the object in between: read again, decide again.
+    #[error("{0} changed in between")]
+    Conflict(String),
+}
+
+impl Error {
+    /// Wraps an answer of the API server.
+    pub(crate) fn api(doing: impl Into<String>) -> impl FnOnce(kube::Error) -> Error {
+        let doing = doing.into();
+        move |source| match &source {
+            kube::Error::Api(status) if status.code == 409 => Error::Conflict(doing),
+            _ => Error::Api { doing, source },
+        }
+    }
+}
+
+/// What every scope of watched namespaces shares.
+pub struct Shared {
+    /// The client.
+    pub client: Client,
+    /// What holds for every Job.
+    pub settings: Settings,
+    /// Where the Leases of databases live: the operator's own namespace.
+    pub namespace: String,
+    /// Tells people.
+    pub recorder: Recorder,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Resources that wait for a database's turn.
+    pub sleepers: Sleepers,
+}
+
+/// One scope of watched namespaces.
+pub struct Cluster {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) jobs: Store<Job>,
+    pub(crate) pods: Store<Pod>,
+    memory: Mutex<Memory>,
+}
+
+impl Cluster {
+    /// A scope that reads Jobs and pods from these stores.
+    pub fn new(shared: Arc<Shared>, jobs: Store<Job>, pods: Store<Pod>) -> Self {
+        Cluster {
+            shared,
+            jobs,
+            pods,
+            memory: Mutex::new(Memory::default()),
+        }
+    }
+
+    /// The memory is plain data that no panic leaves half-written, so a poisoned lock is as good as a sound one.
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The newest version of a resource that is known here: after an own write the cache lags behind.
+    pub fn newest(&self, cached: &Arc<DatabaseMigration>) -> Arc<DatabaseMigration> {
+        self.memory().newest(cached)
+    }
+
+    /// When the next look at a finished resource is due, milliseconds from now.
+    pub fn next_look_ms(&self, object: &DatabaseMigration) -> u64 {
+        let uid = object.metadata.uid.clone().unwrap_or_default();
+        let interval = object.spec.interval.seconds().unwrap_or(3600);
+        self.memory().next_look_ms(&uid, interval)
+    }
+
+    /// Forgets a resource that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.memory().forget(uid);
+    }
+}
