@@ -180,15 +180,21 @@ fn wants_tls(said: &str) -> bool {
     said.contains("no encryption") || said.contains("SSL off")
 }
 
-/// The first line of a text, without user and password in any of their spellings.
+/// The first line of a server's text, without the user's name (which PostgreSQL quotes) and without the password in any
+/// of its spellings. A password of under four characters may stand anywhere by chance: then nothing of the text is kept.
 fn redacted(text: &str, target: &Target) -> String {
-    let mut line = text.lines().next().unwrap_or_default().to_owned();
-    for secret in [target.password.reveal(), &target.user] {
-        if secret.is_empty() {
-            continue;
+    let mut line = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .replace(&format!("\"{}\"", target.user), "\"***\"");
+    let password = target.password.reveal();
+    let encoded = utf8_percent_encode(password, NON_ALPHANUMERIC).to_string();
+    if !password.is_empty() {
+        if password.chars().count() < 4 && line.contains(password) {
+            return "***".to_owned();
         }
-        let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-        line = line.replace(&encoded, "***").replace(secret, "***");
+        line = line.replace(&encoded, "***").replace(password, "***");
     }
     line.chars().take(MAX_SERVER_MESSAGE).collect()
 }

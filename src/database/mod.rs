@@ -5,6 +5,8 @@ mod catalog;
 mod connect;
 mod failure;
 mod queries;
+#[cfg(test)]
+mod tests;
 pub mod url;
 
 use std::time::Duration;

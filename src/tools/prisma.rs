@@ -1,6 +1,8 @@
 //! Prisma Migrate: the meaning of its ledger rows, its checksums and its commands.
 
 mod failure;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -163,7 +165,8 @@ pub fn application_name(run_id: &str, database: &str) -> String {
 /// A word for a POSIX shell: as it stands where it is harmless, else in single quotes.
 pub fn shell_quote(word: &str) -> String {
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&byte);
-    if !word.is_empty() && word.bytes().all(harmless) {
+    // zsh takes a word that begins with = for the path of a command.
+    if !word.is_empty() && !word.starts_with('=') && word.bytes().all(harmless) {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))

@@ -120,7 +120,9 @@ fn create_index(mut cursor: Cursor<'_>) -> bool {
         return false;
     }
     cursor.take_if_not_exists();
-    if !cursor.take("ON") && !(cursor.take_name() && cursor.take("ON")) {
+    // Without a name PostgreSQL makes one up.
+    let named = cursor.take("ON") || cursor.take_name() && cursor.take("ON");
+    if !named {
         return false;
     }
     cursor.take("ONLY");
