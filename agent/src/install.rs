@@ -25,12 +25,7 @@ const LINGER: Duration = Duration::from_millis(200);
 /// # Errors
 /// When the copy fails, or when no hook was seen within a minute.
 pub fn install(directory: &Path) -> Result<(), String> {
-    copy(directory).map_err(|error| {
-        format!(
-            "could not copy itself to {}: {error}; the folder has to be a volume that this container may write",
-            directory.join(PROGRAM).display()
-        )
-    })?;
+    place(directory)?;
     if !wait_for(&directory.join(SEEN), WAIT) {
         return Err(format!(
             "the copy stands in {}, but for {} s no postStart hook (dbm-agent installed DIR) came to see it; the hook is \
@@ -41,6 +36,19 @@ pub fn install(directory: &Path) -> Result<(), String> {
     }
     sleep(LINGER);
     Ok(())
+}
+
+/// Only copies: for an init container, which has no hook and is followed by another one.
+///
+/// # Errors
+/// When the copy fails.
+pub fn place(directory: &Path) -> Result<(), String> {
+    copy(directory).map_err(|error| {
+        format!(
+            "could not copy itself to {}: {error}; the folder has to be a volume that this container may write",
+            directory.join(PROGRAM).display()
+        )
+    })
 }
 
 /// The hook: waits for the copy, then tells [`install`].

@@ -9,5 +9,6 @@ pub mod install;
 pub mod inventory;
 pub mod protocol;
 pub mod recognise;
+pub mod seed;
 
 pub use inventory::inventory_hash;

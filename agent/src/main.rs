@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
-use dbm_agent::{exec, install, inventory};
+use dbm_agent::{exec, install, inventory, seed};
 
 const USAGE: &str = "usage: dbm-agent install DIR
        dbm-agent installed DIR
+       dbm-agent place DIR
+       dbm-agent seed FROM TO [FROM TO...]
        dbm-agent inventory '<InventoryRequest as JSON>'
        dbm-agent exec [--expect HASH] [--not-after RFC3339] '<ExecRequest as JSON>' [-- COMMAND...]
        dbm-agent --version";
@@ -25,6 +27,10 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["install", directory] => report(install::install(directory.as_ref())),
         ["installed", directory] => report(install::installed(directory.as_ref())),
+        ["place", directory] => report(install::place(directory.as_ref())),
+        ["seed", pairs @ ..] if !pairs.is_empty() && pairs.len() % 2 == 0 => {
+            report(seed::seed(pairs))
+        }
         ["inventory", request] => report(inventory::print(request)),
         ["exec", rest @ ..] => ExitCode::from(exec::main(rest)),
         ["--version"] => {

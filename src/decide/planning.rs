@@ -7,6 +7,7 @@ use dbm_agent::protocol::DatabaseInventory;
 use super::names::{inventory_key, is_pinned, job_name};
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
+use super::running;
 use super::snapshot::{Effect, JobPlan};
 use super::status::{self, count};
 use super::waiting;
@@ -100,6 +101,9 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
         None => return None,
         // An inventory changes nothing, so it may simply be made again.
         Some(None) if step.job_uid.is_empty() => {
+            if running::refused(pass, step) {
+                return None;
+            }
             let run = pass.run().id;
             create_job(pass, step.job.clone(), &run);
             return None;

@@ -133,10 +133,9 @@ pub fn finish(status: &mut DatabaseMigrationStatus) {
             .cloned();
     }
     for database in &mut status.databases {
-        for list in [&mut database.pending] {
-            list.truncate(NAMES_LIMIT);
-            list.iter_mut()
-                .for_each(|name| *name = cut(name, NAME_LIMIT));
+        database.pending.truncate(NAMES_LIMIT);
+        for name in &mut database.pending {
+            *name = cut(name, NAME_LIMIT);
         }
         database.findings.truncate(NAMES_LIMIT);
         for finding in &mut database.findings {

@@ -1,0 +1,33 @@
+# Everything that people and CI run. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test check generate operator-up bench
+
+CRD := crds/databasemigrations.dbops.dev.yaml
+CHART := charts/database-migration-operator
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+include local-cluster/local.mk
+
+demo: ## The main job on a real cluster: a release, a broken one, its correction
+	@local-cluster/demo
+
+test: ## Every test there is; sets up what it needs
+	@tests/run all
+
+check: ## The fast subset: format, clippy, unit, property and golden tests, no cluster
+	@tests/run check
+
+generate: ## Writes the generated files: the CRD, and the chart's copy of it
+	@mkdir -p crds $(CHART)/files/crds
+	@cargo run --quiet --locked -- crds > $(CRD).new
+	@mv $(CRD).new $(CRD)
+	@cp $(CRD) $(CHART)/files/crds/
+
+operator-up: postgres-up ## Builds the operator and installs or upgrades it in the cluster
+	@local-cluster/operator-up
+
+bench: ## Measures; asserts nothing
+	@tests/bench/run
