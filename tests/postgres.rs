@@ -1,5 +1,7 @@
 //! Looks at a real PostgreSQL server: `cargo test --test postgres`, with the URL of a superuser in
-//! `DBM_TEST_POSTGRES_URL`. Every test makes a database and roles of its own, and drops them.
+//! `DBM_TEST_POSTGRES_URL`. Every test makes a database and roles of its own, and drops them. Where the server's
+//! certificate is of an authority, and of the host `localhost` alone, `DBM_TEST_POSTGRES_CA` may hold its PEM file's
+//! path; without it that part of TLS is left out.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "postgres/activity.rs"]

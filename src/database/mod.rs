@@ -39,9 +39,13 @@ pub struct Look {
 /// whoever is seen gone has left all of its traces in the rows that are read afterwards. The other order could show an
 /// unfinished row of a run that finished in between, and then a free lock. The lock and the sessions are read once more
 /// after the ledger, and the two readings are joined, so that a run that began in between is not taken for a dead one.
+/// What is left is a run that takes the lock after the first reading, writes its row, and ends before the second, all
+/// within some milliseconds: an unfinished row under a free lock deserves a second look before it is called dead.
 ///
 /// `ca_pem` is a certificate authority (PEM): the server's certificate is then verified, whatever `sslmode` says; the
 /// host's name as well, except for `verify-ca`.
+///
+/// Works with PostgreSQL 12 and later, for any role that may connect and read the ledger.
 ///
 /// A look at a standby is [`Reading::Unknown`]: its rows may be old, and its locks are its own.
 pub async fn look(target: &Target, ca_pem: Option<&[u8]>, what: Look) -> Reading<DatabaseFacts> {

@@ -1,7 +1,6 @@
 //! What cannot be read: each has its own reason, none has a credential in its message.
 
-use database_migration_operator::database::{Look, Password, SslMode, Target};
-use database_migration_operator::database::{Rules, parse};
+use database_migration_operator::database::{Look, Password, Rules, SslMode, Target, look, parse};
 use database_migration_operator::facts::{Ledger, UnreadableReason};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -190,6 +189,58 @@ async fn tls_as_far_as_the_server_has_it() {
                 UnreadableReason::TlsFailed
             );
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_certificate_authority_is_trusted_for_its_host_only() {
+    let Ok(path) = std::env::var("DBM_TEST_POSTGRES_CA") else {
+        println!("left out: DBM_TEST_POSTGRES_CA is not set");
+        return;
+    };
+    let ca = std::fs::read(path).unwrap();
+    Db::with(async |db| {
+        for ssl_mode in [
+            SslMode::Disable,
+            SslMode::Prefer,
+            SslMode::Require,
+            SslMode::VerifyFull,
+        ] {
+            let named = Target {
+                host: "localhost".to_owned(),
+                ssl_mode,
+                ..db.as_role()
+            };
+            assert!(
+                look(&named, Some(&ca), Look::default())
+                    .await
+                    .known()
+                    .is_some(),
+                "{ssl_mode:?}"
+            );
+            let other = Target {
+                host: "127.0.0.1".to_owned(),
+                ssl_mode,
+                ..db.as_role()
+            };
+            assert_eq!(
+                unknown(&other, Some(&ca)).await.reason,
+                UnreadableReason::TlsFailed,
+                "{ssl_mode:?}"
+            );
+        }
+        let any_host = Target {
+            host: "127.0.0.1".to_owned(),
+            ssl_mode: SslMode::VerifyCa,
+            ..db.as_role()
+        };
+        assert!(
+            look(&any_host, Some(&ca), Look::default())
+                .await
+                .known()
+                .is_some()
+        );
     })
     .await;
 }
