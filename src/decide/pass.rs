@@ -127,6 +127,14 @@ impl<'a> Pass<'a> {
             reason,
             message,
         );
+        // Taken away and set again within one decision is no transition.
+        let before = status::get(&self.snapshot.resource.status, kind);
+        let set = self.status.conditions.iter_mut().find(|c| c.type_ == kind);
+        if let (Some(before), Some(set)) = (before, set)
+            && before.status == set.status
+        {
+            set.last_transition_time = before.last_transition_time.clone();
+        }
     }
 
     /// At work, or waiting for something that comes by itself.
@@ -147,13 +155,22 @@ impl<'a> Pass<'a> {
         next: impl Into<String>,
     ) {
         let message = message.into();
-        if status::get(&self.status, reasons::STALLED).is_none_or(|old| old.reason != reason) {
+        if !self.told(reason) {
             self.event(true, reason, message.clone());
         }
         self.condition(reasons::READY, false, reason, &message);
         self.condition(reasons::STALLED, true, reason, &message);
         status::drop_condition(&mut self.status, reasons::RECONCILING);
         self.tell(phase, message, next.into());
+    }
+
+    /// It was Stalled for this reason before this decision, in this run. What this decision said in between, of another
+    /// database, does not make it news.
+    fn told(&self, reason: &str) -> bool {
+        let before = &self.snapshot.resource.status;
+        let run = |status: &DatabaseMigrationStatus| status.run.as_ref().map(|run| run.id.clone());
+        run(before) == run(&self.status)
+            && status::get(before, reasons::STALLED).is_some_and(|old| old.reason == reason)
     }
 
     /// Done.

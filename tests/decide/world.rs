@@ -1,0 +1,301 @@
+//! The simulated world: Kubernetes objects, pods and databases as plain data. Nothing here knows how it is decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use database_migration_operator::api::{StepKind, digest};
+use database_migration_operator::decide::{JobPlan, Resource};
+use database_migration_operator::facts::{
+    DatabaseFacts, DatabaseIdentity, JobFacts, JobProgress, Ledger, LedgerRow, NotStarted, Session,
+};
+use database_migration_operator::tools::prisma;
+use dbm_agent::protocol::{DatabaseInventory, Migration};
+use jiff::Timestamp;
+
+/// What becomes of a migration's script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It fails as a whole.
+    Fails,
+    /// Its first statement took effect.
+    FailsWithTraces,
+    /// It fails once for lack of a lock, and leaves its row only.
+    LockTimeout,
+    /// It fails and cannot write why.
+    FailsSilently,
+    /// It is cut off between the script and the book-keeping.
+    NotRecorded,
+}
+
+/// A resource and what Kubernetes keeps beside it.
+pub struct Object {
+    pub resource: Resource,
+    pub version: u64,
+    pub exists: bool,
+}
+
+/// A Job and its only pod.
+pub struct Job {
+    pub facts: JobFacts,
+    pub plan: JobPlan,
+    pub resource: usize,
+    pub image: String,
+    pub target: String,
+    /// The API server has it.
+    pub exists: bool,
+    /// Deleted, and gone as soon as its pod has ended.
+    pub terminating: bool,
+    pub process: Option<Process>,
+    /// The node is lost: Kubernetes says so, and the process goes on.
+    pub lost: bool,
+    pub wrote: bool,
+}
+
+/// Prisma at work; `client` is gone where only its backend is left.
+#[derive(Clone, Debug)]
+pub struct Process {
+    pub session: Session,
+    pub client: bool,
+    pub content: Vec<String>,
+    pub current: Option<String>,
+    pub waited: u32,
+    pub left: u32,
+}
+
+/// One physical database; its schemas have a ledger each.
+#[derive(Default)]
+pub struct Physical {
+    pub ledgers: BTreeMap<String, Option<Vec<LedgerRow>>>,
+    pub catalog: BTreeMap<String, BTreeSet<String>>,
+    pub lock: Option<Session>,
+    /// Another program holds Prisma's lock until then.
+    pub stranger: i64,
+    pub readable: bool,
+}
+
+/// Everything.
+pub struct World {
+    pub now: i64,
+    pub objects: Vec<Object>,
+    pub jobs: BTreeMap<String, Job>,
+    /// Jobs whose names were given free and made again.
+    pub buried: Vec<Job>,
+    pub leases: BTreeMap<String, (String, u64)>,
+    pub databases: BTreeMap<String, Physical>,
+    pub pushes: BTreeMap<String, u32>,
+    pub stored: BTreeMap<String, DatabaseInventory>,
+    pub fates: BTreeMap<(String, String), Fate>,
+    pub violations: Vec<String>,
+    serial: u64,
+}
+
+pub const START: i64 = 1_790_000_000;
+
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap()
+}
+
+/// `p0/public` is the schema `public` of the physical database `p0`.
+pub fn split(target: &str) -> (&str, &str) {
+    target.split_once('/').unwrap()
+}
+
+impl World {
+    pub fn new() -> Self {
+        let mut world = World {
+            now: START,
+            objects: Vec::new(),
+            jobs: BTreeMap::new(),
+            buried: Vec::new(),
+            leases: BTreeMap::new(),
+            databases: BTreeMap::new(),
+            pushes: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            fates: BTreeMap::new(),
+            violations: Vec::new(),
+            serial: 0,
+        };
+        for name in ["p0", "p1", "p2"] {
+            let physical = Physical {
+                readable: true,
+                ..Physical::default()
+            };
+            world.databases.insert(name.to_owned(), physical);
+        }
+        world
+    }
+
+    pub fn serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    pub fn violate(&mut self, text: String) {
+        let text = format!("t+{}: {text}", self.now - START);
+        self.violations.push(text);
+    }
+
+    /// What an image holds for a schema now: `v<n>` has n migrations, and each push of its tag adds one.
+    pub fn content(&self, image: &str, push: u32) -> Vec<String> {
+        let newest: u32 = image.trim_start_matches('v').parse().unwrap();
+        let mut names: Vec<String> = (1..=newest).map(|n| format!("{n:02}00_base")).collect();
+        names.extend((1..=push).map(|push| format!("{newest:02}{push:02}_pushed again")));
+        names
+    }
+
+    pub fn inventory(&self, image: &str, push: u32, database: &str) -> DatabaseInventory {
+        let names = self.content(image, push);
+        DatabaseInventory {
+            database: database.to_owned(),
+            hash: digest(names.join("\n").as_bytes()),
+            migrations: names
+                .iter()
+                .map(|name| Migration {
+                    name: name.clone(),
+                    sha256: digest(name.as_bytes()),
+                    sql: Some(format!("CREATE TABLE \"{name}\" (id int);")),
+                    ..Migration::default()
+                })
+                .collect(),
+            ..DatabaseInventory::default()
+        }
+    }
+
+    pub fn push(&self, image: &str) -> u32 {
+        self.pushes.get(image).copied().unwrap_or(0)
+    }
+
+    pub fn applied(&self, target: &str) -> BTreeSet<String> {
+        let (database, schema) = split(target);
+        let rows = self.databases[database]
+            .ledgers
+            .get(schema)
+            .cloned()
+            .flatten();
+        rows.unwrap_or_default()
+            .iter()
+            .filter(|row| prisma::row_state(row).is_applied())
+            .map(|row| row.migration_name.clone())
+            .collect()
+    }
+
+    /// The processes on one physical database: Prisma itself, or the backend it left.
+    pub fn at_work(&self, database: &str) -> Vec<&Job> {
+        self.jobs
+            .values()
+            .chain(&self.buried)
+            .filter(|job| job.process.is_some() && split(&job.target).0 == database)
+            .collect()
+    }
+
+    pub fn facts(&self, target: &str, catalog: bool) -> DatabaseFacts {
+        let (database, schema) = split(target);
+        let physical = &self.databases[database];
+        let ledger = match physical.ledgers.get(schema).cloned().flatten() {
+            Some(rows) => Ledger::Rows(rows),
+            None => Ledger::Absent { objects: 0 },
+        };
+        let stranger = (physical.stranger > self.now).then(|| Session {
+            pid: 7,
+            application_name: "psql".to_owned(),
+            ..Session::default()
+        });
+        DatabaseFacts {
+            identity: DatabaseIdentity {
+                system_identifier: "7".to_owned(),
+                database_oid: 1,
+                database: database.to_owned(),
+                schema: schema.to_owned(),
+            },
+            server_version: 150_000,
+            ledger,
+            lock_holder: physical.lock.clone().or(stranger),
+            our_sessions: self
+                .at_work(database)
+                .iter()
+                .filter_map(|job| job.process.as_ref())
+                .map(|process| process.session.clone())
+                .collect(),
+            catalog: catalog.then(|| format!("{:?}", physical.catalog.get(schema))),
+            sees_activity: true,
+            ..DatabaseFacts::default()
+        }
+    }
+
+    /// `AlreadyExists` with our uid is as good as made; a name that was free again is a new Job.
+    pub fn create_job(&mut self, resource: usize, object: &Resource, plan: &JobPlan) {
+        let old = self.jobs.get(&plan.name).is_some_and(|job| job.exists);
+        if old {
+            return;
+        }
+        if let Some(before) = self.jobs.remove(&plan.name) {
+            self.buried.push(before);
+        }
+        let uid = format!("job-{}", self.serial());
+        let target = object
+            .spec
+            .databases
+            .iter()
+            .find(|database| database.name == plan.database)
+            .map(|database| database.connection.secret_key_ref.name.clone())
+            .unwrap_or_default();
+        let facts = JobFacts {
+            name: plan.name.clone(),
+            uid,
+            owner_uid: Some(object.uid.clone()),
+            adopted: false,
+            created_at: at(self.now),
+            progress: JobProgress::NotStarted(NotStarted::default()),
+            image_digest: None,
+            pod: None,
+        };
+        let job = Job {
+            facts,
+            plan: plan.clone(),
+            resource,
+            image: object.spec.image.clone(),
+            target,
+            exists: true,
+            terminating: false,
+            process: None,
+            lost: false,
+            wrote: false,
+        };
+        if plan.step == StepKind::Migrate {
+            super::invariants::at_creation(self, object, plan);
+        }
+        self.jobs.insert(plan.name.clone(), job);
+    }
+
+    /// The Job goes when its pod has ended; a pod that has not started goes at once.
+    pub fn delete_job(&mut self, name: &str, uid: &str) {
+        if let Some(job) = self.jobs.get_mut(name)
+            && job.exists
+            && job.facts.uid == uid
+        {
+            if matches!(job.facts.progress, JobProgress::Running { .. }) && !job.lost {
+                job.terminating = true;
+            } else {
+                job.exists = false;
+            }
+        }
+    }
+
+    /// Prisma's own row in the ledger.
+    pub fn row(&mut self, name: &str) -> LedgerRow {
+        LedgerRow {
+            id: format!("row-{}", self.serial()),
+            checksum: digest(name.as_bytes()),
+            migration_name: name.to_owned(),
+            started_at: at(self.now),
+            logs: None,
+            ..LedgerRow::default()
+        }
+    }
+
+    pub fn rows(&mut self, target: &str) -> &mut Vec<LedgerRow> {
+        let (database, schema) = split(target);
+        let physical = self.databases.get_mut(database).unwrap();
+        let ledger = physical.ledgers.entry(schema.to_owned()).or_default();
+        ledger.get_or_insert_default()
+    }
+}
