@@ -13,7 +13,6 @@ use database_migration_operator::runtime::shutdown::Shutdown;
 use database_migration_operator::runtime::telemetry;
 use database_migration_operator::world::cluster::{Shared, Sleepers};
 use database_migration_operator::{api, controller};
-use kube::runtime::events::{Recorder, Reporter};
 
 /// The Lease that one replica holds while it works.
 const LEADER_LEASE: &str = "database-migration-operator";
@@ -91,10 +90,6 @@ async fn start(options: RunOptions) -> Result<(), Box<dyn std::error::Error>> {
     tracing::info!(version = version.git_version, "API server reached");
     reachable.set(true);
 
-    let reporter = Reporter {
-        controller: "dbops.dev/database-migration-operator".to_owned(),
-        instance: Some(options.pod_name.clone()),
-    };
     let shared = Arc::new(Shared {
         client: client.clone(),
         settings: Settings {
@@ -102,7 +97,7 @@ async fn start(options: RunOptions) -> Result<(), Box<dyn std::error::Error>> {
             agent_image_pull_policy: options.agent_image_pull_policy.as_str().to_owned(),
         },
         namespace: options.pod_namespace.clone(),
-        recorder: Recorder::new(client.clone(), reporter),
+        reporter: options.pod_name.clone(),
         metrics: metrics.clone(),
         sleepers: Sleepers::default(),
     });

@@ -1,10 +1,12 @@
 //! PURE. From effects to Kubernetes objects. Nothing here is async or talks to anybody.
 
+mod event;
 mod inventory;
 mod job;
 mod lease;
 mod pod;
 
+pub use event::event;
 pub use inventory::{InventoryError, config_map, read_config_map};
 pub use job::{CONTAINER, Settings, job};
 pub use lease::lease;

@@ -46,8 +46,5 @@ pub(super) fn decide(pass: &mut Pass<'_>) {
             });
         }
     }
-    run::adopt(pass);
-    if pass.snapshot.resource.finalizer {
-        pass.effects.push(Effect::RemoveFinalizer);
-    }
+    run::clean_up(pass);
 }

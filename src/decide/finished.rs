@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
 use super::planning;
+use super::run;
 use super::status::names;
 use crate::api::{FindingKind, Phase, RunOutcome, reasons};
 use crate::facts::Reading;
@@ -12,6 +13,9 @@ use crate::facts::Reading;
 /// Looks at what was read, if it was time to read.
 pub(super) fn look(pass: &mut Pass<'_>) {
     schedule(pass);
+    if pass.snapshot.resource.finalizer {
+        run::clean_up(pass);
+    }
     if pass.run().outcome != Some(RunOutcome::Succeeded) || !pass.snapshot.look_due {
         return;
     }

@@ -11,6 +11,9 @@ use crate::tools::{prisma, prisma::RowState, sql, sql_state};
 /// SQLSTATE of a lock that could not be had within lock_timeout.
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
+/// How far a server's clock may be behind the cluster's before its rows are told apart wrongly, seconds.
+const CLOCK_TOLERANCE: i64 = 30;
+
 /// What is concluded.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
@@ -206,7 +209,9 @@ fn open_row(
     let left = match traces {
         Traces::None => " It left no trace in the schema.",
         Traces::Some => " Statements before the error took effect: the schema has changed.",
-        Traces::Unknown => " The schema is as before; whether rows changed cannot be seen.",
+        Traces::Unknown => {
+            " Whether statements before the error took effect cannot be told from here: look at the schema."
+        }
     };
     match prisma::row_state(row) {
         RowState::Failed => {
@@ -225,7 +230,8 @@ fn open_row(
                 }
                 (state, None) => format!("SQLSTATE {state}; {}", failed_status.code),
             };
-            let message = format!("{database}: {name} failed: {text} ({codes}).{left}");
+            let said = text.replace(&format!(" (SQLSTATE {sql_state})"), "");
+            let message = format!("{database}: {name} failed: {said} ({codes}).{left}");
             failed(reasons::MIGRATION_FAILED, failed_status, message)
         }
         RowState::ScriptDone => failed(
@@ -270,9 +276,10 @@ fn traces(
         return Traces::Unknown;
     }
     if *catalog != step.catalog {
-        // Migrations that were applied before it in the same step changed the catalog too, so a difference is this
-        // one's for certain only where it was the first.
-        return Traces::Some;
+        // Migrations that the same step applied before this one changed the catalog, too; only a first one's
+        // difference is its own for certain.
+        let alone = !applied_since(facts, step);
+        return if alone { Traces::Some } else { Traces::Unknown };
     }
     let script = inventory
         .migrations
@@ -284,6 +291,21 @@ fn traces(
     } else {
         Traces::Unknown
     }
+}
+
+/// Whether the step applied a migration.
+fn applied_since(facts: &DatabaseFacts, step: &StepStatus) -> bool {
+    let Ledger::Rows(rows) = &facts.ledger else {
+        return false;
+    };
+    let Some(start) = &step.started_at else {
+        return true;
+    };
+    // The two clocks may differ: a row that is a little older than the step counts as the step's.
+    rows.iter().any(|row| {
+        row.finished_at
+            .is_some_and(|at| at.as_second() + CLOCK_TOLERANCE >= start.0.as_second())
+    })
 }
 
 fn missing<'a>(inventory: &'a DatabaseInventory, rows: &[LedgerRow]) -> Vec<&'a str> {

@@ -8,7 +8,7 @@ use crate::api::{
     DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseStatus, Phase, RunStatus, StepOutcome,
     StepStatus, reasons,
 };
-use crate::facts::{DatabaseFacts, Reading};
+use crate::facts::{DatabaseFacts, JobFacts, Reading};
 
 /// Collects a [`Decision`].
 pub(super) struct Pass<'a> {
@@ -70,11 +70,25 @@ impl<'a> Pass<'a> {
             .find(|step| step.job == job)
     }
 
+    /// Journals the end of a step. Its Job, if it has ended, is tied to the resource, so that it goes when that goes.
     pub(super) fn end_step(&mut self, job: &str, outcome: StepOutcome) {
         let now = self.now();
         if let Some(step) = self.step_mut(job) {
             step.finished_at = status::time(now);
             step.outcome = Some(outcome);
+        }
+        if let Some(Some(job)) = self.snapshot.jobs.get(job) {
+            self.adopt(job);
+        }
+    }
+
+    /// Ties an ended Job to the resource.
+    pub(super) fn adopt(&mut self, job: &JobFacts) {
+        if job.ended() && !job.adopted {
+            self.effects.push(Effect::AdoptJob {
+                name: job.name.clone(),
+                uid: job.uid.clone(),
+            });
         }
     }
 

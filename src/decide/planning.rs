@@ -140,6 +140,9 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
             match report {
                 Ok(report) => {
                     pass.end_step(&step.job, StepOutcome::Succeeded);
+                    // Nothing in its log is worth keeping: the inventory is.
+                    pass.effects
+                        .retain(|effect| !matches!(effect, Effect::AdoptJob { .. }));
                     let mut found = Inventories::new();
                     for database in &pass.spec.databases {
                         let entry = report
@@ -156,7 +159,6 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
                             }
                         }
                     }
-                    // Nothing in its log is worth keeping: the inventory is.
                     pass.effects.push(Effect::DeleteJob {
                         name: job.name.clone(),
                         uid: job.uid.clone(),
@@ -356,6 +358,10 @@ fn duplicate(pass: &Pass<'_>) -> Option<plan::Blocker> {
     let mut seen: BTreeMap<_, &str> = BTreeMap::new();
     for database in &pass.spec.databases {
         let identity = &pass.facts(&database.name)?.identity;
+        if identity.system_identifier.is_empty() {
+            // Some servers do not tell who they are; two of them are not one for that.
+            continue;
+        }
         if let Some(first) = seen.insert(identity, &database.name) {
             return Some(plan::Blocker {
                 reason: reasons::DUPLICATE_DATABASE,

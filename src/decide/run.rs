@@ -8,7 +8,6 @@ use crate::api::{
     DatabasePhase, DatabaseStatus, HistoryStatus, ImageStatus, Phase, RunOutcome, RunStatus,
     StepKind, reasons, spec_hash,
 };
-use crate::facts::JobProgress;
 
 /// The three things that start a run. Nothing else does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,10 +112,7 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
         pass.end_step(&step.job, crate::api::StepOutcome::NeverBegan);
         if let Some(Some(job)) = pass.snapshot.jobs.get(&step.job)
             && step.name == StepKind::Inventory
-            && !matches!(
-                job.progress,
-                JobProgress::Ended(_) | JobProgress::Lost { .. }
-            )
+            && !job.ended()
         {
             pass.effects.push(Effect::DeleteJob {
                 name: job.name.clone(),
@@ -134,7 +130,6 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
         }
         database.current = None;
     }
-    adopt(pass);
     let applied = pass
         .status
         .databases
@@ -157,24 +152,33 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
     pass.status
         .history
         .truncate(pass.spec.history_limit as usize);
+    prune(pass);
     if pass.snapshot.resource.finalizer {
         pass.effects.push(Effect::RemoveFinalizer);
     }
 }
 
-/// Ties every ended Job to the resource, so that it goes when the resource goes.
-pub(super) fn adopt(pass: &mut Pass<'_>) {
-    for job in pass.snapshot.jobs.values().flatten() {
-        let ended = matches!(
-            job.progress,
-            JobProgress::Ended(_) | JobProgress::Lost { .. }
-        );
-        if ended && !job.adopted {
-            pass.effects.push(Effect::AdoptJob {
+/// Deletes the Jobs of runs that history no longer holds; the last run's are kept whatever the limit.
+fn prune(pass: &mut Pass<'_>) {
+    let run = pass.run().id;
+    for job in &pass.snapshot.old_jobs {
+        let kept = job.run == run || pass.status.history.iter().any(|entry| entry.id == job.run);
+        if !kept {
+            pass.effects.push(Effect::DeleteJob {
                 name: job.name.clone(),
                 uid: job.uid.clone(),
             });
         }
+    }
+}
+
+/// What the end of a run may have left behind when the operator was stopped in the middle of it.
+pub(super) fn clean_up(pass: &mut Pass<'_>) {
+    for job in pass.snapshot.jobs.values().flatten() {
+        pass.adopt(job);
+    }
+    if pass.snapshot.resource.finalizer {
+        pass.effects.push(Effect::RemoveFinalizer);
     }
 }
 

@@ -6,7 +6,7 @@ use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
 use jiff::Timestamp;
 
 use crate::api::{DatabaseMigrationSpec, DatabaseMigrationStatus, StepKind};
-use crate::facts::{DatabaseFacts, JobFacts, Reading};
+use crate::facts::{DatabaseFacts, JobFacts, OldJob, Reading};
 
 /// The world as it was read for one resource, and the time.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub databases: BTreeMap<String, Reading<DatabaseFacts>>,
     /// The Jobs of the run's steps. `None`: the API server itself says that there is no such Job.
     pub jobs: BTreeMap<String, Option<JobFacts>>,
+    /// The ended Jobs of this resource's other runs.
+    pub old_jobs: Vec<OldJob>,
     /// Leases that could not be had, by name.
     pub leases: BTreeMap<String, LeaseFacts>,
     /// The API server refused to create a Job in this pass.

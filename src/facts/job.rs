@@ -24,6 +24,27 @@ pub struct JobFacts {
     pub pod: Option<String>,
 }
 
+impl JobFacts {
+    /// Nothing of it runs any more.
+    pub fn ended(&self) -> bool {
+        matches!(
+            self.progress,
+            JobProgress::Ended(_) | JobProgress::Lost { .. }
+        )
+    }
+}
+
+/// A Job that is kept from an earlier run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldJob {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// The run that it belongs to.
+    pub run: String,
+}
+
 /// How far a Job is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobProgress {

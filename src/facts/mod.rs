@@ -5,5 +5,5 @@ mod job;
 mod reading;
 
 pub use database::{DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, Session, Wait};
-pub use job::{ContainerEnd, JobFacts, JobProgress, NotStarted};
+pub use job::{ContainerEnd, JobFacts, JobProgress, NotStarted, OldJob};
 pub use reading::{Reading, Unreadable, UnreadableReason};

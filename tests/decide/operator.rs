@@ -159,6 +159,7 @@ impl Operator {
             databases,
             jobs,
             leases,
+            old_jobs: Vec::new(),
             refusal: self.memory[resource].refusal.clone(),
             look_due,
         }

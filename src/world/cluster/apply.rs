@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::events::v1::Event as KubeEvent;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
-use kube::runtime::events::{Event as KubeEvent, EventType};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _};
 
@@ -12,7 +12,7 @@ use super::{Cluster, Error, jobs};
 use crate::api::{DatabaseMigration, DatabasePhase, FINALIZER, RunOutcome, StepKind};
 use crate::build;
 use crate::decide::{Decision, Effect, Event, JobPlan, Refusal, Snapshot};
-use crate::runtime::metrics;
+use crate::runtime::{clock, metrics};
 
 /// What came of an effect.
 enum Done {
@@ -310,23 +310,14 @@ impl Cluster {
                 event.message
             );
         }
-        let event = KubeEvent {
-            type_: if event.warning {
-                EventType::Warning
-            } else {
-                EventType::Normal
-            },
-            reason: event.reason.to_owned(),
-            note: Some(event.message.clone()),
-            action: "Migrate".to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = self
-            .shared
-            .recorder
-            .publish(&event, &object.object_ref(&()))
-            .await
-        {
+        let object = build::event(
+            &object.object_ref(&()),
+            event,
+            &self.shared.reporter,
+            clock::now(),
+        );
+        let api: Api<KubeEvent> = Api::namespaced(self.shared.client.clone(), namespace);
+        if let Err(error) = api.create(&PostParams::default(), &object).await {
             tracing::warn!(namespace, resource = name, %error, "the Event could not be written");
         }
     }

@@ -6,10 +6,10 @@ use dbm_agent::inventory::frame;
 use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::Api;
-use kube::api::{ListParams, LogParams, PostParams};
+use kube::api::{DeleteParams, ListParams, LogParams, PostParams};
 
 use super::{Cluster, Error};
-use crate::api::LABEL_INVENTORY;
+use crate::api::{LABEL_INVENTORY, LABEL_MIGRATION};
 use crate::build;
 use crate::decide::{Resource, inventory_key};
 
@@ -120,10 +120,57 @@ impl Cluster {
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(error) => return Err(Error::api(format!("storing the inventory {name}"))(error)),
         }
+        self.drop_older(&api, resource, &name).await?;
         if let Some((keys, found)) = &mut self.memory().of(&resource.uid).inventories
             && keys.iter().any(|known| known == key)
         {
             found.insert(inventory.database.clone(), inventory.clone());
+        }
+        Ok(())
+    }
+    /// What this resource stored for images that it names no more, or under a tag that holds something else now.
+    async fn drop_older(
+        &self,
+        api: &Api<ConfigMap>,
+        resource: &Resource,
+        kept: &str,
+    ) -> Result<(), Error> {
+        let keys: Vec<String> = resource
+            .spec
+            .databases
+            .iter()
+            .map(|database| inventory_key(&resource.spec, database))
+            .collect();
+        let selector = format!("{LABEL_INVENTORY},{LABEL_MIGRATION}={}", resource.name);
+        let list = api
+            .list_metadata(&ListParams::default().labels(&selector))
+            .await
+            .map_err(Error::api("listing stored inventories"))?;
+        let kept_key = list
+            .items
+            .iter()
+            .find(|map| map.metadata.name.as_deref() == Some(kept))
+            .and_then(|map| map.metadata.labels.as_ref()?.get(LABEL_INVENTORY).cloned());
+        for map in &list.items {
+            let name = map.metadata.name.as_deref().unwrap_or_default();
+            let key = map
+                .metadata
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(LABEL_INVENTORY));
+            let current = key.is_some_and(|key| keys.contains(key)) && key != kept_key.as_ref();
+            if name == kept || current {
+                continue;
+            }
+            match api.delete(name, &DeleteParams::default()).await {
+                Ok(_) => {}
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => {
+                    return Err(Error::api(format!("deleting the stored inventory {name}"))(
+                        error,
+                    ));
+                }
+            }
         }
         Ok(())
     }

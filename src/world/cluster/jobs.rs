@@ -8,9 +8,10 @@ use kube::Api;
 use kube::runtime::reflector::ObjectRef;
 
 use super::{Cluster, Error};
-use crate::api::ANNOTATION_UID;
+use crate::api::{ANNOTATION_UID, LABEL_MIGRATION, LABEL_RUN};
 use crate::build::CONTAINER;
-use crate::facts::{ContainerEnd, JobFacts, JobProgress, NotStarted};
+use crate::decide::Resource;
+use crate::facts::{ContainerEnd, JobFacts, JobProgress, NotStarted, OldJob};
 
 impl Cluster {
     /// A Job of a step. `None`: the API server itself says that there is none.
@@ -35,6 +36,34 @@ impl Cluster {
             .await
             .map_err(Error::api(format!("reading Job {name}")))?;
         Ok(found.map(|job| facts(&job, self.pod_of(namespace, name).as_deref())))
+    }
+
+    /// The ended Jobs of this resource that the cache shows.
+    pub(super) fn old_jobs(&self, resource: &Resource) -> Vec<OldJob> {
+        let label = |job: &Job, key: &str| {
+            job.metadata
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(key).cloned())
+        };
+        let all = self.jobs.state();
+        let ours = all.iter().filter(|job| {
+            job.metadata.namespace.as_deref() == Some(resource.namespace.as_str())
+                && label(job, LABEL_MIGRATION).as_deref() == Some(resource.name.as_str())
+                && job
+                    .metadata
+                    .annotations
+                    .as_ref()
+                    .and_then(|a| a.get(ANNOTATION_UID))
+                    == Some(&resource.uid)
+                && finished(job)
+        });
+        ours.map(|job| OldJob {
+            name: job.metadata.name.clone().unwrap_or_default(),
+            uid: job.metadata.uid.clone().unwrap_or_default(),
+            run: label(job, LABEL_RUN).unwrap_or_default(),
+        })
+        .collect()
     }
 
     /// The newest pod of a Job.
@@ -170,4 +199,15 @@ fn summary(message: &str) -> Option<Summary> {
     serde_json::from_str::<Summary>(message)
         .ok()
         .filter(|summary| summary.version == VERSION)
+}
+
+/// The Job controller says that it is over.
+fn finished(job: &Job) -> bool {
+    let conditions = job
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|condition| {
+        condition.status == "True" && ["Complete", "Failed"].contains(&condition.type_.as_str())
+    })
 }

@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
-use kube::runtime::events::Recorder;
 use kube::runtime::reflector::Store;
 
 pub use memory::Memory;
@@ -60,8 +59,8 @@ pub struct Shared {
     pub settings: Settings,
     /// Where the Leases of databases live: the operator's own namespace.
     pub namespace: String,
-    /// Tells people.
-    pub recorder: Recorder,
+    /// Who tells people: the operator's pod.
+    pub reporter: String,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Resources that wait for a database's turn.

@@ -10,6 +10,7 @@ use kube::api::PostParams;
 use super::{Cluster, Error};
 use crate::api::{
     ANNOTATION_RECONCILE, ANNOTATION_RETRY, ANNOTATION_SUSPEND, DatabaseMigration, FINALIZER,
+    RunStatus,
 };
 use crate::decide::{Resource, Snapshot, wants};
 use crate::runtime::clock;
@@ -24,19 +25,23 @@ impl Cluster {
         if resource.deleting {
             resource.namespace_deleting = self.namespace_deleting(&resource).await;
         }
-        let steps = resource
+        // Of a run that has ended only where the finalizer says that its end was cut short.
+        let ended = |run: &RunStatus| run.finished_at.is_some() && resource.finalizer;
+        let steps: Vec<String> = resource
             .status
             .run
             .iter()
-            .flat_map(|run| &run.steps)
-            .filter(|step| step.finished_at.is_none());
+            .flat_map(|run| {
+                run.steps
+                    .iter()
+                    .filter(|step| step.finished_at.is_none() || ended(run))
+            })
+            .map(|step| step.job.clone())
+            .collect();
         let mut jobs = BTreeMap::new();
-        for step in steps {
-            jobs.insert(
-                step.job.clone(),
-                self.job(&resource.namespace, &resource.uid, &step.job)
-                    .await?,
-            );
+        for name in steps {
+            let job = self.job(&resource.namespace, &resource.uid, &name).await?;
+            jobs.insert(name, job);
         }
         let look_due = self.next_look_ms(object) == 0;
         let now = clock::now();
@@ -74,6 +79,7 @@ impl Cluster {
                 })
             });
         let databases = try_join_all(looks).await?.into_iter().collect();
+        let old_jobs = self.old_jobs(&resource);
         let mut memory = self.memory();
         let remembered = memory.of(&resource.uid);
         if look_due && !wants.databases.is_empty() {
@@ -86,6 +92,7 @@ impl Cluster {
             report,
             databases,
             jobs,
+            old_jobs,
             leases: remembered.leases.clone(),
             refusal: remembered.refusal(),
             look_due,
