@@ -20,7 +20,7 @@ pub fn event(
     let name = object.name.as_deref().unwrap_or_default();
     KubeEvent {
         metadata: ObjectMeta {
-            generate_name: Some(format!("{name}.")),
+            generate_name: Some(format!("{name}-")),
             namespace: object.namespace.clone(),
             ..ObjectMeta::default()
         },

@@ -79,7 +79,10 @@ fn follow(
         // It was there and vanished: the database decides, and it is not made again.
         None => None,
         Some(job) => {
-            if step.job_uid.is_empty() {
+            // Journaled with the next news: a Job that has not started has done nothing that could be done twice.
+            let news =
+                !matches!(&job.progress, JobProgress::NotStarted(why) if why.reason.is_empty());
+            if step.job_uid.is_empty() && news {
                 let uid = job.uid.clone();
                 if let Some(entry) = pass.step_mut(&step.job) {
                     entry.job_uid = uid;

@@ -34,22 +34,10 @@ pub(super) fn not_started(
             );
             pass.stalled(phase, reasons::START_TIMEOUT, message, "");
         } else {
-            let what = if step.name == StepKind::Inventory {
-                "reading what the image holds"
-            } else {
-                "starting the migration's pod"
-            };
-            let reason = if step.name == StepKind::Inventory {
-                reasons::PLANNING
-            } else {
-                reasons::MIGRATING
-            };
-            let message = if database.is_empty() {
-                what.to_owned()
-            } else {
-                format!("{database}: {what}")
-            };
-            pass.working(phase, reason, message);
+            // A step that has just been decided has said so already; its pod's start is no news.
+            if step.name == StepKind::Inventory {
+                pass.working(phase, reasons::PLANNING, "reading what the image holds");
+            }
             pass.requeue(
                 u64::try_from(limit - age + 1)
                     .unwrap_or(1)

@@ -8,7 +8,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, Pro
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _};
 
-use super::{Cluster, Error, jobs};
+use super::{Cluster, Error, jobs, told};
 use crate::api::{DatabaseMigration, DatabasePhase, FINALIZER, RunOutcome, StepKind};
 use crate::build;
 use crate::decide::{Decision, Effect, Event, JobPlan, Refusal, Snapshot};
@@ -104,7 +104,9 @@ impl Cluster {
                     return Ok(Done::LookAgain);
                 }
             }
-            Effect::ReleaseLease { name, holder } => self.release(name, holder).await?,
+            Effect::ReleaseLease { name, holder } => {
+                self.release(&resource.uid, name, holder).await?;
+            }
             Effect::CreateJob(plan) => return self.create(snapshot, &api, plan).await,
             Effect::DeleteJob { name, uid } => {
                 // Foreground: the Job stays to be seen until its pod has ended.
@@ -318,7 +320,12 @@ impl Cluster {
         );
         let api: Api<KubeEvent> = Api::namespaced(self.shared.client.clone(), namespace);
         if let Err(error) = api.create(&PostParams::default(), &object).await {
-            tracing::warn!(namespace, resource = name, %error, "the Event could not be written");
+            tracing::warn!(
+                namespace,
+                resource = name,
+                error = told(&error),
+                "the Event could not be written"
+            );
         }
     }
 }

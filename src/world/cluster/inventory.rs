@@ -33,6 +33,10 @@ impl Cluster {
         {
             return Ok(found.clone());
         }
+        if let Some(found) = self.recent(resource, &keys) {
+            self.memory().of(&resource.uid).inventories = Some((keys, found.clone()));
+            return Ok(found);
+        }
         let api: Api<ConfigMap> = Api::namespaced(self.shared.client.clone(), &resource.namespace);
         let selector = format!("{LABEL_INVENTORY} in ({})", keys.join(","));
         let list = api
@@ -56,6 +60,7 @@ impl Cluster {
             match build::read_config_map(map) {
                 Ok(mut inventory) => {
                     inventory.database.clone_from(&database.name);
+                    self.memory().keep(&resource.namespace, key, &inventory);
                     found.insert(database.name.clone(), inventory);
                 }
                 // A damaged copy is no copy: the image is looked at again.
@@ -64,6 +69,26 @@ impl Cluster {
         }
         self.memory().of(&resource.uid).inventories = Some((keys, found.clone()));
         Ok(found)
+    }
+
+    /// The inventories, if all of them are remembered.
+    fn recent(
+        &self,
+        resource: &Resource,
+        keys: &[String],
+    ) -> Option<BTreeMap<String, DatabaseInventory>> {
+        let memory = self.memory();
+        let named = resource
+            .spec
+            .databases
+            .iter()
+            .zip(keys)
+            .map(|(database, key)| {
+                let mut inventory = memory.recent(&resource.namespace, key)?;
+                inventory.database.clone_from(&database.name);
+                Some((database.name.clone(), inventory))
+            });
+        named.collect()
     }
 
     /// What an ended inventory Job printed.
@@ -121,6 +146,7 @@ impl Cluster {
             Err(error) => return Err(Error::api(format!("storing the inventory {name}"))(error)),
         }
         self.drop_older(&api, resource, &name).await?;
+        self.memory().keep(&resource.namespace, key, inventory);
         if let Some((keys, found)) = &mut self.memory().of(&resource.uid).inventories
             && keys.iter().any(|known| known == key)
         {

@@ -39,8 +39,13 @@ impl Cluster {
             None => self.leases().create(&PostParams::default(), &object).await,
         };
         match written {
-            Ok(_) => {
-                self.memory().of(uid).leases.remove(name);
+            Ok(lease) => {
+                let mut memory = self.memory();
+                let remembered = memory.of(uid);
+                remembered.leases.remove(name);
+                if let Some(lease_uid) = lease.metadata.uid {
+                    remembered.held.insert(name.to_owned(), lease_uid);
+                }
                 return Ok(true);
             }
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
@@ -97,23 +102,25 @@ impl Cluster {
     }
 
     /// Gives the turn back, if it is ours, and wakes who waits for it.
-    pub(super) async fn release(&self, name: &str, holder: &str) -> Result<(), Error> {
-        let found = self
-            .leases()
-            .get_opt(name)
-            .await
-            .map_err(Error::api(format!("reading Lease {name}")))?;
-        let ours = found.filter(|lease| {
-            lease
-                .spec
-                .as_ref()
-                .and_then(|spec| spec.holder_identity.as_deref())
-                == Some(holder)
-        });
-        if let Some(lease) = ours {
+    pub(super) async fn release(&self, uid: &str, name: &str, holder: &str) -> Result<(), Error> {
+        let known = self.memory().of(uid).held.remove(name);
+        let lease_uid = match known {
+            Some(lease_uid) => Some(lease_uid),
+            None => {
+                let found = self.leases().get_opt(name).await;
+                let found = found.map_err(Error::api(format!("reading Lease {name}")))?;
+                found
+                    .filter(|lease| {
+                        let spec = lease.spec.as_ref();
+                        spec.and_then(|spec| spec.holder_identity.as_deref()) == Some(holder)
+                    })
+                    .and_then(|lease| lease.metadata.uid)
+            }
+        };
+        if let Some(lease_uid) = lease_uid {
             let only = Preconditions {
-                uid: lease.metadata.uid,
-                resource_version: lease.metadata.resource_version,
+                uid: Some(lease_uid),
+                resource_version: None,
             };
             let parameters = DeleteParams {
                 preconditions: Some(only),

@@ -1,6 +1,6 @@
 //! What a process remembers between two reconciles. All of it may be lost: nothing is decided by it alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +19,17 @@ const CACHE_LAG: Duration = Duration::from_secs(10);
 /// Versions of one object that were overtaken by own writes, the newest last.
 const OVERTAKEN: usize = 16;
 
+/// Inventories kept in memory, and the size of SQL up to which one is, bytes.
+const RECENT: usize = 8;
+const RECENT_SIZE: u64 = 256 * 1024;
+
 /// Of all resources of a scope.
 #[derive(Default)]
 pub struct Memory {
     resources: HashMap<String, Remembered>,
+    /// The inventories that were stored or read last, by namespace and key: another resource of the same release needs
+    /// the same ones.
+    recent: VecDeque<(String, String, DatabaseInventory)>,
 }
 
 /// Of one resource.
@@ -36,6 +43,8 @@ pub struct Remembered {
     pub targets: HashMap<String, (Target, Option<Vec<u8>>)>,
     /// The inventories found under these keys, while a run needs them.
     pub inventories: Option<(Vec<String>, BTreeMap<String, DatabaseInventory>)>,
+    /// The uids of the Leases that this resource's run holds.
+    pub held: HashMap<String, String>,
     created: HashMap<String, (Duration, JobFacts)>,
     /// Leases that could not be had.
     pub leases: BTreeMap<String, LeaseFacts>,
@@ -47,6 +56,33 @@ impl Memory {
     /// What is remembered of one resource.
     pub fn of(&mut self, uid: &str) -> &mut Remembered {
         self.resources.entry(uid.to_owned()).or_default()
+    }
+
+    /// An inventory that was stored or read a moment ago.
+    pub fn recent(&self, namespace: &str, key: &str) -> Option<DatabaseInventory> {
+        let found = self
+            .recent
+            .iter()
+            .find(|(ns, known, _)| ns == namespace && known == key);
+        found.map(|(_, _, inventory)| inventory.clone())
+    }
+
+    /// Remembers an inventory for the next resource that needs it; big ones are read again instead.
+    pub fn keep(&mut self, namespace: &str, key: &str, inventory: &DatabaseInventory) {
+        self.recent
+            .retain(|(ns, known, _)| ns != namespace || known != key);
+        let size: u64 = inventory
+            .migrations
+            .iter()
+            .map(|migration| migration.size)
+            .sum();
+        if size <= RECENT_SIZE {
+            self.recent
+                .push_back((namespace.to_owned(), key.to_owned(), inventory.clone()));
+        }
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
     }
 
     /// Of a resource that is gone.

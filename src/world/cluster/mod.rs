@@ -27,13 +27,12 @@ use crate::runtime::metrics::Metrics;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {}", told(.source))]
     Api {
         /// What was being done.
         doing: String,
         /// Its answer.
-        #[source]
-        source: kube::Error,
+        source: Box<kube::Error>,
     },
     /// Somebody else changed the object in between: read again, decide again.
     #[error("{0} changed in between")]
@@ -46,8 +45,19 @@ impl Error {
         let doing = doing.into();
         move |source| match &source {
             kube::Error::Api(status) if status.code == 409 => Error::Conflict(doing),
-            _ => Error::Api { doing, source },
+            _ => Error::Api {
+                doing,
+                source: Box::new(source),
+            },
         }
+    }
+}
+
+/// The API server's own words, without the object around them.
+pub(crate) fn told(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => other.to_string(),
     }
 }
 
