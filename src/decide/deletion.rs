@@ -1,6 +1,6 @@
 //! A resource that is being deleted: its running Job is waited for, then everything is let go.
 
-use super::pass::Pass;
+use super::pass::{Pass, Seen};
 use super::run;
 use super::snapshot::Effect;
 use crate::api::{Phase, StepKind, reasons};
@@ -10,11 +10,14 @@ use crate::facts::JobProgress;
 pub(super) fn decide(pass: &mut Pass<'_>) {
     let mut running = Vec::new();
     for step in pass.active() {
-        let Some(job) = pass.snapshot.jobs.get(&step.job) else {
-            pass.requeue(1_000);
-            return;
+        let job = match pass.job(&step.job) {
+            Seen::NotYet => {
+                pass.requeue(1_000);
+                return;
+            }
+            Seen::Gone | Seen::Foreign => continue,
+            Seen::Job(job) => job,
         };
-        let Some(job) = job else { continue };
         match job.progress {
             JobProgress::Ended(_) | JobProgress::Lost { .. } => {}
             JobProgress::Running { .. } if step.name != StepKind::Inventory => {

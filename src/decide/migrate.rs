@@ -2,7 +2,7 @@
 
 use super::judge::{LOCK_NOT_AVAILABLE, Verdict, judge};
 use super::names::{job_name, lease_name};
-use super::pass::Pass;
+use super::pass::{Pass, Seen};
 use super::plan::{DatabasePlan, ledger_digest};
 use super::planning::{self, Inventories};
 use super::run;
@@ -71,14 +71,18 @@ fn follow(
     step: &StepStatus,
     draining: bool,
 ) -> bool {
-    let Some(job) = pass.snapshot.jobs.get(&step.job) else {
-        return false;
-    };
-    let end = match job {
-        None if step.job_uid.is_empty() => return create_again(pass, inventories, step, draining),
+    let end = match pass.job(&step.job) {
+        Seen::NotYet => return false,
+        Seen::Foreign => {
+            running::foreign(pass, step);
+            return false;
+        }
+        Seen::Gone if step.job_uid.is_empty() => {
+            return create_again(pass, inventories, step, draining);
+        }
         // It was there and vanished: the database decides, and it is not made again.
-        None => None,
-        Some(job) => {
+        Seen::Gone => None,
+        Seen::Job(job) => {
             if step.job_uid.is_empty() {
                 let uid = job.uid.clone();
                 if let Some(entry) = pass.step_mut(&step.job) {

@@ -8,7 +8,19 @@ use crate::api::{
     DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseStatus, Phase, RunStatus, StepOutcome,
     StepStatus, reasons,
 };
-use crate::facts::{DatabaseFacts, Reading};
+use crate::facts::{DatabaseFacts, JobFacts, Reading};
+
+/// What is known of a step's Job.
+pub(super) enum Seen<'a> {
+    /// Nothing yet: it may have been made and not be visible.
+    NotYet,
+    /// The API server says that there is none.
+    Gone,
+    /// There is one of that name, and it is somebody else's: neither judged nor touched.
+    Foreign,
+    /// Ours.
+    Job(&'a JobFacts),
+}
 
 /// Collects a [`Decision`].
 pub(super) struct Pass<'a> {
@@ -90,6 +102,24 @@ impl<'a> Pass<'a> {
             .databases
             .iter_mut()
             .find(|database| database.name == name)
+    }
+
+    /// A step's Job. Where nothing is known of it, it is looked for again.
+    pub(super) fn job(&mut self, name: &str) -> Seen<'a> {
+        match self.snapshot.jobs.get(name) {
+            None => {
+                self.requeue(5_000);
+                Seen::NotYet
+            }
+            Some(None) => Seen::Gone,
+            Some(Some(job)) if !self.is_ours(job) => Seen::Foreign,
+            Some(Some(job)) => Seen::Job(job),
+        }
+    }
+
+    /// Whether a Job was made for this very resource.
+    pub(super) fn is_ours(&self, job: &JobFacts) -> bool {
+        job.owner_uid.as_ref() == Some(&self.snapshot.resource.uid)
     }
 
     /// The facts of a database that was looked at and could be read.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dbm_agent::protocol::DatabaseInventory;
 
 use super::names::{inventory_key, is_pinned, job_name};
-use super::pass::Pass;
+use super::pass::{Pass, Seen};
 use super::plan::{self, DatabasePlan};
 use super::running;
 use super::snapshot::{Effect, JobPlan};
@@ -97,23 +97,21 @@ fn create_job(pass: &mut Pass<'_>, name: String, run: &str) {
 }
 
 fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
-    let job = match pass.snapshot.jobs.get(&step.job) {
-        None => return None,
+    let job = match pass.job(&step.job) {
+        Seen::NotYet => return None,
+        Seen::Foreign => {
+            running::foreign(pass, step);
+            return None;
+        }
         // An inventory changes nothing, so it may simply be made again.
-        Some(None) if step.job_uid.is_empty() => {
-            if running::refused(pass, step) {
-                return None;
+        Seen::Gone => {
+            if !running::refused(pass, step) {
+                let run = pass.run().id;
+                create_job(pass, step.job.clone(), &run);
             }
-            let run = pass.run().id;
-            create_job(pass, step.job.clone(), &run);
             return None;
         }
-        Some(None) => {
-            pass.end_step(&step.job, StepOutcome::NeverBegan);
-            start_step(pass);
-            return None;
-        }
-        Some(Some(job)) => job,
+        Seen::Job(job) => job,
     };
     match &job.progress {
         JobProgress::NotStarted(why) => {
@@ -135,6 +133,7 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
         }
         JobProgress::Ended(end) => {
             let Some(report) = &pass.snapshot.report else {
+                pass.requeue(1_000);
                 return None;
             };
             match report {

@@ -1,7 +1,7 @@
 //! What starts a run, and how one ends.
 
 use super::names::run_id;
-use super::pass::Pass;
+use super::pass::{Pass, Seen};
 use super::snapshot::{Effect, Resource};
 use super::status;
 use crate::api::{
@@ -111,7 +111,7 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
     for step in pass.active() {
         // Only inventory steps may be cut short: they change nothing.
         pass.end_step(&step.job, crate::api::StepOutcome::NeverBegan);
-        if let Some(Some(job)) = pass.snapshot.jobs.get(&step.job)
+        if let Seen::Job(job) = pass.job(&step.job)
             && step.name == StepKind::Inventory
             && !matches!(
                 job.progress,
@@ -169,7 +169,7 @@ pub(super) fn adopt(pass: &mut Pass<'_>) {
             job.progress,
             JobProgress::Ended(_) | JobProgress::Lost { .. }
         );
-        if ended && !job.adopted {
+        if ended && !job.adopted && pass.is_ours(job) {
             pass.effects.push(Effect::AdoptJob {
                 name: job.name.clone(),
                 uid: job.uid.clone(),

@@ -256,6 +256,25 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
     true
 }
 
+/// A Job of the step's name is somebody else's.
+pub(super) fn foreign(pass: &mut Pass<'_>, step: &StepStatus) {
+    let subject = subject(step);
+    let text = format!(
+        "{subject}a Job named {} exists and is not of this resource; nothing of it was touched. Remove or rename it; it goes on by itself.",
+        step.job
+    );
+    pass.stalled(Phase::Blocked, reasons::FOREIGN_JOB, text, "");
+    pass.requeue(15_000);
+}
+
+fn subject(step: &StepStatus) -> String {
+    if step.database.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", step.database)
+    }
+}
+
 /// The API server refused the Job: said, and tried again, because quotas and policies get mended.
 pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
     let Some(refusal) = pass
@@ -266,29 +285,17 @@ pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
     else {
         return false;
     };
-    let subject = if step.database.is_empty() {
-        String::new()
-    } else {
-        format!("{}: ", step.database)
-    };
-    let (reason, text) = if refusal.foreign {
-        (
-            reasons::FOREIGN_JOB,
-            format!(
-                "{subject}a Job named {} exists and is not of this resource; nothing of it was touched. Remove or rename it; it goes on by itself.",
-                refusal.job
-            ),
-        )
-    } else {
-        (
-            reasons::JOB_REFUSED,
-            format!(
-                "{subject}the API server refuses the Job {}: {}",
-                refusal.job, refusal.message
-            ),
-        )
-    };
-    pass.stalled(Phase::Blocked, reason, text, "");
+    if refusal.foreign {
+        foreign(pass, step);
+        return true;
+    }
+    let text = format!(
+        "{}the API server refuses the Job {}: {}",
+        subject(step),
+        refusal.job,
+        refusal.message
+    );
+    pass.stalled(Phase::Blocked, reasons::JOB_REFUSED, text, "");
     pass.requeue(15_000);
     true
 }
