@@ -18,16 +18,22 @@ pub(super) fn decide(pass: &mut Pass<'_>) {
             Seen::Gone | Seen::Foreign => continue,
             Seen::Job(job) => job,
         };
-        match job.progress {
-            JobProgress::Ended(_) | JobProgress::Lost { .. } => {}
-            JobProgress::Running { .. } if step.name != StepKind::Inventory => {
-                running.push(step.clone())
-            }
-            // It has changed nothing yet.
-            _ => pass.effects.push(Effect::DeleteJob {
+        if matches!(
+            job.progress,
+            JobProgress::Ended(_) | JobProgress::Lost { .. }
+        ) {
+            continue;
+        }
+        let started = matches!(job.progress, JobProgress::Running { .. });
+        if step.name == StepKind::Inventory || !started {
+            pass.effects.push(Effect::DeleteJob {
                 name: job.name.clone(),
                 uid: job.uid.clone(),
-            }),
+            });
+        }
+        // It may start before it is deleted: the resource is held until the Job itself is gone.
+        if step.name != StepKind::Inventory {
+            running.push(step.clone());
         }
     }
     if let (Some(step), false) = (running.first(), pass.snapshot.resource.namespace_deleting) {
