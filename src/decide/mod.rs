@@ -68,6 +68,11 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         && !(unfinished && at_work)
     {
         run::start(&mut pass, cause);
+        if unfinished {
+            // What the old run held is let go first; the new one is decided on what is then seen.
+            pass.again = true;
+            return pass.finish();
+        }
     } else if !unfinished {
         finished::look(&mut pass);
         return pass.finish();
