@@ -122,7 +122,7 @@ fn follow(
         }
         Verdict::Succeeded => succeed(pass, step, facts),
         Verdict::NeverBegan { reason, message } => never_began(pass, step, reason, &message),
-        Verdict::ImageChanged => image_changed(pass, step),
+        Verdict::ImageChanged => image_changed(pass, step, draining),
         Verdict::Traceless { migration } => traceless(pass, step, facts, &migration),
         Verdict::Failed {
             reason,
@@ -184,6 +184,15 @@ fn release(pass: &mut Pass<'_>, database: &str) {
     }
 }
 
+/// It is as if it had not been started: another run may have its turn, and it is planned again.
+fn set_aside(pass: &mut Pass<'_>, database: &str) {
+    release(pass, database);
+    if let Some(entry) = pass.database_mut(database) {
+        entry.phase = DatabasePhase::Planned;
+        entry.current = None;
+    }
+}
+
 /// Only what provably never began is tried again, with a bound and with patience.
 fn never_began(pass: &mut Pass<'_>, step: &StepStatus, reason: &'static str, message: &str) {
     pass.end_step(&step.job, StepOutcome::NeverBegan);
@@ -198,7 +207,7 @@ fn never_began(pass: &mut Pass<'_>, step: &StepStatus, reason: &'static str, mes
         fail_database(pass, step, reason, failed, text);
         return;
     }
-    release(pass, &step.database);
+    set_aside(pass, &step.database);
     let wait = backoff_seconds(step.attempt);
     let text = format!(
         "{message}; attempt {} of {bound} follows in {wait}s",
@@ -215,7 +224,7 @@ fn backoff_seconds(attempt: u32) -> i64 {
 }
 
 /// The image's tag was pushed again after the plan: look at the image anew, then plan anew.
-fn image_changed(pass: &mut Pass<'_>, step: &StepStatus) {
+fn image_changed(pass: &mut Pass<'_>, step: &StepStatus, draining: bool) {
     pass.end_step(&step.job, StepOutcome::NeverBegan);
     let looks = pass
         .steps()
@@ -236,9 +245,9 @@ fn image_changed(pass: &mut Pass<'_>, step: &StepStatus) {
         );
         return;
     }
-    release(pass, &step.database);
-    if let Some(entry) = pass.database_mut(&step.database) {
-        entry.phase = DatabasePhase::Planned;
+    set_aside(pass, &step.database);
+    if draining {
+        return;
     }
     planning::start_step(pass);
 }
@@ -300,6 +309,7 @@ fn judge_resolve(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) 
     let row = open_row(facts, &step.migration);
     if row.is_empty() {
         pass.end_step(&step.job, StepOutcome::Succeeded);
+        set_aside(pass, &step.database);
         let wait = backoff_seconds(step.attempt);
         pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
     } else {
@@ -336,7 +346,7 @@ fn fail_database(
     pass.stalled(Phase::Failed, reason, message, next);
 }
 
-/// Ends a run in which a database failed; the failure's own words stay, with what was not started.
+/// Ends a run in which a database failed, in the failure's own words: what ran beside it has spoken since.
 fn finish_failed(pass: &mut Pass<'_>) {
     run::fail(pass);
     let skipped: Vec<&str> = pass
@@ -346,21 +356,25 @@ fn finish_failed(pass: &mut Pass<'_>) {
         .filter(|d| d.phase == DatabasePhase::Skipped)
         .map(|d| d.name.as_str())
         .collect();
+    let (reason, mut text) = status::get(&pass.status, reasons::MIGRATED)
+        .map(|failure| (failure.reason.clone(), failure.message.clone()))
+        .unwrap_or_default();
     if !skipped.is_empty() {
-        let text = format!(
-            "{} Not started: {}.",
-            pass.status.message,
-            status::names(&skipped)
-        );
-        for kind in [reasons::READY, reasons::STALLED] {
-            let reason = status::ready_reason(&pass.status).to_owned();
-            pass.condition(kind, kind == reasons::STALLED, &reason, &text);
-        }
+        text = format!("{text} Not started: {}.", status::names(&skipped));
         if let Some(event) = pass.events.iter_mut().rev().find(|event| event.warning) {
             event.message = status::cut(&text, status::MESSAGE_LIMIT);
         }
-        pass.status.message = text;
     }
+    let failed = pass
+        .steps()
+        .iter()
+        .rfind(|step| {
+            pass.database(&step.database)
+                .is_some_and(|d| d.phase == DatabasePhase::Failed)
+        })
+        .map(|step| step.job.clone());
+    let next = failed.map_or_else(String::new, |job| pass.logs_command(&job));
+    pass.halted(Phase::Failed, &reason, text, next);
 }
 
 fn finish_succeeded(pass: &mut Pass<'_>) {

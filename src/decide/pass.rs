@@ -188,6 +188,18 @@ impl<'a> Pass<'a> {
         if !self.told(reason) {
             self.event(true, reason, message.clone());
         }
+        self.halted(phase, reason, message, next);
+    }
+
+    /// [`Pass::stalled`], without telling it.
+    pub(super) fn halted(
+        &mut self,
+        phase: Phase,
+        reason: &str,
+        message: impl Into<String>,
+        next: impl Into<String>,
+    ) {
+        let message = message.into();
         self.condition(reasons::READY, false, reason, &message);
         self.condition(reasons::STALLED, true, reason, &message);
         status::drop_condition(&mut self.status, reasons::RECONCILING);
