@@ -447,6 +447,12 @@ fn start_next(
             }
             continue;
         }
+        // Whatever woke it meanwhile, the time of the retry is kept.
+        let wait = retry_in(pass, &database.name);
+        if wait > 0 {
+            pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
+            continue;
+        }
         start(pass, inventories, plans, database);
     }
 }
@@ -464,20 +470,25 @@ fn ready_to_start(pass: &Pass<'_>, database: &DatabaseSpec, at: usize, paralleli
         .iter()
         .all(|before| succeeded(&before.name));
     let named = database.depends_on.iter().all(|name| succeeded(name));
-    let waits_for_retry = pass
-        .steps()
+    named && (parallelism > 1 || earlier) && pass.active().len() < parallelism
+}
+
+/// The seconds until a database that never began is tried again; 0: now.
+fn retry_in(pass: &Pass<'_>, database: &str) -> i64 {
+    pass.steps()
         .iter()
-        .rfind(|step| step.database == database.name && step.finished_at.is_some())
-        .is_some_and(|step| {
-            let again = matches!(
+        .rfind(|step| step.database == database && step.finished_at.is_some())
+        .filter(|step| {
+            matches!(
                 (step.name, step.outcome),
                 (StepKind::Migrate, Some(StepOutcome::NeverBegan))
                     | (StepKind::Resolve, Some(StepOutcome::Succeeded))
-            );
+            )
+        })
+        .map_or(0, |step| {
             let ended = step.finished_at.as_ref().map_or(pass.now(), |time| time.0);
-            again && pass.age(ended) < backoff_seconds(step.attempt)
-        });
-    named && !waits_for_retry && (parallelism > 1 || earlier) && pass.active().len() < parallelism
+            backoff_seconds(step.attempt) - pass.age(ended)
+        })
 }
 
 fn start(
