@@ -64,7 +64,7 @@ pub(super) fn advance(
     }
 }
 
-/// Looks after one active step. `false`: its end is not known yet, or must be waited for.
+/// Looks after one active step. `false`: what became of it is not known yet, so nothing is started beside it.
 fn follow(
     pass: &mut Pass<'_>,
     inventories: &Inventories,
@@ -92,11 +92,11 @@ fn follow(
             match &job.progress {
                 JobProgress::NotStarted(why) => {
                     running::not_started(pass, step, job, why, draining);
-                    return false;
+                    return true;
                 }
                 JobProgress::Running { since } => {
                     running::running(pass, inventories, step, job, *since);
-                    return false;
+                    return true;
                 }
                 JobProgress::Ended(end) => Some(end),
                 JobProgress::Lost { .. } => None,
@@ -534,7 +534,13 @@ fn start(
         }
         return;
     }
-    if !running::may_touch(pass, name, facts) {
+    // Two schemas of one database: the turn is the database's, and it is ours already.
+    let lease = lease_name(&facts.identity);
+    let taken = |step: &StepStatus| {
+        pass.database(&step.database)
+            .is_some_and(|entry| entry.lease == lease)
+    };
+    if pass.active().iter().any(taken) || !running::may_touch(pass, name, facts) {
         return;
     }
     let attempt = pass
@@ -556,7 +562,7 @@ fn start(
     );
     if let Some(entry) = pass.database_mut(name) {
         entry.phase = DatabasePhase::Migrating;
-        entry.lease = lease_name(&facts.identity);
+        entry.lease = lease;
     }
     let indexes = facts.invalid_indexes.clone();
     start_job(pass, StepKind::Migrate, name, attempt, facts, "", indexes);
