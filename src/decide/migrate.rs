@@ -649,13 +649,29 @@ fn create_again(
         pass.requeue(1_000);
         return false;
     };
-    let untouched = ledger_digest(&facts.ledger) == step.ledger;
-    if draining && untouched && facts.lock_holder.is_none() && facts.our_sessions.is_empty() {
-        pass.end_step(&step.job, StepOutcome::NeverBegan);
-        release(pass, &step.database);
+    // Another run has the turn on the database, so ours was never had, and the Job, which comes after it, never made.
+    // The ledger that was journaled is not the one that run will leave: the database is planned again.
+    if step.name == StepKind::Migrate && running::is_busy(pass, facts) {
+        if let Some(run) = &mut pass.status.run {
+            run.steps.retain(|other| other.job != step.job);
+        }
+        if let Some(entry) = pass.database_mut(&step.database) {
+            entry.phase = DatabasePhase::Planned;
+            entry.lease.clear();
+        }
+        running::may_touch(pass, &step.database, facts);
         return true;
     }
-    if !untouched && step.name == StepKind::Migrate {
+    let untouched = ledger_digest(&facts.ledger) == step.ledger;
+    if step.name == StepKind::Resolve && !untouched {
+        return judge_resolve(pass, step, facts);
+    }
+    if draining && untouched && facts.lock_holder.is_none() && facts.our_sessions.is_empty() {
+        pass.end_step(&step.job, StepOutcome::NeverBegan);
+        set_aside(pass, &step.database);
+        return true;
+    }
+    if !untouched {
         if let Some(inventory) = inventories.get(&step.database) {
             let application = prisma::application_name(&pass.run().id, &step.database);
             match judge(&step.database, step, None, inventory, facts, &application) {

@@ -218,6 +218,12 @@ pub(super) fn wait_for_backend(
     }
 }
 
+/// Another run, which is not over, has the turn on a database.
+pub(super) fn is_busy(pass: &Pass<'_>, facts: &DatabaseFacts) -> bool {
+    let held = pass.snapshot.leases.get(&lease_name(&facts.identity));
+    held.is_some_and(|held| held.holder != run::holder(pass) && !held.holder_gone)
+}
+
 /// Whether a database may be touched now: nobody holds Prisma's lock, no session of a migration is left, no other run
 /// has the turn. Where not, says who.
 pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) -> bool {
