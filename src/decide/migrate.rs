@@ -1,5 +1,7 @@
 //! The databases, one after the other: start what may start, judge what has ended, stop at the first failure.
 
+use dbm_agent::protocol::DatabaseInventory;
+
 use super::judge::{LOCK_NOT_AVAILABLE, Verdict, judge};
 use super::names::{job_name, lease_name};
 use super::pass::{Pass, Seen};
@@ -21,23 +23,18 @@ const CONNECTION_CHECK_SINCE: u32 = 140_000;
 /// How often an image may change between plan and run before somebody has to look.
 const IMAGE_CHANGES: usize = 3;
 
-/// Goes one step further. `draining`: a new run is due, so nothing new is started in this one.
+/// Goes one step further. `hold`: nothing new is started; `draining`: because a new run is due.
 pub(super) fn advance(
     pass: &mut Pass<'_>,
     inventories: &Inventories,
     plans: Option<&std::collections::BTreeMap<String, DatabasePlan>>,
+    hold: bool,
     draining: bool,
 ) {
     let mut waiting = false;
-    for step in pass.active() {
-        waiting |= !follow(pass, inventories, &step, draining);
-    }
-    if pass
-        .active()
-        .iter()
-        .any(|step| step.name == StepKind::Inventory)
-    {
-        return;
+    let active = pass.active();
+    for step in active.iter().filter(|s| s.name != StepKind::Inventory) {
+        waiting |= !follow(pass, inventories, step, draining);
     }
     let failed = pass
         .status
@@ -45,12 +42,17 @@ pub(super) fn advance(
         .iter()
         .any(|database| database.phase == DatabasePhase::Failed);
     if failed {
-        if pass.active().is_empty() {
+        let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
+        if pass.active().iter().all(inventory) {
             finish_failed(pass);
         }
         return;
     }
-    if draining || waiting {
+    if draining && pass.active().is_empty() {
+        pass.again = true;
+    }
+    let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
+    if hold || waiting || pass.active().iter().any(inventory) {
         return;
     }
     start_next(pass, inventories, plans);
@@ -77,9 +79,10 @@ fn follow(
             running::foreign(pass, step);
             return false;
         }
-        Seen::Gone if step.job_uid.is_empty() => {
-            return create_again(pass, inventories, step, draining);
-        }
+        Seen::Gone if step.job_uid.is_empty() => match create_again(pass, step, draining) {
+            Some(known) => return known,
+            None => None,
+        },
         // It was there and vanished: the database decides, and it is not made again.
         Seen::Gone => None,
         Seen::Job(job) => {
@@ -103,18 +106,48 @@ fn follow(
             }
         }
     };
-    let (Some(facts), Some(inventory)) =
-        (pass.facts(&step.database), inventories.get(&step.database))
-    else {
+    if is_other_database(pass, step) {
+        unverifiable(pass, step, draining);
+        return true;
+    }
+    let Some(facts) = pass.facts(&step.database) else {
         pass.requeue(1_000);
         return false;
     };
     if step.name == StepKind::Resolve {
         return judge_resolve(pass, step, facts);
     }
+    let nothing = ledger_digest(&facts.ledger) == step.ledger
+        && facts.lock_holder.is_none()
+        && facts.our_sessions.is_empty();
+    if draining && end.is_none() && nothing {
+        pass.end_step(&step.job, StepOutcome::NeverBegan);
+        set_aside(pass, &step.database);
+        return true;
+    }
+    // What is known of the image by now may not be what this step was planned with: the spec changed, or the tag was
+    // pushed again. Then only the ledger's open rows are judged here, and the rest by the next plan.
+    let planned = planned_inventory(pass, inventories, &step.database);
+    let none = DatabaseInventory::default();
+    let inventory = planned.unwrap_or(&none);
     let application = prisma::application_name(&pass.run().id, &step.database);
     let verdict = judge(&step.database, step, end, inventory, facts, &application);
-    running::progress(pass, &step.database, inventory, facts);
+    if planned.is_some() {
+        running::progress(pass, &step.database, inventory, facts);
+    } else if verdict == Verdict::Succeeded {
+        let well = end.is_some_and(|end| end.exit_code == 0);
+        pass.end_step(
+            &step.job,
+            if well {
+                StepOutcome::Succeeded
+            } else {
+                StepOutcome::Failed
+            },
+        );
+        set_aside(pass, &step.database);
+        pass.again = true;
+        return true;
+    }
     match verdict {
         Verdict::Wait { message, next } => {
             running::wait_for_backend(pass, end, message, next);
@@ -134,6 +167,46 @@ fn follow(
         }
     }
     true
+}
+
+/// The inventory of a database, if it is the one that its step was planned with.
+fn planned_inventory<'a>(
+    pass: &Pass<'_>,
+    inventories: &'a Inventories,
+    database: &str,
+) -> Option<&'a DatabaseInventory> {
+    let hash = &pass.database(database)?.inventory_hash;
+    inventories
+        .get(database)
+        .filter(|known| known.hash == *hash)
+}
+
+/// The database of a step is not in the spec any more, or its Secret leads to another one by now.
+fn is_other_database(pass: &Pass<'_>, step: &StepStatus) -> bool {
+    let named = pass.spec.databases.iter().any(|d| d.name == step.database);
+    let lease = pass
+        .database(&step.database)
+        .map_or("", |entry| entry.lease.as_str());
+    let moved = pass
+        .facts(&step.database)
+        .is_some_and(|facts| !lease.is_empty() && lease != lease_name(&facts.identity));
+    !named || moved
+}
+
+/// What became of a step cannot be seen any more, because its database is not named any more.
+fn unverifiable(pass: &mut Pass<'_>, step: &StepStatus, draining: bool) {
+    pass.end_step(&step.job, StepOutcome::Failed);
+    let text = format!(
+        "{}: the spec or its Secret names another database than the one that Job {} migrated, so its end was not verified",
+        step.database, step.job
+    );
+    if draining {
+        set_aside(pass, &step.database);
+        pass.event(true, reasons::OTHER_DATABASE_MIGRATED, text);
+    } else {
+        let failed = crate::api::FailedStatus::default();
+        fail_database(pass, step, reasons::OTHER_DATABASE_MIGRATED, failed, text);
+    }
 }
 
 fn succeed(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) {
@@ -434,6 +507,13 @@ fn start_next(
     plans: Option<&std::collections::BTreeMap<String, DatabasePlan>>,
 ) {
     let parallelism = pass.spec.parallelism.max(1) as usize;
+    // Verified against what the image held before its tag was pushed again: planned again.
+    for entry in &mut pass.status.databases {
+        let hash = inventories.get(&entry.name).map(|known| &known.hash);
+        if entry.phase == DatabasePhase::Succeeded && hash != Some(&entry.inventory_hash) {
+            entry.phase = DatabasePhase::Planned;
+        }
+    }
     for (at, database) in pass.spec.databases.iter().enumerate() {
         let Some(entry) = pass.database(&database.name) else {
             continue;
@@ -638,16 +718,14 @@ fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) {
 }
 
 /// The intent stands in the journal and no Job was ever confirmed: it was never made, or it was made, ran and is gone.
-/// It is made only where the ledger is as it was and nothing is at work; else the database decides what happened.
-fn create_again(
-    pass: &mut Pass<'_>,
-    inventories: &Inventories,
-    step: &StepStatus,
-    draining: bool,
-) -> bool {
+/// It is made only where the ledger is as it was and nothing is at work; `None`: the database decides what happened.
+fn create_again(pass: &mut Pass<'_>, step: &StepStatus, draining: bool) -> Option<bool> {
+    if is_other_database(pass, step) {
+        return None;
+    }
     let Some(facts) = pass.facts(&step.database) else {
         pass.requeue(1_000);
-        return false;
+        return Some(false);
     };
     // Another run has the turn on the database, so ours was never had, and the Job, which comes after it, never made.
     // The ledger that was journaled is not the one that run will leave: the database is planned again.
@@ -660,44 +738,18 @@ fn create_again(
             entry.lease.clear();
         }
         running::may_touch(pass, &step.database, facts);
-        return true;
+        return Some(true);
     }
-    let untouched = ledger_digest(&facts.ledger) == step.ledger;
-    if step.name == StepKind::Resolve && !untouched {
-        return judge_resolve(pass, step, facts);
+    if ledger_digest(&facts.ledger) != step.ledger {
+        return None;
     }
-    if draining && untouched && facts.lock_holder.is_none() && facts.our_sessions.is_empty() {
+    if draining && facts.lock_holder.is_none() && facts.our_sessions.is_empty() {
         pass.end_step(&step.job, StepOutcome::NeverBegan);
         set_aside(pass, &step.database);
-        return true;
+        return Some(true);
     }
-    if !untouched {
-        if let Some(inventory) = inventories.get(&step.database) {
-            let application = prisma::application_name(&pass.run().id, &step.database);
-            match judge(&step.database, step, None, inventory, facts, &application) {
-                Verdict::Succeeded => {
-                    running::progress(pass, &step.database, inventory, facts);
-                    succeed(pass, step, facts);
-                    return true;
-                }
-                Verdict::Failed {
-                    reason,
-                    failed,
-                    message,
-                } => {
-                    pass.end_step(&step.job, StepOutcome::Failed);
-                    fail_database(pass, step, reason, *failed, message);
-                    return true;
-                }
-                _ => {}
-            }
-        }
-        pass.requeue(1_000);
-        return false;
+    if !running::refused(pass, step) && running::may_touch(pass, &step.database, facts) {
+        make_job(pass, step, facts);
     }
-    if running::refused(pass, step) || !running::may_touch(pass, &step.database, facts) {
-        return false;
-    }
-    make_job(pass, step, facts);
-    false
+    Some(false)
 }
