@@ -55,6 +55,14 @@ pub(super) fn advance(
     if hold || waiting || pass.active().iter().any(inventory) {
         return;
     }
+    let left = |d: &crate::api::DatabaseStatus| d.phase != DatabasePhase::Succeeded;
+    let begun = plans.is_none();
+    if pass.snapshot.resource.suspended && (!begun || pass.status.databases.iter().any(left)) {
+        if pass.active().is_empty() {
+            suspended(pass);
+        }
+        return;
+    }
     start_next(pass, inventories, plans);
     let done = pass
         .status
@@ -500,6 +508,26 @@ fn finish_succeeded(pass: &mut Pass<'_>) {
     super::finished::schedule(pass);
 }
 
+/// Nothing more is started, and what ran has ended.
+fn suspended(pass: &mut Pass<'_>) {
+    let ready = |d: &&crate::api::DatabaseStatus| d.phase == DatabasePhase::Succeeded;
+    let done = pass.status.databases.iter().filter(ready).count();
+    let shown = if done == 0 {
+        status::get(&pass.status, reasons::PLANNED)
+            .map_or("", |c| c.message.as_str())
+            .to_owned()
+    } else {
+        format!(
+            "{done} of {} migrated",
+            count(pass.status.databases.len(), "database")
+        )
+    };
+    let text = format!("{shown}; suspended: nothing is started. Un-suspend to go on.");
+    pass.working(Phase::Suspended, reasons::SUSPENDED, text);
+    status::drop_condition(&mut pass.status, reasons::RECONCILING);
+    pass.requeue(60_000);
+}
+
 /// Starts what may start: in the list's order, or as `dependsOn` says where several may run at once.
 fn start_next(
     pass: &mut Pass<'_>,
@@ -743,7 +771,8 @@ fn create_again(pass: &mut Pass<'_>, step: &StepStatus, draining: bool) -> Optio
     if ledger_digest(&facts.ledger) != step.ledger {
         return None;
     }
-    if draining && facts.lock_holder.is_none() && facts.our_sessions.is_empty() {
+    let idle = facts.lock_holder.is_none() && facts.our_sessions.is_empty();
+    if (draining || pass.snapshot.resource.suspended) && idle {
         pass.end_step(&step.job, StepOutcome::NeverBegan);
         set_aside(pass, &step.database);
         return Some(true);

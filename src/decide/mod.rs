@@ -125,16 +125,6 @@ fn go_on(pass: &mut Pass<'_>, draining: bool) {
         planning::start_step(pass);
         return;
     }
-    if pass.snapshot.resource.suspended {
-        let text = format!(
-            "{}; suspended: nothing is started. Un-suspend to go on.",
-            status::get(&pass.status, reasons::PLANNED).map_or("", |c| c.message.as_str())
-        );
-        pass.working(Phase::Suspended, reasons::SUSPENDED, text);
-        status::drop_condition(&mut pass.status, reasons::RECONCILING);
-        pass.requeue(60_000);
-        return;
-    }
     migrate::advance(pass, &inventories, Some(&plans), draining, draining);
 }
 
