@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
 use super::planning;
+use super::run;
 use super::status::names;
 use crate::api::{FindingKind, Phase, RunOutcome, reasons};
 use crate::facts::Reading;
@@ -12,6 +13,8 @@ use crate::facts::Reading;
 /// Looks at what was read, if it was time to read.
 pub(super) fn look(pass: &mut Pass<'_>) {
     schedule(pass);
+    // What the end of the run gave back, if that was cut short.
+    run::tidy(pass);
     if pass.run().outcome != Some(RunOutcome::Succeeded) || !pass.snapshot.look_due {
         return;
     }

@@ -134,7 +134,6 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
         }
         database.current = None;
     }
-    adopt(pass);
     let applied = pass
         .status
         .databases
@@ -157,6 +156,12 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
     pass.status
         .history
         .truncate(pass.spec.history_limit as usize);
+    tidy(pass);
+}
+
+/// Nothing of the run is at work: its Jobs are tied to the resource, which may go.
+pub(super) fn tidy(pass: &mut Pass<'_>) {
+    adopt(pass);
     if pass.snapshot.resource.finalizer {
         pass.effects.push(Effect::RemoveFinalizer);
     }
