@@ -17,7 +17,8 @@ use crate::tools::prisma::{self, RowState};
 /// How long a session may outlive its process before that is said, seconds.
 const BACKEND_GRACE: i64 = 3;
 
-/// Its container has not started. A new run, or `timeouts.start`, ends it: the agent refuses to begin after that.
+/// Its container has not started. A new run ends it. After `timeouts.start` it is Stalled and left: it says by itself
+/// why it does not start, and the agent refuses to begin so late, after which it is tried again.
 pub(super) fn not_started(
     pass: &mut Pass<'_>,
     step: &StepStatus,
@@ -26,9 +27,7 @@ pub(super) fn not_started(
     draining: bool,
 ) {
     waiting::not_started(pass, step, &step.database, why);
-    let since = step.started_at.as_ref().map_or(pass.now(), |time| time.0);
-    let limit = pass.spec.timeouts.start.seconds().unwrap_or(600);
-    if draining || pass.age(since) > limit {
+    if draining {
         pass.effects.push(Effect::DeleteJob {
             name: job.name.clone(),
             uid: job.uid.clone(),
