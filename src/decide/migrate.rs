@@ -158,7 +158,7 @@ fn follow(
     }
     match verdict {
         Verdict::Wait { message, next } => {
-            running::wait_for_backend(pass, end, message, next);
+            running::wait_for_backend(pass, &step.job, end, message, next);
             return false;
         }
         Verdict::Succeeded => succeed(pass, step, facts),

@@ -189,14 +189,21 @@ pub(super) fn progress(
     });
 }
 
-/// A session outlives its process: wait, then say Stalled and let the turn go, and keep looking.
+/// A session outlives its process: wait, then say Stalled, and keep looking.
 pub(super) fn wait_for_backend(
     pass: &mut Pass<'_>,
+    job: &str,
     end: Option<&ContainerEnd>,
     message: String,
     next: String,
 ) {
-    let since = end.map_or(pass.now(), |end| end.finished_at);
+    let now = pass.now();
+    // A pod that was lost leaves no time: the first sight of that is journaled.
+    let since = end.map_or(now, |end| end.finished_at);
+    let since = pass.step_mut(job).map_or(since, |step| {
+        let seen = step.ended_at.get_or_insert(Time(status::seconds(since)));
+        seen.0
+    });
     let age = pass.age(since);
     if end.is_some() && age < BACKEND_GRACE {
         pass.requeue(200);
