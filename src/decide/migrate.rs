@@ -651,12 +651,7 @@ fn start(
     if pass.active().iter().any(taken) || !running::may_touch(pass, name, facts) {
         return;
     }
-    let attempt = pass
-        .steps()
-        .iter()
-        .filter(|step| step.database == *name && step.name == StepKind::Migrate)
-        .count();
-    let attempt = planning::bounded(attempt).saturating_add(1);
+    let attempt = pass.next_attempt(StepKind::Migrate, name);
     let text = format!(
         "{name}: starting {}",
         count(plan.pending.len(), "migration")

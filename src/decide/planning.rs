@@ -48,12 +48,7 @@ pub(super) fn inventories(pass: &mut Pass<'_>) -> Option<Inventories> {
 
 /// Journals an inventory step and makes its Job.
 pub(super) fn start_step(pass: &mut Pass<'_>) {
-    let before = pass
-        .steps()
-        .iter()
-        .filter(|step| step.name == StepKind::Inventory)
-        .count();
-    let attempt = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+    let attempt = pass.next_attempt(StepKind::Inventory, "");
     let resource = &pass.snapshot.resource;
     let run = pass.run().id;
     let job = job_name(
