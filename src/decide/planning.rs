@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dbm_agent::protocol::DatabaseInventory;
+use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
 
 use super::names::{inventory_key, is_pinned, job_name};
 use super::pass::{Pass, Seen};
@@ -40,6 +40,12 @@ pub(super) fn inventories(pass: &mut Pass<'_>) -> Option<Inventories> {
         .iter()
         .rfind(|step| step.name == StepKind::Inventory);
     if last.is_some_and(|step| step.outcome == Some(StepOutcome::Failed)) {
+        // Said again, whatever was said in between.
+        let planned = status::get(&pass.status, reasons::PLANNED).cloned();
+        if let Some(why) = planned.filter(|planned| planned.status == "False") {
+            let next = pass.retry_command();
+            pass.halted(Phase::Blocked, &why.reason, why.message, next);
+        }
         return None;
     }
     start_step(pass);
@@ -132,6 +138,11 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
                 return None;
             };
             match report {
+                Ok(report) if broken(pass, report).is_some() => {
+                    let (reason, why) = broken(pass, report)?;
+                    failed(pass, step, reason, &why);
+                    None
+                }
                 Ok(report) => {
                     pass.end_step(&step.job, StepOutcome::Succeeded);
                     let mut found = Inventories::new();
@@ -161,25 +172,46 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
                     Some(found)
                 }
                 Err(message) => {
-                    pass.end_step(&step.job, StepOutcome::Failed);
                     let (reason, why) = match end.reason.as_str() {
                         "OOMKilled" => (
                             reasons::OUT_OF_MEMORY,
-                            "the container ran out of memory: set job.resources".to_owned(),
+                            "the container ran out of memory: set job.resources",
                         ),
-                        _ => (reasons::INVENTORY_FAILED, message.clone()),
+                        _ => (reasons::INVENTORY_FAILED, message.as_str()),
                     };
-                    let text = format!(
-                        "image {}: its migrations could not be read: {why}. After mending it, ask for a new run.",
-                        pass.spec.image
-                    );
-                    let next = pass.retry_command();
-                    pass.stalled(Phase::Blocked, reason, text, next);
+                    let why = format!("its migrations could not be read: {why}.");
+                    failed(pass, step, reason, &why);
                     None
                 }
             }
         }
     }
+}
+
+/// The first database that cannot be migrated with this image.
+fn broken(pass: &Pass<'_>, report: &InventoryReport) -> Option<(&'static str, String)> {
+    pass.spec.databases.iter().find_map(|database| {
+        let name = &database.name;
+        let Some(entry) = report.databases.iter().find(|e| e.database == *name) else {
+            let text = format!("{name}: the report on its migrations leaves it out.");
+            return Some((reasons::INVENTORY_FAILED, text));
+        };
+        let problem = entry.problem.as_ref()?;
+        let text = format!("{name}: {}", problem.message);
+        Some((plan::problem_reason(problem.reason), text))
+    })
+}
+
+/// The image cannot be used as it is, and reading it again would say the same.
+fn failed(pass: &mut Pass<'_>, step: &StepStatus, reason: &'static str, why: &str) {
+    pass.end_step(&step.job, StepOutcome::Failed);
+    let text = format!(
+        "image {}: {why} Release another image, or mend this one and ask for a new run.",
+        pass.spec.image
+    );
+    let next = pass.retry_command();
+    pass.condition(reasons::PLANNED, false, reason, &text);
+    pass.stalled(Phase::Blocked, reason, text, next);
 }
 
 /// What the databases say, shown even while the inventory is still unknown. `false`: not all could be read.
