@@ -561,7 +561,9 @@ fn start_next(
             pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
             continue;
         }
-        start(pass, inventories, plans, database);
+        if !start(pass, inventories, plans, database) {
+            return;
+        }
     }
 }
 
@@ -599,16 +601,17 @@ fn retry_in(pass: &Pass<'_>, database: &str) -> i64 {
         })
 }
 
+/// `false`: a person has to look at it, and nothing is started after it.
 fn start(
     pass: &mut Pass<'_>,
     inventories: &Inventories,
     plans: Option<&std::collections::BTreeMap<String, DatabasePlan>>,
     database: &DatabaseSpec,
-) {
+) -> bool {
     let name = &database.name;
     let (Some(facts), Some(inventory)) = (pass.facts(name), inventories.get(name)) else {
         pass.requeue(1_000);
-        return;
+        return true;
     };
     // The plan of this very pass where there is one; else this database's part is looked at again.
     let fresh;
@@ -634,13 +637,13 @@ fn start(
             blocker.next.clone(),
         );
         waiting::poll(pass, reasons::STALLED);
-        return;
+        return false;
     }
     if plan.pending.is_empty() {
         if let Some(entry) = pass.database_mut(name) {
             entry.phase = DatabasePhase::Succeeded;
         }
-        return;
+        return true;
     }
     // Two schemas of one database: the turn is the database's, and it is ours already.
     let lease = lease_name(&facts.identity);
@@ -649,7 +652,7 @@ fn start(
             .is_some_and(|entry| entry.lease == lease)
     };
     if pass.active().iter().any(taken) || !running::may_touch(pass, name, facts) {
-        return;
+        return true;
     }
     let attempt = pass.next_attempt(StepKind::Migrate, name);
     let text = format!(
@@ -669,6 +672,7 @@ fn start(
     }
     let indexes = facts.invalid_indexes.clone();
     start_job(pass, StepKind::Migrate, name, attempt, facts, "", indexes);
+    true
 }
 
 /// Journals a step and makes its Job: finalizer, journal, Lease, Job, in this order.
