@@ -1,6 +1,6 @@
 //! A resource that is being deleted: its running Job is waited for, then everything is let go.
 
-use super::pass::Pass;
+use super::pass::{Pass, Seen};
 use super::run;
 use super::snapshot::Effect;
 use crate::api::{Phase, StepKind, reasons};
@@ -10,21 +10,30 @@ use crate::facts::JobProgress;
 pub(super) fn decide(pass: &mut Pass<'_>) {
     let mut running = Vec::new();
     for step in pass.active() {
-        let Some(job) = pass.snapshot.jobs.get(&step.job) else {
-            pass.requeue(1_000);
-            return;
-        };
-        let Some(job) = job else { continue };
-        match job.progress {
-            JobProgress::Ended(_) | JobProgress::Lost { .. } => {}
-            JobProgress::Running { .. } if step.name != StepKind::Inventory => {
-                running.push(step.clone())
+        let job = match pass.job(&step.job) {
+            Seen::NotYet => {
+                pass.requeue(1_000);
+                return;
             }
-            // It has changed nothing yet.
-            _ => pass.effects.push(Effect::DeleteJob {
+            Seen::Gone | Seen::Foreign => continue,
+            Seen::Job(job) => job,
+        };
+        if matches!(
+            job.progress,
+            JobProgress::Ended(_) | JobProgress::Lost { .. }
+        ) {
+            continue;
+        }
+        let started = matches!(job.progress, JobProgress::Running { .. });
+        if step.name == StepKind::Inventory || !started {
+            pass.effects.push(Effect::DeleteJob {
                 name: job.name.clone(),
                 uid: job.uid.clone(),
-            }),
+            });
+        }
+        // It may start before it is deleted: the resource is held until the Job itself is gone.
+        if step.name != StepKind::Inventory {
+            running.push(step.clone());
         }
     }
     if let (Some(step), false) = (running.first(), pass.snapshot.resource.namespace_deleting) {
@@ -46,5 +55,5 @@ pub(super) fn decide(pass: &mut Pass<'_>) {
             });
         }
     }
-    run::clean_up(pass);
+    run::tidy(pass);
 }

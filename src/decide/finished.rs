@@ -13,9 +13,8 @@ use crate::facts::Reading;
 /// Looks at what was read, if it was time to read.
 pub(super) fn look(pass: &mut Pass<'_>) {
     schedule(pass);
-    if pass.snapshot.resource.finalizer {
-        run::clean_up(pass);
-    }
+    // What the end of the run gave back, if that was cut short.
+    run::tidy(pass);
     if pass.run().outcome != Some(RunOutcome::Succeeded) || !pass.snapshot.look_due {
         return;
     }

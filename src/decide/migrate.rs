@@ -1,8 +1,10 @@
 //! The databases, one after the other: start what may start, judge what has ended, stop at the first failure.
 
+use dbm_agent::protocol::DatabaseInventory;
+
 use super::judge::{LOCK_NOT_AVAILABLE, Verdict, judge};
 use super::names::{job_name, lease_name};
-use super::pass::Pass;
+use super::pass::{Pass, Seen};
 use super::plan::{DatabasePlan, ledger_digest};
 use super::planning::{self, Inventories};
 use super::run;
@@ -21,23 +23,18 @@ const CONNECTION_CHECK_SINCE: u32 = 140_000;
 /// How often an image may change between plan and run before somebody has to look.
 const IMAGE_CHANGES: usize = 3;
 
-/// Goes one step further. `draining`: a new run is due, so nothing new is started in this one.
+/// Goes one step further. `hold`: nothing new is started; `draining`: because a new run is due.
 pub(super) fn advance(
     pass: &mut Pass<'_>,
     inventories: &Inventories,
     plans: Option<&std::collections::BTreeMap<String, DatabasePlan>>,
+    hold: bool,
     draining: bool,
 ) {
     let mut waiting = false;
-    for step in pass.active() {
-        waiting |= !follow(pass, inventories, &step, draining);
-    }
-    if pass
-        .active()
-        .iter()
-        .any(|step| step.name == StepKind::Inventory)
-    {
-        return;
+    let active = pass.active();
+    for step in active.iter().filter(|s| s.name != StepKind::Inventory) {
+        waiting |= !follow(pass, inventories, step, draining);
     }
     let failed = pass
         .status
@@ -45,12 +42,25 @@ pub(super) fn advance(
         .iter()
         .any(|database| database.phase == DatabasePhase::Failed);
     if failed {
-        if pass.active().is_empty() {
+        let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
+        if pass.active().iter().all(inventory) {
             finish_failed(pass);
         }
         return;
     }
-    if draining || waiting {
+    if draining && pass.active().is_empty() {
+        pass.again = true;
+    }
+    let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
+    if hold || waiting || pass.active().iter().any(inventory) {
+        return;
+    }
+    let left = |d: &crate::api::DatabaseStatus| d.phase != DatabasePhase::Succeeded;
+    let begun = plans.is_none();
+    if pass.snapshot.resource.suspended && (!begun || pass.status.databases.iter().any(left)) {
+        if pass.active().is_empty() {
+            suspended(pass);
+        }
         return;
     }
     start_next(pass, inventories, plans);
@@ -64,21 +74,26 @@ pub(super) fn advance(
     }
 }
 
-/// Looks after one active step. `false`: its end is not known yet, or must be waited for.
+/// Looks after one active step. `false`: what became of it is not known yet, so nothing is started beside it.
 fn follow(
     pass: &mut Pass<'_>,
     inventories: &Inventories,
     step: &StepStatus,
     draining: bool,
 ) -> bool {
-    let Some(job) = pass.snapshot.jobs.get(&step.job) else {
-        return false;
-    };
-    let end = match job {
-        None if step.job_uid.is_empty() => return create_again(pass, inventories, step, draining),
+    let end = match pass.job(&step.job) {
+        Seen::NotYet => return false,
+        Seen::Foreign => {
+            running::foreign(pass, step);
+            return false;
+        }
+        Seen::Gone if step.job_uid.is_empty() => match create_again(pass, step, draining) {
+            Some(known) => return known,
+            None => None,
+        },
         // It was there and vanished: the database decides, and it is not made again.
-        None => None,
-        Some(job) => {
+        Seen::Gone => None,
+        Seen::Job(job) => {
             // Journaled with the next news: a Job that has not started has done nothing that could be done twice.
             let news =
                 !matches!(&job.progress, JobProgress::NotStarted(why) if why.reason.is_empty());
@@ -91,37 +106,67 @@ fn follow(
             match &job.progress {
                 JobProgress::NotStarted(why) => {
                     running::not_started(pass, step, job, why, draining);
-                    return false;
+                    return true;
                 }
                 JobProgress::Running { since } => {
                     running::running(pass, inventories, step, job, *since);
-                    return false;
+                    return true;
                 }
                 JobProgress::Ended(end) => Some(end),
                 JobProgress::Lost { .. } => None,
             }
         }
     };
-    let (Some(facts), Some(inventory)) =
-        (pass.facts(&step.database), inventories.get(&step.database))
-    else {
+    if is_other_database(pass, step) {
+        unverifiable(pass, step, draining);
+        return true;
+    }
+    let Some(facts) = pass.facts(&step.database) else {
         pass.requeue(1_000);
         return false;
     };
     if step.name == StepKind::Resolve {
         return judge_resolve(pass, step, facts);
     }
+    let nothing = ledger_digest(&facts.ledger) == step.ledger
+        && facts.lock_holder.is_none()
+        && facts.our_sessions.is_empty();
+    if draining && end.is_none() && nothing {
+        pass.end_step(&step.job, StepOutcome::NeverBegan);
+        set_aside(pass, &step.database);
+        return true;
+    }
+    // What is known of the image by now may not be what this step was planned with: the spec changed, or the tag was
+    // pushed again. Then only the ledger's open rows are judged here, and the rest by the next plan.
+    let planned = planned_inventory(pass, inventories, &step.database);
+    let none = DatabaseInventory::default();
+    let inventory = planned.unwrap_or(&none);
     let application = prisma::application_name(&pass.run().id, &step.database);
     let verdict = judge(&step.database, step, end, inventory, facts, &application);
-    running::progress(pass, &step.database, inventory, facts);
+    if planned.is_some() {
+        running::progress(pass, &step.database, inventory, facts);
+    } else if verdict == Verdict::Succeeded {
+        let well = end.is_some_and(|end| end.exit_code == 0);
+        pass.end_step(
+            &step.job,
+            if well {
+                StepOutcome::Succeeded
+            } else {
+                StepOutcome::Failed
+            },
+        );
+        set_aside(pass, &step.database);
+        pass.again = true;
+        return true;
+    }
     match verdict {
         Verdict::Wait { message, next } => {
-            running::wait_for_backend(pass, end, message, next);
+            running::wait_for_backend(pass, &step.job, end, message, next);
             return false;
         }
         Verdict::Succeeded => succeed(pass, step, facts),
         Verdict::NeverBegan { reason, message } => never_began(pass, step, reason, &message),
-        Verdict::ImageChanged => image_changed(pass, step),
+        Verdict::ImageChanged => image_changed(pass, step, draining),
         Verdict::Traceless { migration } => traceless(pass, step, facts, &migration),
         Verdict::Failed {
             reason,
@@ -133,6 +178,46 @@ fn follow(
         }
     }
     true
+}
+
+/// The inventory of a database, if it is the one that its step was planned with.
+fn planned_inventory<'a>(
+    pass: &Pass<'_>,
+    inventories: &'a Inventories,
+    database: &str,
+) -> Option<&'a DatabaseInventory> {
+    let hash = &pass.database(database)?.inventory_hash;
+    inventories
+        .get(database)
+        .filter(|known| known.hash == *hash)
+}
+
+/// The database of a step is not in the spec any more, or its Secret leads to another one by now.
+fn is_other_database(pass: &Pass<'_>, step: &StepStatus) -> bool {
+    let named = pass.spec.databases.iter().any(|d| d.name == step.database);
+    let lease = pass
+        .database(&step.database)
+        .map_or("", |entry| entry.lease.as_str());
+    let moved = pass
+        .facts(&step.database)
+        .is_some_and(|facts| !lease.is_empty() && lease != lease_name(&facts.identity));
+    !named || moved
+}
+
+/// What became of a step cannot be seen any more, because its database is not named any more.
+fn unverifiable(pass: &mut Pass<'_>, step: &StepStatus, draining: bool) {
+    pass.end_step(&step.job, StepOutcome::Failed);
+    let text = format!(
+        "{}: the spec or its Secret names another database than the one that Job {} migrated, so its end was not verified",
+        step.database, step.job
+    );
+    if draining {
+        set_aside(pass, &step.database);
+        pass.event(true, reasons::OTHER_DATABASE_MIGRATED, text);
+    } else {
+        let failed = crate::api::FailedStatus::default();
+        fail_database(pass, step, reasons::OTHER_DATABASE_MIGRATED, failed, text);
+    }
 }
 
 fn succeed(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) {
@@ -183,6 +268,15 @@ fn release(pass: &mut Pass<'_>, database: &str) {
     }
 }
 
+/// It is as if it had not been started: another run may have its turn, and it is planned again.
+fn set_aside(pass: &mut Pass<'_>, database: &str) {
+    release(pass, database);
+    if let Some(entry) = pass.database_mut(database) {
+        entry.phase = DatabasePhase::Planned;
+        entry.current = None;
+    }
+}
+
 /// Only what provably never began is tried again, with a bound and with patience.
 fn never_began(pass: &mut Pass<'_>, step: &StepStatus, reason: &'static str, message: &str) {
     pass.end_step(&step.job, StepOutcome::NeverBegan);
@@ -197,7 +291,7 @@ fn never_began(pass: &mut Pass<'_>, step: &StepStatus, reason: &'static str, mes
         fail_database(pass, step, reason, failed, text);
         return;
     }
-    release(pass, &step.database);
+    set_aside(pass, &step.database);
     let wait = backoff_seconds(step.attempt);
     let text = format!(
         "{message}; attempt {} of {bound} follows in {wait}s",
@@ -214,7 +308,7 @@ fn backoff_seconds(attempt: u32) -> i64 {
 }
 
 /// The image's tag was pushed again after the plan: look at the image anew, then plan anew.
-fn image_changed(pass: &mut Pass<'_>, step: &StepStatus) {
+fn image_changed(pass: &mut Pass<'_>, step: &StepStatus, draining: bool) {
     pass.end_step(&step.job, StepOutcome::NeverBegan);
     let looks = pass
         .steps()
@@ -235,9 +329,9 @@ fn image_changed(pass: &mut Pass<'_>, step: &StepStatus) {
         );
         return;
     }
-    release(pass, &step.database);
-    if let Some(entry) = pass.database_mut(&step.database) {
-        entry.phase = DatabasePhase::Planned;
+    set_aside(pass, &step.database);
+    if draining {
+        return;
     }
     planning::start_step(pass);
 }
@@ -299,6 +393,7 @@ fn judge_resolve(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) 
     let row = open_row(facts, &step.migration);
     if row.is_empty() {
         pass.end_step(&step.job, StepOutcome::Succeeded);
+        set_aside(pass, &step.database);
         let wait = backoff_seconds(step.attempt);
         pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
     } else {
@@ -335,7 +430,7 @@ fn fail_database(
     pass.stalled(Phase::Failed, reason, message, next);
 }
 
-/// Ends a run in which a database failed; the failure's own words stay, with what was not started.
+/// Ends a run in which a database failed, in the failure's own words: what ran beside it has spoken since.
 fn finish_failed(pass: &mut Pass<'_>) {
     run::fail(pass);
     let skipped: Vec<&str> = pass
@@ -345,21 +440,25 @@ fn finish_failed(pass: &mut Pass<'_>) {
         .filter(|d| d.phase == DatabasePhase::Skipped)
         .map(|d| d.name.as_str())
         .collect();
+    let (reason, mut text) = status::get(&pass.status, reasons::MIGRATED)
+        .map(|failure| (failure.reason.clone(), failure.message.clone()))
+        .unwrap_or_default();
     if !skipped.is_empty() {
-        let text = format!(
-            "{} Not started: {}.",
-            pass.status.message,
-            status::names(&skipped)
-        );
-        for kind in [reasons::READY, reasons::STALLED] {
-            let reason = status::ready_reason(&pass.status).to_owned();
-            pass.condition(kind, kind == reasons::STALLED, &reason, &text);
-        }
+        text = format!("{text} Not started: {}.", status::names(&skipped));
         if let Some(event) = pass.events.iter_mut().rev().find(|event| event.warning) {
             event.message = status::cut(&text, status::MESSAGE_LIMIT);
         }
-        pass.status.message = text;
     }
+    let failed = pass
+        .steps()
+        .iter()
+        .rfind(|step| {
+            pass.database(&step.database)
+                .is_some_and(|d| d.phase == DatabasePhase::Failed)
+        })
+        .map(|step| step.job.clone());
+    let next = failed.map_or_else(String::new, |job| pass.logs_command(&job));
+    pass.halted(Phase::Failed, &reason, text, next);
 }
 
 fn finish_succeeded(pass: &mut Pass<'_>) {
@@ -412,6 +511,26 @@ fn finish_succeeded(pass: &mut Pass<'_>) {
     super::finished::schedule(pass);
 }
 
+/// Nothing more is started, and what ran has ended.
+fn suspended(pass: &mut Pass<'_>) {
+    let ready = |d: &&crate::api::DatabaseStatus| d.phase == DatabasePhase::Succeeded;
+    let done = pass.status.databases.iter().filter(ready).count();
+    let shown = if done == 0 {
+        status::get(&pass.status, reasons::PLANNED)
+            .map_or("", |c| c.message.as_str())
+            .to_owned()
+    } else {
+        format!(
+            "{done} of {} migrated",
+            count(pass.status.databases.len(), "database")
+        )
+    };
+    let text = format!("{shown}; suspended: nothing is started. Un-suspend to go on.");
+    pass.working(Phase::Suspended, reasons::SUSPENDED, text);
+    status::drop_condition(&mut pass.status, reasons::RECONCILING);
+    pass.requeue(60_000);
+}
+
 /// Starts what may start: in the list's order, or as `dependsOn` says where several may run at once.
 fn start_next(
     pass: &mut Pass<'_>,
@@ -419,6 +538,13 @@ fn start_next(
     plans: Option<&std::collections::BTreeMap<String, DatabasePlan>>,
 ) {
     let parallelism = pass.spec.parallelism.max(1) as usize;
+    // Verified against what the image held before its tag was pushed again: planned again.
+    for entry in &mut pass.status.databases {
+        let hash = inventories.get(&entry.name).map(|known| &known.hash);
+        if entry.phase == DatabasePhase::Succeeded && hash != Some(&entry.inventory_hash) {
+            entry.phase = DatabasePhase::Planned;
+        }
+    }
     for (at, database) in pass.spec.databases.iter().enumerate() {
         let Some(entry) = pass.database(&database.name) else {
             continue;
@@ -432,7 +558,15 @@ fn start_next(
             }
             continue;
         }
-        start(pass, inventories, plans, database);
+        // Whatever woke it meanwhile, the time of the retry is kept.
+        let wait = retry_in(pass, &database.name);
+        if wait > 0 {
+            pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
+            continue;
+        }
+        if !start(pass, inventories, plans, database) {
+            return;
+        }
     }
 }
 
@@ -449,32 +583,38 @@ fn ready_to_start(pass: &Pass<'_>, database: &DatabaseSpec, at: usize, paralleli
         .iter()
         .all(|before| succeeded(&before.name));
     let named = database.depends_on.iter().all(|name| succeeded(name));
-    let waits_for_retry = pass
-        .steps()
+    named && (parallelism > 1 || earlier) && pass.active().len() < parallelism
+}
+
+/// The seconds until a database that never began is tried again; 0: now.
+fn retry_in(pass: &Pass<'_>, database: &str) -> i64 {
+    pass.steps()
         .iter()
-        .rfind(|step| step.database == database.name && step.finished_at.is_some())
-        .is_some_and(|step| {
-            let again = matches!(
+        .rfind(|step| step.database == database && step.finished_at.is_some())
+        .filter(|step| {
+            matches!(
                 (step.name, step.outcome),
                 (StepKind::Migrate, Some(StepOutcome::NeverBegan))
                     | (StepKind::Resolve, Some(StepOutcome::Succeeded))
-            );
+            )
+        })
+        .map_or(0, |step| {
             let ended = step.finished_at.as_ref().map_or(pass.now(), |time| time.0);
-            again && pass.age(ended) < backoff_seconds(step.attempt)
-        });
-    named && !waits_for_retry && (parallelism > 1 || earlier) && pass.active().len() < parallelism
+            backoff_seconds(step.attempt) - pass.age(ended)
+        })
 }
 
+/// `false`: a person has to look at it, and nothing is started after it.
 fn start(
     pass: &mut Pass<'_>,
     inventories: &Inventories,
     plans: Option<&std::collections::BTreeMap<String, DatabasePlan>>,
     database: &DatabaseSpec,
-) {
+) -> bool {
     let name = &database.name;
     let (Some(facts), Some(inventory)) = (pass.facts(name), inventories.get(name)) else {
         pass.requeue(1_000);
-        return;
+        return true;
     };
     // The plan of this very pass where there is one; else this database's part is looked at again.
     let fresh;
@@ -500,23 +640,24 @@ fn start(
             blocker.next.clone(),
         );
         waiting::poll(pass, reasons::STALLED);
-        return;
+        return false;
     }
     if plan.pending.is_empty() {
         if let Some(entry) = pass.database_mut(name) {
             entry.phase = DatabasePhase::Succeeded;
         }
-        return;
+        return true;
     }
-    if !running::may_touch(pass, name, facts) {
-        return;
+    // Two schemas of one database: the turn is the database's, and it is ours already.
+    let lease = lease_name(&facts.identity);
+    let taken = |step: &StepStatus| {
+        pass.database(&step.database)
+            .is_some_and(|entry| entry.lease == lease)
+    };
+    if pass.active().iter().any(taken) || !running::may_touch(pass, name, facts) {
+        return true;
     }
-    let attempt = pass
-        .steps()
-        .iter()
-        .filter(|step| step.database == *name && step.name == StepKind::Migrate)
-        .count();
-    let attempt = planning::bounded(attempt).saturating_add(1);
+    let attempt = pass.next_attempt(StepKind::Migrate, name);
     let text = format!(
         "{name}: starting {}",
         count(plan.pending.len(), "migration")
@@ -530,10 +671,11 @@ fn start(
     );
     if let Some(entry) = pass.database_mut(name) {
         entry.phase = DatabasePhase::Migrating;
-        entry.lease = lease_name(&facts.identity);
+        entry.lease = lease;
     }
     let indexes = facts.invalid_indexes.clone();
     start_job(pass, StepKind::Migrate, name, attempt, facts, "", indexes);
+    true
 }
 
 /// Journals a step and makes its Job: finalizer, journal, Lease, Job, in this order.
@@ -606,50 +748,39 @@ fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) {
 }
 
 /// The intent stands in the journal and no Job was ever confirmed: it was never made, or it was made, ran and is gone.
-/// It is made only where the ledger is as it was and nothing is at work; else the database decides what happened.
-fn create_again(
-    pass: &mut Pass<'_>,
-    inventories: &Inventories,
-    step: &StepStatus,
-    draining: bool,
-) -> bool {
+/// It is made only where the ledger is as it was and nothing is at work; `None`: the database decides what happened.
+fn create_again(pass: &mut Pass<'_>, step: &StepStatus, draining: bool) -> Option<bool> {
+    if is_other_database(pass, step) {
+        return None;
+    }
     let Some(facts) = pass.facts(&step.database) else {
         pass.requeue(1_000);
-        return false;
+        return Some(false);
     };
-    let untouched = ledger_digest(&facts.ledger) == step.ledger;
-    if draining && untouched && facts.lock_holder.is_none() && facts.our_sessions.is_empty() {
-        pass.end_step(&step.job, StepOutcome::NeverBegan);
-        release(pass, &step.database);
-        return true;
-    }
-    if !untouched && step.name == StepKind::Migrate {
-        if let Some(inventory) = inventories.get(&step.database) {
-            let application = prisma::application_name(&pass.run().id, &step.database);
-            match judge(&step.database, step, None, inventory, facts, &application) {
-                Verdict::Succeeded => {
-                    running::progress(pass, &step.database, inventory, facts);
-                    succeed(pass, step, facts);
-                    return true;
-                }
-                Verdict::Failed {
-                    reason,
-                    failed,
-                    message,
-                } => {
-                    pass.end_step(&step.job, StepOutcome::Failed);
-                    fail_database(pass, step, reason, *failed, message);
-                    return true;
-                }
-                _ => {}
-            }
+    // Another run has the turn on the database, so ours was never had, and the Job, which comes after it, never made.
+    // The ledger that was journaled is not the one that run will leave: the database is planned again.
+    if step.name == StepKind::Migrate && running::is_busy(pass, facts) {
+        if let Some(run) = &mut pass.status.run {
+            run.steps.retain(|other| other.job != step.job);
         }
-        pass.requeue(1_000);
-        return false;
+        if let Some(entry) = pass.database_mut(&step.database) {
+            entry.phase = DatabasePhase::Planned;
+            entry.lease.clear();
+        }
+        running::may_touch(pass, &step.database, facts);
+        return Some(true);
     }
-    if running::refused(pass, step) || !running::may_touch(pass, &step.database, facts) {
-        return false;
+    if ledger_digest(&facts.ledger) != step.ledger {
+        return None;
     }
-    make_job(pass, step, facts);
-    false
+    let idle = facts.lock_holder.is_none() && facts.our_sessions.is_empty();
+    if (draining || pass.snapshot.resource.suspended) && idle {
+        pass.end_step(&step.job, StepOutcome::NeverBegan);
+        set_aside(pass, &step.database);
+        return Some(true);
+    }
+    if !running::refused(pass, step) && running::may_touch(pass, &step.database, facts) {
+        make_job(pass, step, facts);
+    }
+    Some(false)
 }

@@ -68,6 +68,11 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         && !(unfinished && at_work)
     {
         run::start(&mut pass, cause);
+        if unfinished {
+            // What the old run held is let go first; the new one is decided on what is then seen.
+            pass.again = true;
+            return pass.finish();
+        }
     } else if !unfinished {
         finished::look(&mut pass);
         return pass.finish();
@@ -84,24 +89,33 @@ fn go_on(pass: &mut Pass<'_>, draining: bool) {
         .any(|step| step.name == StepKind::Migrate);
     let readable = planning::observed(pass, None);
     let shown = (!readable).then(|| pass.status.clone());
-    let Some(inventories) = planning::inventories(pass) else {
-        // A database that cannot be read is the better news than "reading what the image holds".
-        if let Some(shown) = shown
-            && pass.status.phase == Some(Phase::Planning)
-        {
-            keep_words(pass, &shown);
-        }
-        return;
-    };
-    if !readable {
-        return;
-    }
     let at_work = pass
         .active()
         .iter()
         .any(|step| step.name != StepKind::Inventory);
-    if begun || at_work {
-        migrate::advance(pass, &inventories, None, draining);
+    // What the new spec's image holds does not concern a run that gives way.
+    let inventories = (!draining).then(|| planning::inventories(pass)).flatten();
+    // A database that cannot be read is the better news than "reading what the image holds".
+    if let Some(shown) = shown
+        && pass.status.phase == Some(Phase::Planning)
+    {
+        keep_words(pass, &shown);
+    }
+    if !readable {
+        return;
+    }
+    if at_work {
+        // An image that is looked at again, or cannot be, holds back what comes next, not the look at what runs.
+        let hold = draining || inventories.is_none();
+        let known = inventories.unwrap_or_else(|| pass.snapshot.inventories.clone());
+        migrate::advance(pass, &known, None, hold, draining);
+        return;
+    }
+    let Some(inventories) = inventories else {
+        return;
+    };
+    if begun {
+        migrate::advance(pass, &inventories, None, draining, draining);
         return;
     }
     let Some(plans) = planning::plan(pass, &inventories) else {
@@ -111,17 +125,7 @@ fn go_on(pass: &mut Pass<'_>, draining: bool) {
         planning::start_step(pass);
         return;
     }
-    if pass.snapshot.resource.suspended {
-        let text = format!(
-            "{}; suspended: nothing is started. Un-suspend to go on.",
-            status::get(&pass.status, reasons::PLANNED).map_or("", |c| c.message.as_str())
-        );
-        pass.working(Phase::Suspended, reasons::SUSPENDED, text);
-        status::drop_condition(&mut pass.status, reasons::RECONCILING);
-        pass.requeue(60_000);
-        return;
-    }
-    migrate::advance(pass, &inventories, Some(&plans), draining);
+    migrate::advance(pass, &inventories, Some(&plans), draining, draining);
 }
 
 /// Takes over what people read from another version of the status.

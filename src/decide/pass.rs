@@ -5,10 +5,22 @@ use jiff::Timestamp;
 use super::snapshot::{Decision, Effect, Event, Snapshot};
 use super::status;
 use crate::api::{
-    DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseStatus, Phase, RunStatus, StepOutcome,
-    StepStatus, reasons,
+    DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseStatus, Phase, RunStatus, StepKind,
+    StepOutcome, StepStatus, reasons,
 };
 use crate::facts::{DatabaseFacts, JobFacts, Reading};
+
+/// What is known of a step's Job.
+pub(super) enum Seen<'a> {
+    /// Nothing yet: it may have been made and not be visible.
+    NotYet,
+    /// The API server says that there is none.
+    Gone,
+    /// There is one of that name, and it is somebody else's: neither judged nor touched.
+    Foreign,
+    /// Ours.
+    Job(&'a JobFacts),
+}
 
 /// Collects a [`Decision`].
 pub(super) struct Pass<'a> {
@@ -60,6 +72,13 @@ impl<'a> Pass<'a> {
             .collect()
     }
 
+    /// The next try of a kind of step; higher than any before, also where the oldest were dropped for their size.
+    pub(super) fn next_attempt(&self, kind: StepKind, database: &str) -> u32 {
+        let same = |step: &&StepStatus| step.name == kind && step.database == database;
+        let tries = self.steps().iter().filter(same).map(|step| step.attempt);
+        tries.max().unwrap_or(0).saturating_add(1)
+    }
+
     /// Changes the journal's entry of a Job.
     pub(super) fn step_mut(&mut self, job: &str) -> Option<&mut StepStatus> {
         self.status
@@ -84,7 +103,7 @@ impl<'a> Pass<'a> {
 
     /// Ties an ended Job to the resource.
     pub(super) fn adopt(&mut self, job: &JobFacts) {
-        if job.ended() && !job.adopted {
+        if job.ended() && !job.adopted && self.is_ours(job) {
             self.effects.push(Effect::AdoptJob {
                 name: job.name.clone(),
                 uid: job.uid.clone(),
@@ -104,6 +123,24 @@ impl<'a> Pass<'a> {
             .databases
             .iter_mut()
             .find(|database| database.name == name)
+    }
+
+    /// A step's Job. Where nothing is known of it, it is looked for again.
+    pub(super) fn job(&mut self, name: &str) -> Seen<'a> {
+        match self.snapshot.jobs.get(name) {
+            None => {
+                self.requeue(5_000);
+                Seen::NotYet
+            }
+            Some(None) => Seen::Gone,
+            Some(Some(job)) if !self.is_ours(job) => Seen::Foreign,
+            Some(Some(job)) => Seen::Job(job),
+        }
+    }
+
+    /// Whether a Job was made for this very resource.
+    pub(super) fn is_ours(&self, job: &JobFacts) -> bool {
+        job.owner_uid.as_ref() == Some(&self.snapshot.resource.uid)
     }
 
     /// The facts of a database that was looked at and could be read.
@@ -172,6 +209,18 @@ impl<'a> Pass<'a> {
         if !self.told(reason) {
             self.event(true, reason, message.clone());
         }
+        self.halted(phase, reason, message, next);
+    }
+
+    /// [`Pass::stalled`], without telling it.
+    pub(super) fn halted(
+        &mut self,
+        phase: Phase,
+        reason: &str,
+        message: impl Into<String>,
+        next: impl Into<String>,
+    ) {
+        let message = message.into();
         self.condition(reasons::READY, false, reason, &message);
         self.condition(reasons::STALLED, true, reason, &message);
         status::drop_condition(&mut self.status, reasons::RECONCILING);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dbm_agent::protocol::DatabaseInventory;
+use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
 
 use super::names::{inventory_key, is_pinned, job_name};
-use super::pass::Pass;
+use super::pass::{Pass, Seen};
 use super::plan::{self, DatabasePlan};
 use super::running;
 use super::snapshot::{Effect, JobPlan};
@@ -40,6 +40,12 @@ pub(super) fn inventories(pass: &mut Pass<'_>) -> Option<Inventories> {
         .iter()
         .rfind(|step| step.name == StepKind::Inventory);
     if last.is_some_and(|step| step.outcome == Some(StepOutcome::Failed)) {
+        // Said again, whatever was said in between.
+        let planned = status::get(&pass.status, reasons::PLANNED).cloned();
+        if let Some(why) = planned.filter(|planned| planned.status == "False") {
+            let next = pass.retry_command();
+            pass.halted(Phase::Blocked, &why.reason, why.message, next);
+        }
         return None;
     }
     start_step(pass);
@@ -48,12 +54,7 @@ pub(super) fn inventories(pass: &mut Pass<'_>) -> Option<Inventories> {
 
 /// Journals an inventory step and makes its Job.
 pub(super) fn start_step(pass: &mut Pass<'_>) {
-    let before = pass
-        .steps()
-        .iter()
-        .filter(|step| step.name == StepKind::Inventory)
-        .count();
-    let attempt = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+    let attempt = pass.next_attempt(StepKind::Inventory, "");
     let resource = &pass.snapshot.resource;
     let run = pass.run().id;
     let job = job_name(
@@ -97,23 +98,21 @@ fn create_job(pass: &mut Pass<'_>, name: String, run: &str) {
 }
 
 fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
-    let job = match pass.snapshot.jobs.get(&step.job) {
-        None => return None,
+    let job = match pass.job(&step.job) {
+        Seen::NotYet => return None,
+        Seen::Foreign => {
+            running::foreign(pass, step);
+            return None;
+        }
         // An inventory changes nothing, so it may simply be made again.
-        Some(None) if step.job_uid.is_empty() => {
-            if running::refused(pass, step) {
-                return None;
+        Seen::Gone => {
+            if !running::refused(pass, step) {
+                let run = pass.run().id;
+                create_job(pass, step.job.clone(), &run);
             }
-            let run = pass.run().id;
-            create_job(pass, step.job.clone(), &run);
             return None;
         }
-        Some(None) => {
-            pass.end_step(&step.job, StepOutcome::NeverBegan);
-            start_step(pass);
-            return None;
-        }
-        Some(Some(job)) => job,
+        Seen::Job(job) => job,
     };
     match &job.progress {
         JobProgress::NotStarted(why) => {
@@ -135,9 +134,15 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
         }
         JobProgress::Ended(end) => {
             let Some(report) = &pass.snapshot.report else {
+                pass.requeue(1_000);
                 return None;
             };
             match report {
+                Ok(report) if broken(pass, report).is_some() => {
+                    let (reason, why) = broken(pass, report)?;
+                    failed(pass, step, reason, &why);
+                    None
+                }
                 Ok(report) => {
                     pass.end_step(&step.job, StepOutcome::Succeeded);
                     // Nothing in its log is worth keeping: the inventory is.
@@ -169,25 +174,46 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
                     Some(found)
                 }
                 Err(message) => {
-                    pass.end_step(&step.job, StepOutcome::Failed);
                     let (reason, why) = match end.reason.as_str() {
                         "OOMKilled" => (
                             reasons::OUT_OF_MEMORY,
-                            "the container ran out of memory: set job.resources".to_owned(),
+                            "the container ran out of memory: set job.resources",
                         ),
-                        _ => (reasons::INVENTORY_FAILED, message.clone()),
+                        _ => (reasons::INVENTORY_FAILED, message.as_str()),
                     };
-                    let text = format!(
-                        "image {}: its migrations could not be read: {why}. After mending it, ask for a new run.",
-                        pass.spec.image
-                    );
-                    let next = pass.retry_command();
-                    pass.stalled(Phase::Blocked, reason, text, next);
+                    let why = format!("its migrations could not be read: {why}.");
+                    failed(pass, step, reason, &why);
                     None
                 }
             }
         }
     }
+}
+
+/// The first database that cannot be migrated with this image.
+fn broken(pass: &Pass<'_>, report: &InventoryReport) -> Option<(&'static str, String)> {
+    pass.spec.databases.iter().find_map(|database| {
+        let name = &database.name;
+        let Some(entry) = report.databases.iter().find(|e| e.database == *name) else {
+            let text = format!("{name}: the report on its migrations leaves it out.");
+            return Some((reasons::INVENTORY_FAILED, text));
+        };
+        let problem = entry.problem.as_ref()?;
+        let text = format!("{name}: {}", problem.message);
+        Some((plan::problem_reason(problem.reason), text))
+    })
+}
+
+/// The image cannot be used as it is, and reading it again would say the same.
+fn failed(pass: &mut Pass<'_>, step: &StepStatus, reason: &'static str, why: &str) {
+    pass.end_step(&step.job, StepOutcome::Failed);
+    let text = format!(
+        "image {}: {why} Release another image, or mend this one and ask for a new run.",
+        pass.spec.image
+    );
+    let next = pass.retry_command();
+    pass.condition(reasons::PLANNED, false, reason, &text);
+    pass.stalled(Phase::Blocked, reason, text, next);
 }
 
 /// What the databases say, shown even while the inventory is still unknown. `false`: not all could be read.

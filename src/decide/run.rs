@@ -1,7 +1,7 @@
 //! What starts a run, and how one ends.
 
 use super::names::run_id;
-use super::pass::Pass;
+use super::pass::{Pass, Seen};
 use super::snapshot::{Effect, Resource};
 use super::status;
 use crate::api::{
@@ -110,7 +110,7 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
     for step in pass.active() {
         // Only inventory steps may be cut short: they change nothing.
         pass.end_step(&step.job, crate::api::StepOutcome::NeverBegan);
-        if let Some(Some(job)) = pass.snapshot.jobs.get(&step.job)
+        if let Seen::Job(job) = pass.job(&step.job)
             && step.name == StepKind::Inventory
             && !job.ended()
         {
@@ -153,6 +153,14 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
         .history
         .truncate(pass.spec.history_limit as usize);
     prune(pass);
+    tidy(pass);
+}
+
+/// Nothing of the run is at work: its Jobs are tied to the resource, which may go.
+pub(super) fn tidy(pass: &mut Pass<'_>) {
+    for job in pass.snapshot.jobs.values().flatten() {
+        pass.adopt(job);
+    }
     if pass.snapshot.resource.finalizer {
         pass.effects.push(Effect::RemoveFinalizer);
     }
@@ -169,16 +177,6 @@ fn prune(pass: &mut Pass<'_>) {
                 uid: job.uid.clone(),
             });
         }
-    }
-}
-
-/// What the end of a run may have left behind when the operator was stopped in the middle of it.
-pub(super) fn clean_up(pass: &mut Pass<'_>) {
-    for job in pass.snapshot.jobs.values().flatten() {
-        pass.adopt(job);
-    }
-    if pass.snapshot.resource.finalizer {
-        pass.effects.push(Effect::RemoveFinalizer);
     }
 }
 

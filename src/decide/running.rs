@@ -17,7 +17,8 @@ use crate::tools::prisma::{self, RowState};
 /// How long a session may outlive its process before that is said, seconds.
 const BACKEND_GRACE: i64 = 3;
 
-/// Its container has not started. A new run, or `timeouts.start`, ends it: the agent refuses to begin after that.
+/// Its container has not started. A new run ends it. After `timeouts.start` it is Stalled and left: it says by itself
+/// why it does not start, and the agent refuses to begin so late, after which it is tried again.
 pub(super) fn not_started(
     pass: &mut Pass<'_>,
     step: &StepStatus,
@@ -26,9 +27,7 @@ pub(super) fn not_started(
     draining: bool,
 ) {
     waiting::not_started(pass, step, &step.database, why);
-    let since = step.started_at.as_ref().map_or(pass.now(), |time| time.0);
-    let limit = pass.spec.timeouts.start.seconds().unwrap_or(600);
-    if draining || pass.age(since) > limit {
+    if draining {
         pass.effects.push(Effect::DeleteJob {
             name: job.name.clone(),
             uid: job.uid.clone(),
@@ -190,14 +189,21 @@ pub(super) fn progress(
     });
 }
 
-/// A session outlives its process: wait, then say Stalled and let the turn go, and keep looking.
+/// A session outlives its process: wait, then say Stalled, and keep looking.
 pub(super) fn wait_for_backend(
     pass: &mut Pass<'_>,
+    job: &str,
     end: Option<&ContainerEnd>,
     message: String,
     next: String,
 ) {
-    let since = end.map_or(pass.now(), |end| end.finished_at);
+    let now = pass.now();
+    // A pod that was lost leaves no time: the first sight of that is journaled.
+    let since = end.map_or(now, |end| end.finished_at);
+    let since = pass.step_mut(job).map_or(since, |step| {
+        let seen = step.ended_at.get_or_insert(Time(status::seconds(since)));
+        seen.0
+    });
     let age = pass.age(since);
     if end.is_some() && age < BACKEND_GRACE {
         pass.requeue(200);
@@ -216,6 +222,12 @@ pub(super) fn wait_for_backend(
         pass.working(Phase::Migrating, reasons::WAITING_FOR_BACKEND, message);
         pass.status.next_command = next;
     }
+}
+
+/// Another run, which is not over, has the turn on a database.
+pub(super) fn is_busy(pass: &Pass<'_>, facts: &DatabaseFacts) -> bool {
+    let held = pass.snapshot.leases.get(&lease_name(&facts.identity));
+    held.is_some_and(|held| held.holder != run::holder(pass) && !held.holder_gone)
 }
 
 /// Whether a database may be touched now: nobody holds Prisma's lock, no session of a migration is left, no other run
@@ -256,6 +268,25 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
     true
 }
 
+/// A Job of the step's name is somebody else's.
+pub(super) fn foreign(pass: &mut Pass<'_>, step: &StepStatus) {
+    let subject = subject(step);
+    let text = format!(
+        "{subject}a Job named {} exists and is not of this resource; nothing of it was touched. Remove or rename it; it goes on by itself.",
+        step.job
+    );
+    pass.stalled(Phase::Blocked, reasons::FOREIGN_JOB, text, "");
+    pass.requeue(15_000);
+}
+
+fn subject(step: &StepStatus) -> String {
+    if step.database.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", step.database)
+    }
+}
+
 /// The API server refused the Job: said, and tried again, because quotas and policies get mended.
 pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
     let Some(refusal) = pass
@@ -266,29 +297,17 @@ pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
     else {
         return false;
     };
-    let subject = if step.database.is_empty() {
-        String::new()
-    } else {
-        format!("{}: ", step.database)
-    };
-    let (reason, text) = if refusal.foreign {
-        (
-            reasons::FOREIGN_JOB,
-            format!(
-                "{subject}a Job named {} exists and is not of this resource; nothing of it was touched. Remove or rename it; it goes on by itself.",
-                refusal.job
-            ),
-        )
-    } else {
-        (
-            reasons::JOB_REFUSED,
-            format!(
-                "{subject}the API server refuses the Job {}: {}",
-                refusal.job, refusal.message
-            ),
-        )
-    };
-    pass.stalled(Phase::Blocked, reason, text, "");
+    if refusal.foreign {
+        foreign(pass, step);
+        return true;
+    }
+    let text = format!(
+        "{}the API server refuses the Job {}: {}",
+        subject(step),
+        refusal.job,
+        refusal.message
+    );
+    pass.stalled(Phase::Blocked, reasons::JOB_REFUSED, text, "");
     pass.requeue(15_000);
     true
 }

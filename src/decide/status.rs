@@ -171,7 +171,16 @@ fn shrink(status: &mut DatabaseMigrationStatus) {
             _ if status.history.pop().is_some() => {}
             _ => {
                 let Some(run) = &mut status.run else { return };
-                let Some(at) = run.steps.iter().position(|step| step.finished_at.is_some()) else {
+                // The last try of each kind stays: the next one is counted on from it.
+                let superseded = |at: usize| {
+                    let step = &run.steps[at];
+                    let later = &run.steps[at + 1..];
+                    step.finished_at.is_some()
+                        && later
+                            .iter()
+                            .any(|l| l.name == step.name && l.database == step.database)
+                };
+                let Some(at) = (0..run.steps.len()).find(|at| superseded(*at)) else {
                     return;
                 };
                 run.steps.remove(at);
