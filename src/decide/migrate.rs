@@ -257,7 +257,7 @@ fn last_applied(facts: &DatabaseFacts) -> String {
 }
 
 /// Gives the turn on a database to the next run.
-fn release(pass: &mut Pass<'_>, database: &str) {
+pub(super) fn release(pass: &mut Pass<'_>, database: &str) {
     let holder = run::holder(pass);
     let Some(entry) = pass.database_mut(database) else {
         return;

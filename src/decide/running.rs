@@ -3,6 +3,7 @@
 use dbm_agent::protocol::DatabaseInventory;
 use jiff::Timestamp;
 
+use super::migrate;
 use super::names::lease_name;
 use super::pass::Pass;
 use super::planning::{Inventories, bounded};
@@ -199,11 +200,15 @@ pub(super) fn wait_for_backend(
 ) {
     let now = pass.now();
     // A pod that was lost leaves no time: the first sight of that is journaled.
-    let since = end.map_or(now, |end| end.finished_at);
-    let since = pass.step_mut(job).map_or(since, |step| {
-        let seen = step.ended_at.get_or_insert(Time(status::seconds(since)));
-        seen.0
-    });
+    let since = end.map_or_else(
+        || {
+            let seen = pass
+                .step_mut(job)
+                .map(|step| step.ended_at.get_or_insert(Time(status::seconds(now))).0);
+            seen.unwrap_or(now)
+        },
+        |end| end.finished_at,
+    );
     let age = pass.age(since);
     if end.is_some() && age < BACKEND_GRACE {
         pass.requeue(200);
@@ -218,6 +223,10 @@ pub(super) fn wait_for_backend(
             message,
             next,
         );
+        // Another run's start waits for the session just the same.
+        if let Some(database) = pass.step_mut(job).map(|step| step.database.clone()) {
+            migrate::release(pass, &database);
+        }
     } else {
         pass.working(Phase::Migrating, reasons::WAITING_FOR_BACKEND, message);
         pass.status.next_command = next;

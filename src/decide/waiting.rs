@@ -1,5 +1,6 @@
 //! Waiting: for a container to start, for a database to be readable, for somebody to mend something.
 
+use super::migrate;
 use super::pass::Pass;
 use super::status;
 use crate::api::{Phase, StepKind, StepStatus, reasons};
@@ -113,6 +114,8 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
     };
     if pass.age(since) > limit {
         pass.stalled(phase, why.reason.as_str(), message, "");
+        // Others need not wait for what nobody can tell; the database guards itself.
+        migrate::release(pass, database);
     } else {
         pass.working(phase, why.reason.as_str(), message);
     }

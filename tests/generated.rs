@@ -1,0 +1,62 @@
+//! Files that are generated and checked in. `make generate` writes them; here it shows when they have drifted.
+#![allow(clippy::unwrap_used)]
+
+use database_migration_operator::api;
+
+fn read(path: &str) -> String {
+    let root = env!("CARGO_MANIFEST_DIR");
+    std::fs::read_to_string(format!("{root}/{path}"))
+        .unwrap_or_else(|error| panic!("{path}: {error}; run make generate"))
+}
+
+#[test]
+fn the_crd_is_what_the_types_say() {
+    let file = read("crds/databasemigrations.dbops.dev.yaml");
+    assert!(
+        file == api::crds_yaml().unwrap(),
+        "crds/ has drifted from src/api; run make generate"
+    );
+}
+
+#[test]
+fn the_chart_carries_the_same_crd() {
+    let chart =
+        read("charts/database-migration-operator/files/crds/databasemigrations.dbops.dev.yaml");
+    assert!(
+        chart == read("crds/databasemigrations.dbops.dev.yaml"),
+        "the chart's CRD has drifted from crds/; run make generate"
+    );
+}
+
+/// kubectl apply keeps the whole object in an annotation, which holds at most 262,144 bytes.
+#[test]
+fn the_crd_fits_into_an_annotation() {
+    use kube::CustomResourceExt;
+    let json = serde_json::to_string(&api::DatabaseMigration::crd()).unwrap();
+    assert!(json.len() < 262_144, "{} bytes", json.len());
+}
+
+/// Every field says what it is for: `kubectl explain` is the manual at hand.
+#[test]
+fn every_field_of_the_crd_has_a_description() {
+    use kube::CustomResourceExt;
+    let crd = serde_json::to_value(api::DatabaseMigration::crd()).unwrap();
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    let mut bare = Vec::new();
+    for part in ["spec", "status"] {
+        undescribed(part, &schema[part], &mut bare);
+    }
+    assert!(bare.is_empty(), "without a description: {bare:?}");
+}
+
+fn undescribed(path: &str, schema: &serde_json::Value, bare: &mut Vec<String>) {
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    for (name, field) in fields {
+        let path = format!("{path}.{name}");
+        if field["description"].as_str().is_none_or(str::is_empty) {
+            bare.push(path.clone());
+        }
+        undescribed(&path, field, bare);
+        undescribed(&format!("{path}[]"), &field["items"], bare);
+    }
+}
