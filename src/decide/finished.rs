@@ -48,7 +48,7 @@ pub(super) fn look(pass: &mut Pass<'_>) {
         reasons::OBSERVED,
         true,
         reasons::DATABASES_READ,
-        "every database could be read",
+        "every database that was looked at could be read",
     );
     let next = pass.retry_command();
     match trouble(

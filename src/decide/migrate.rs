@@ -32,8 +32,9 @@ pub(super) fn advance(
     draining: bool,
 ) {
     let mut waiting = false;
-    let active = pass.active();
-    for step in active.iter().filter(|s| s.name != StepKind::Inventory) {
+    let mut active = pass.active();
+    active.retain(|step| step.name != StepKind::Inventory);
+    for step in &active {
         waiting |= !follow(pass, inventories, step, draining);
     }
     let failed = pass
@@ -42,14 +43,14 @@ pub(super) fn advance(
         .iter()
         .any(|database| database.phase == DatabasePhase::Failed);
     if failed {
+        // Decided before the failure was seen, in this very pass.
+        pass.effects
+            .retain(|effect| !matches!(effect, Effect::CreateJob(_) | Effect::AcquireLease { .. }));
         let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
         if pass.active().iter().all(inventory) {
             finish_failed(pass);
         }
         return;
-    }
-    if draining && pass.active().is_empty() {
-        pass.again = true;
     }
     let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
     if hold || waiting || pass.active().iter().any(inventory) {
@@ -768,13 +769,16 @@ fn create_again(pass: &mut Pass<'_>, step: &StepStatus, draining: bool) -> Optio
             entry.lease.clear();
         }
         running::may_touch(pass, &step.database, facts);
+        pass.again = true;
         return Some(true);
     }
     if ledger_digest(&facts.ledger) != step.ledger {
         return None;
     }
     let idle = facts.lock_holder.is_none() && facts.our_sessions.is_empty();
-    if (draining || pass.snapshot.resource.suspended) && idle {
+    let failed = |d: &crate::api::DatabaseStatus| d.phase == DatabasePhase::Failed;
+    let stop = draining || pass.snapshot.resource.suspended;
+    if idle && (stop || pass.status.databases.iter().any(failed)) {
         pass.end_step(&step.job, StepOutcome::NeverBegan);
         set_aside(pass, &step.database);
         return Some(true);

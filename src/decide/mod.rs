@@ -109,6 +109,11 @@ fn go_on(pass: &mut Pass<'_>, draining: bool) {
         let hold = draining || inventories.is_none();
         let known = inventories.unwrap_or_else(|| pass.snapshot.inventories.clone());
         migrate::advance(pass, &known, None, hold, draining);
+        let left = |step: &crate::api::StepStatus| step.name != StepKind::Inventory;
+        if draining && !pass.active().iter().any(left) {
+            // The new run is due at once.
+            pass.again = true;
+        }
         return;
     }
     let Some(inventories) = inventories else {

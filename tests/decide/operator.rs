@@ -31,6 +31,8 @@ pub struct Operator {
     memory: Vec<Memory>,
     /// What a watch has shown of the Jobs.
     view: BTreeMap<String, JobFacts>,
+    /// Deletions that the watch has told.
+    told: BTreeSet<String>,
 }
 
 enum End {
@@ -45,6 +47,7 @@ impl Operator {
         let mut operator = Operator {
             memory: Vec::new(),
             view: BTreeMap::new(),
+            told: BTreeSet::new(),
         };
         operator.memory.resize_with(resources, Memory::default);
         operator.wake_all();
@@ -75,8 +78,9 @@ impl Operator {
                 self.memory[job.resource].wake = true;
             }
         }
-        for name in self.view.keys().filter(|name| !view.contains_key(*name)) {
-            if let Some(job) = world.jobs.get(name) {
+        // A deletion is told, also of what was never shown.
+        for (name, job) in world.jobs.iter().filter(|(_, job)| !job.exists) {
+            if self.told.insert(job.facts.uid.clone()) || self.view.contains_key(name) {
                 self.memory[job.resource].wake = true;
             }
         }

@@ -2,7 +2,7 @@
 
 use database_migration_operator::api::{
     ConnectionSpec, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseSpec, Duration, Phase,
-    PreflightSpec, PrismaSpec, PullPolicy, SecretKeySelector, TimeoutsSpec, reasons,
+    PreflightSpec, PrismaSpec, PullPolicy, RunOutcome, SecretKeySelector, TimeoutsSpec, reasons,
 };
 use database_migration_operator::decide::{Resource, status};
 use database_migration_operator::tools::prisma;
@@ -267,6 +267,28 @@ pub fn play(setup: &Setup, ops: &[Op]) -> Vec<String> {
         }
     }
     calm(&mut world, &mut operator);
+    // Where nothing was made to fail, nothing fails.
+    let harm = |op: &Op| {
+        matches!(
+            op,
+            Op::Kill(..) | Op::Vanish(_) | Op::Stranger(..) | Op::DropDatabase(_) | Op::Push(_)
+        )
+    };
+    if setup.fates.is_empty() && !ops.iter().any(harm) {
+        let failed = |object: &&Object| {
+            let history = &object.resource.status.history;
+            history.iter().any(|run| run.outcome == RunOutcome::Failed)
+        };
+        let messages: Vec<String> = world
+            .objects
+            .iter()
+            .filter(failed)
+            .map(|o| o.resource.status.message.clone())
+            .collect();
+        messages
+            .into_iter()
+            .for_each(|text| world.violate(format!("fails for no reason: {text}")));
+    }
     world.violations
 }
 
