@@ -144,6 +144,13 @@ fn follow(
     let inventory = planned.unwrap_or(&none);
     let application = prisma::application_name(&pass.run().id, &step.database);
     let verdict = judge(&step.database, step, end, inventory, facts, &application);
+    if step.job_uid.is_empty() && end.is_none() && matches!(verdict, Verdict::Failed { .. }) {
+        // No Job was ever seen, so what stands in the ledger may be another run's: the next plan speaks of it.
+        pass.end_step(&step.job, StepOutcome::NeverBegan);
+        set_aside(pass, &step.database);
+        pass.again = true;
+        return true;
+    }
     if planned.is_some() {
         running::progress(pass, &step.database, inventory, facts);
     } else if verdict == Verdict::Succeeded {

@@ -161,3 +161,18 @@ fn nothing_new_starts(#[case] op: Op) {
         ],
     );
 }
+
+/// Killed between the journal and the Job, while another resource migrates the database: not called lost.
+#[test]
+fn a_job_that_was_never_seen_is_planned_again() {
+    let killed = Op::Pass {
+        resource: 1,
+        get: true,
+        ticks: 0,
+        crash: Some((3, false)),
+    };
+    holds(
+        plain(),
+        &[pass(0), pass(1), Op::Tick(1), killed, pass(0), pass(0)],
+    );
+}
