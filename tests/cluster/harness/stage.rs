@@ -1,0 +1,387 @@
+//! A namespace, its databases, and what is watched in it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hasher};
+use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
+
+use database_migration_operator::api::{
+    ANNOTATION_RETRY, DatabaseMigration, LABEL_MIGRATION, LABEL_STEP, reasons,
+};
+use futures::FutureExt;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Event, Namespace, Secret};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, ValidationDirective};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+use super::db::{Db, Server, encoded, run};
+use super::record::Recorder;
+use super::{LIMIT, is_ready, message, reason};
+
+/// What a test works with.
+pub struct Stage {
+    pub client: Client,
+    pub namespace: String,
+    pub role: String,
+    /// With every character that a URL does not take as it is.
+    pub password: String,
+    pub resources: Recorder<DatabaseMigration>,
+    pub jobs: Recorder<Job>,
+    pub events: Recorder<Event>,
+    pub(super) began: std::time::Instant,
+    databases: Mutex<Vec<(Server, String)>>,
+    /// What was seen before this generation is of an older spec.
+    least: Mutex<HashMap<String, i64>>,
+}
+
+/// An environment variable that must be there.
+pub fn required(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!(
+            "{variable} is not set: these tests need the local cluster. Start it with `make operator-up`, then \
+             eval \"$(local-cluster/env)\""
+        )
+    })
+}
+
+fn random() -> String {
+    let number = std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish();
+    format!("{:08x}", number & 0xffff_ffff)
+}
+
+impl Stage {
+    /// Runs a test, and takes everything away again, whatever its end.
+    pub async fn with(test: impl AsyncFnOnce(&Stage)) {
+        required("KUBECONFIG");
+        let client = Client::try_default()
+            .await
+            .unwrap_or_else(|error| panic!("the cluster of KUBECONFIG: {error}"));
+        let stage = Stage::new(client).await;
+        let ended = AssertUnwindSafe(test(&stage)).catch_unwind().await;
+        if ended.is_err() {
+            stage.diagnose().await;
+        }
+        let leaks = stage.leaks().await;
+        let keep = ended.is_err() && std::env::var("DBM_TEST_KEEP").is_ok();
+        let left = if keep {
+            Vec::new()
+        } else {
+            stage.clean_up().await
+        };
+        if let Err(panic) = ended {
+            std::panic::resume_unwind(panic);
+        }
+        assert!(leaks.is_empty(), "the password stands in {leaks:#?}");
+        assert!(left.is_empty(), "not gone after the test: {left:?}");
+    }
+
+    async fn new(client: Client) -> Stage {
+        let id = random();
+        let namespace = format!("t-{id}");
+        let object: Namespace = serde_json::from_value(json!({"metadata": {
+            "name": namespace,
+            "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+        }}))
+        .unwrap();
+        Api::<Namespace>::all(client.clone())
+            .create(&PostParams::default(), &object)
+            .await
+            .unwrap();
+        let stage = Stage {
+            resources: Recorder::start(Api::namespaced(client.clone(), &namespace)),
+            jobs: Recorder::start(Api::namespaced(client.clone(), &namespace)),
+            events: Recorder::start(Api::namespaced(client.clone(), &namespace)),
+            client,
+            role: format!("t_{id}"),
+            password: format!("p@ss/w:rd%1 {id}"),
+            namespace,
+            began: std::time::Instant::now(),
+            databases: Mutex::default(),
+            least: Mutex::default(),
+        };
+        for server in Server::ALL {
+            let mut session = server.session("postgres", "test").await;
+            let sql = format!(
+                "CREATE ROLE {} LOGIN PASSWORD '{}'",
+                stage.role, stage.password
+            );
+            run(&mut session, &sql).await;
+        }
+        stage
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Makes a database of the test's role, and the Secret `<name>-db` with its URL.
+    pub async fn database(&self, server: Server, name: &str) -> Db {
+        let db = self.database_without_secret(server, name).await;
+        self.secret(&db.secret, &[("DATABASE_URL", &db.url())])
+            .await;
+        db
+    }
+
+    pub async fn database_without_secret(&self, server: Server, name: &str) -> Db {
+        let db = Db {
+            server,
+            name: format!("{}_{}", self.role, name.replace('-', "_")),
+            secret: format!("{name}-db"),
+            role: self.role.clone(),
+            password: self.password.clone(),
+        };
+        let mut session = server.session("postgres", "test").await;
+        run(
+            &mut session,
+            &format!("CREATE DATABASE {} OWNER {}", db.name, db.role),
+        )
+        .await;
+        self.databases
+            .lock()
+            .unwrap()
+            .push((server, db.name.clone()));
+        db
+    }
+
+    /// The shop's two databases.
+    pub async fn shop(&self) -> (Db, Db) {
+        tokio::join!(
+            self.database(Server::Identity, "identity"),
+            self.database(Server::Tasks, "tasks")
+        )
+    }
+
+    /// Makes a Secret, or changes it.
+    pub async fn secret(&self, name: &str, data: &[(&str, &str)]) {
+        let data: BTreeMap<&str, &str> = data.iter().copied().collect();
+        let object = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": name}, "stringData": data,
+        });
+        self.api::<Secret>()
+            .patch(
+                name,
+                &PatchParams::apply("test").force(),
+                &Patch::Apply(&object),
+            )
+            .await
+            .unwrap();
+    }
+
+    fn parameters(dry_run: bool) -> PatchParams {
+        PatchParams {
+            dry_run,
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::apply("test").force()
+        }
+    }
+
+    /// Applies a resource as `kubectl apply --server-side` does.
+    pub async fn apply(&self, object: &Value) -> DatabaseMigration {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let applied = self
+            .api::<DatabaseMigration>()
+            .patch(name, &Self::parameters(false), &Patch::Apply(object))
+            .await
+            .unwrap_or_else(|error| panic!("{object}\n{error}"));
+        self.least
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), applied.metadata.generation.unwrap_or(0));
+        applied
+    }
+
+    /// What the API server says to it, without doing it.
+    pub async fn dry_run(&self, object: &Value) -> Result<(), String> {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        self.api::<DatabaseMigration>()
+            .patch(name, &Self::parameters(true), &Patch::Apply(object))
+            .await
+            .map(|_| ())
+            .map_err(|error| match error {
+                kube::Error::Api(status) => status.message.clone(),
+                other => panic!("{other}"),
+            })
+    }
+
+    /// Sets an annotation, or takes it away.
+    pub async fn annotate(&self, name: &str, key: &str, value: Option<&str>) {
+        let patch = json!({"metadata": {"annotations": {key: value}}});
+        self.api::<DatabaseMigration>()
+            .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .unwrap();
+    }
+
+    /// Asks for a new run.
+    pub async fn retry(&self, name: &str, value: &str) {
+        self.annotate(name, ANNOTATION_RETRY, Some(value)).await;
+    }
+
+    /// Waits until the newest version of a resource is so.
+    pub async fn until(
+        &self,
+        name: &str,
+        what: &str,
+        mut is: impl FnMut(&DatabaseMigration) -> bool,
+    ) -> DatabaseMigration {
+        let least = *self.least.lock().unwrap().get(name).unwrap_or(&0);
+        let found = self
+            .resources
+            .until(LIMIT, |seen| {
+                let last = seen.iter().rfind(|seen| seen.object.name_any() == name)?;
+                let object = &last.object;
+                let new_enough = object.metadata.generation.unwrap_or(0) >= least;
+                (new_enough && !last.deleted && is(object)).then(|| object.clone())
+            })
+            .await;
+        found.unwrap_or_else(|| panic!("{name} was not {what} within {LIMIT:?}"))
+    }
+
+    pub async fn until_ready(&self, name: &str) -> DatabaseMigration {
+        self.until(name, "Ready", is_ready).await
+    }
+
+    /// Waits for a reason of Ready, and checks that its message helps.
+    pub async fn until_reason(&self, name: &str, expected: &str) -> DatabaseMigration {
+        let found = self
+            .until(name, expected, |object| reason(object) == expected)
+            .await;
+        assert!(message(&found).len() > 20, "{:?}", message(&found));
+        found
+    }
+
+    /// Waits until the run has ended without success.
+    pub async fn until_failed(&self, name: &str) -> DatabaseMigration {
+        self.until(name, "Failed", |object| {
+            super::status(object).phase == Some(database_migration_operator::api::Phase::Failed)
+                && super::holds(object, reasons::STALLED) == Some(true)
+                && super::outcome(object).is_some()
+        })
+        .await
+    }
+
+    /// Waits until a resource is gone.
+    pub async fn until_gone(&self, name: &str) {
+        let gone = self
+            .resources
+            .until(LIMIT, |seen| {
+                let last = seen.iter().rfind(|seen| seen.object.name_any() == name)?;
+                last.deleted.then_some(())
+            })
+            .await;
+        assert!(gone.is_some(), "{name} was not gone within {LIMIT:?}");
+    }
+
+    /// Whether any version of a resource was so.
+    pub fn ever(&self, name: &str, mut was: impl FnMut(&DatabaseMigration) -> bool) -> bool {
+        self.resources
+            .all()
+            .iter()
+            .any(|seen| seen.object.name_any() == name && was(&seen.object))
+    }
+
+    /// The messages of a resource's Events of a reason, once there are so many.
+    pub async fn until_events(&self, name: &str, reason: &str, number: usize) -> Vec<String> {
+        let mut last = Vec::new();
+        let found = self
+            .events
+            .until(LIMIT, |seen| {
+                let mut messages = BTreeMap::new();
+                for event in seen.iter().map(|seen| &seen.object) {
+                    let of = event.involved_object.name.as_deref() == Some(name);
+                    if of && event.reason.as_deref() == Some(reason) {
+                        let message = event.message.clone().unwrap_or_default();
+                        messages.insert(event.name_any(), message);
+                    }
+                }
+                last = messages.into_values().collect();
+                (last.len() >= number).then(|| last.clone())
+            })
+            .await;
+        found.unwrap_or_else(|| panic!("not {number} Events {reason} of {name}: {last:?}"))
+    }
+
+    /// Every Job of a step that there ever was, each once, in the order of their making.
+    pub fn jobs_of(&self, name: &str, step: &str) -> Vec<Job> {
+        let mut found: Vec<Job> = Vec::new();
+        for seen in self.jobs.all() {
+            let labels = seen.object.labels();
+            if labels.get(LABEL_MIGRATION).map(String::as_str) != Some(name)
+                || labels.get(LABEL_STEP).map(String::as_str) != Some(step)
+            {
+                continue;
+            }
+            match found.iter_mut().find(|job| job.uid() == seen.object.uid()) {
+                Some(job) => *job = seen.object,
+                None => found.push(seen.object),
+            }
+        }
+        found
+    }
+
+    /// Waits for a Job of a resource's step.
+    pub async fn until_job(&self, what: &str, mut is: impl FnMut(&Job) -> bool) -> Job {
+        let found = self
+            .jobs
+            .until(LIMIT, |seen| {
+                let found = seen.iter().rfind(|seen| is(&seen.object))?;
+                Some(found.object.clone())
+            })
+            .await;
+        found.unwrap_or_else(|| panic!("no Job {what} within {LIMIT:?}"))
+    }
+
+    /// Removes everything; answers what did not go.
+    async fn clean_up(&self) -> Vec<String> {
+        let api = self.api::<DatabaseMigration>();
+        let mut left = Vec::new();
+        for object in api.list(&ListParams::default()).await.unwrap() {
+            let name = object.name_any();
+            // What a test froze would stay.
+            self.annotate(
+                &name,
+                database_migration_operator::api::ANNOTATION_RECONCILE,
+                None,
+            )
+            .await;
+            let _ = api.delete(&name, &DeleteParams::default()).await;
+            let gone = self
+                .resources
+                .until(LIMIT, |seen| {
+                    let last = seen.iter().rfind(|seen| seen.object.name_any() == name)?;
+                    last.deleted.then_some(())
+                })
+                .await;
+            if gone.is_none() {
+                left.push(name);
+            }
+        }
+        let _ = Api::<Namespace>::all(self.client.clone())
+            .delete(&self.namespace, &DeleteParams::default())
+            .await;
+        let databases = std::mem::take(&mut *self.databases.lock().unwrap());
+        for (server, name) in databases {
+            let mut session = server.session("postgres", "test").await;
+            run(&mut session, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+        }
+        for server in Server::ALL {
+            let mut session = server.session("postgres", "test").await;
+            run(&mut session, &format!("DROP ROLE {}", self.role)).await;
+        }
+        left
+    }
+
+    /// The password as it may be written.
+    pub(super) fn spellings(&self) -> [String; 3] {
+        let encoded = encoded(&self.password);
+        [self.password.clone(), encoded.to_lowercase(), encoded]
+    }
+}
