@@ -299,7 +299,7 @@ fn calm(world: &mut World, operator: &mut Operator) {
         .values_mut()
         .for_each(|database| database.readable = true);
     let alive = |world: &World, n: usize| world.objects[n].exists;
-    for _ in 0..600 {
+    for _ in 0..400 {
         world.tick();
         operator.sync(world);
         for number in 0..world.objects.len() {
