@@ -7,9 +7,19 @@
 #[path = "cluster/harness/mod.rs"]
 mod harness;
 
+#[path = "cluster/bad_input.rs"]
+mod bad_input;
+#[path = "cluster/control.rs"]
+mod control;
+#[path = "cluster/examples.rs"]
+mod examples;
 #[path = "cluster/failure.rs"]
 mod failure;
+#[path = "cluster/history.rs"]
+mod history;
 #[path = "cluster/interruption.rs"]
 mod interruption;
+#[path = "cluster/lock.rs"]
+mod lock;
 #[path = "cluster/release.rs"]
 mod release;

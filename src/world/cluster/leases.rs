@@ -43,39 +43,54 @@ impl Cluster {
                 let mut memory = self.memory();
                 let remembered = memory.of(uid);
                 remembered.leases.remove(name);
-                if let Some(lease_uid) = lease.metadata.uid {
-                    remembered.held.insert(name.to_owned(), lease_uid);
-                }
+                remembered.held.insert(name.to_owned(), version(&lease));
                 return Ok(true);
             }
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
             Err(error) => return Err(Error::api(format!("taking Lease {name}"))(error)),
         }
-        let found = self
-            .leases()
-            .get_opt(name)
-            .await
-            .map_err(Error::api(format!("reading Lease {name}")))?;
-        let Some(found) = found else {
+        let Some(facts) = self.lease(name).await? else {
             // Given back in this very moment.
             self.memory().of(uid).leases.remove(name);
             return Err(Error::Conflict(format!("Lease {name}")));
         };
-        let held_by = found
+        if facts.holder == holder {
+            return Ok(true);
+        }
+        self.memory().of(uid).leases.insert(name.to_owned(), facts);
+        Ok(false)
+    }
+
+    /// Reads again who has the turns that could not be had: whoever had one may have given it back.
+    pub(super) async fn look_at_leases(&self, uid: &str) -> Result<(), Error> {
+        let names: Vec<String> = self.memory().of(uid).leases.keys().cloned().collect();
+        for name in names {
+            let found = self.lease(&name).await?;
+            let mut memory = self.memory();
+            let leases = &mut memory.of(uid).leases;
+            match found {
+                Some(facts) => leases.insert(name, facts),
+                None => leases.remove(&name),
+            };
+        }
+        Ok(())
+    }
+
+    /// Who has a turn.
+    async fn lease(&self, name: &str) -> Result<Option<LeaseFacts>, Error> {
+        let found = self.leases().get_opt(name).await;
+        let found = found.map_err(Error::api(format!("reading Lease {name}")))?;
+        let Some(found) = found else { return Ok(None) };
+        let holder = found
             .spec
             .as_ref()
             .and_then(|spec| spec.holder_identity.clone())
             .unwrap_or_default();
-        if held_by == holder {
-            return Ok(true);
-        }
-        let facts = LeaseFacts {
-            holder_gone: self.is_gone(&held_by).await?,
-            holder: held_by,
-            resource_version: found.metadata.resource_version.clone().unwrap_or_default(),
-        };
-        self.memory().of(uid).leases.insert(name.to_owned(), facts);
-        Ok(false)
+        Ok(Some(LeaseFacts {
+            holder_gone: self.is_gone(&holder).await?,
+            holder,
+            resource_version: found.metadata.resource_version.unwrap_or_default(),
+        }))
     }
 
     /// Whether the run that holds a Lease is over. What cannot be read counts as alive.
@@ -104,8 +119,8 @@ impl Cluster {
     /// Gives the turn back, if it is ours, and wakes who waits for it.
     pub(super) async fn release(&self, uid: &str, name: &str, holder: &str) -> Result<(), Error> {
         let known = self.memory().of(uid).held.remove(name);
-        let lease_uid = match known {
-            Some(lease_uid) => Some(lease_uid),
+        let ours = match known {
+            Some(ours) => Some(ours),
             None => {
                 let found = self.leases().get_opt(name).await;
                 let found = found.map_err(Error::api(format!("reading Lease {name}")))?;
@@ -114,14 +129,10 @@ impl Cluster {
                         let spec = lease.spec.as_ref();
                         spec.and_then(|spec| spec.holder_identity.as_deref()) == Some(holder)
                     })
-                    .and_then(|lease| lease.metadata.uid)
+                    .map(|lease| version(&lease))
             }
         };
-        if let Some(lease_uid) = lease_uid {
-            let only = Preconditions {
-                uid: Some(lease_uid),
-                resource_version: None,
-            };
+        if let Some(only) = ours {
             let parameters = DeleteParams {
                 preconditions: Some(only),
                 ..DeleteParams::default()
@@ -134,5 +145,13 @@ impl Cluster {
         }
         self.shared.sleepers.wake(name);
         Ok(())
+    }
+}
+
+/// Exactly this version: a Lease that was taken over in between is the next run's, under the same uid.
+fn version(lease: &Lease) -> Preconditions {
+    Preconditions {
+        uid: lease.metadata.uid.clone(),
+        resource_version: lease.metadata.resource_version.clone(),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbm_agent::protocol::DatabaseInventory;
+use kube::api::Preconditions;
 
 use crate::api::DatabaseMigration;
 use crate::database::Target;
@@ -43,8 +44,8 @@ pub struct Remembered {
     pub targets: HashMap<String, (Target, Option<Vec<u8>>)>,
     /// The inventories found under these keys, while a run needs them.
     pub inventories: Option<(Vec<String>, BTreeMap<String, DatabaseInventory>)>,
-    /// The uids of the Leases that this resource's run holds.
-    pub held: HashMap<String, String>,
+    /// The Leases that this resource's run holds, as they were taken.
+    pub held: HashMap<String, Preconditions>,
     created: HashMap<String, (Duration, JobFacts)>,
     /// Leases that could not be had.
     pub leases: BTreeMap<String, LeaseFacts>,

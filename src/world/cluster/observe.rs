@@ -79,6 +79,7 @@ impl Cluster {
                 })
             });
         let databases = try_join_all(looks).await?.into_iter().collect();
+        self.look_at_leases(&resource.uid).await?;
         let old_jobs = self.old_jobs(&resource);
         let mut memory = self.memory();
         let remembered = memory.of(&resource.uid);

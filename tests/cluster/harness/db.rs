@@ -39,12 +39,22 @@ impl Server {
 
     /// A superuser's session.
     pub async fn session(self, database: &str, application: &str) -> PgConnection {
-        self.options()
+        let options = self
+            .options()
             .database(database)
-            .application_name(application)
-            .connect()
-            .await
-            .unwrap_or_else(|error| panic!("{}: {error}", self.service()))
+            .application_name(application);
+        // A busy machine lets its readiness probe fail, and for a moment the Service leads nowhere.
+        let mut tries = 0;
+        loop {
+            match options.connect().await {
+                Ok(session) => return session,
+                Err(sqlx::Error::Io(_)) if tries < 60 => {
+                    tries += 1;
+                    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                }
+                Err(error) => panic!("{}: {error}", self.service()),
+            }
+        }
     }
 }
 
@@ -71,6 +81,11 @@ pub struct Db {
 }
 
 impl Db {
+    /// The role that owns it.
+    pub fn role(&self) -> &str {
+        &self.role
+    }
+
     /// Its URL for a pod.
     pub fn url(&self) -> String {
         self.url_by(&self.server.host())
@@ -165,6 +180,14 @@ pub async fn run(session: &mut PgConnection, sql: &str) {
     {
         panic!("{sql}\n{error}");
     }
+}
+
+/// The process that serves a session.
+pub async fn backend_pid(session: &mut PgConnection) -> i32 {
+    sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(session)
+        .await
+        .unwrap()
 }
 
 /// Percent-encoded as the part of a URL.

@@ -6,7 +6,7 @@ mod report;
 mod resource;
 mod stage;
 
-pub use db::{Db, Server};
+pub use db::{Db, LedgerRow, Server, backend_pid, encoded, run};
 pub use report::OPERATOR_NAMESPACE;
 pub use resource::*;
 pub use stage::Stage;

@@ -6,6 +6,8 @@ use database_migration_operator::api::{
 };
 use serde_json::{Value, json};
 
+use super::Stage;
+
 /// Where the shop's two Prisma projects stand.
 pub const IDENTITY_SCHEMA: &str = "packages/db/prisma/schema.prisma";
 pub const TASKS_SCHEMA: &str = "packages/tasks-db/prisma/schema.prisma";
@@ -111,4 +113,27 @@ pub fn steps(object: &DatabaseMigration, kind: StepKind) -> Vec<StepStatus> {
         .into_iter()
         .filter(|step| step.name == kind)
         .collect()
+}
+
+/// The migration of eight seconds in the image `slow`.
+pub const SLOW: &str = "20261101090000_slow_backfill";
+
+/// 1.0.0 of identity, and a migration of eight seconds.
+pub fn slow(name: &str) -> Value {
+    let mut object = identity_resource(name, &variant("slow"));
+    object["spec"]["timeouts"]["observe"] = "1s".into();
+    object
+}
+
+/// Waits until that migration runs.
+pub async fn until_slow(stage: &Stage, name: &str) -> DatabaseMigration {
+    stage
+        .until(name, "in the slow migration", |object| {
+            let current = status(object)
+                .databases
+                .first()
+                .and_then(|d| d.current.clone());
+            current.is_some_and(|current| current.name == SLOW)
+        })
+        .await
 }

@@ -6,11 +6,13 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 
 use database_migration_operator::api::{
-    ANNOTATION_RETRY, DatabaseMigration, LABEL_MIGRATION, LABEL_STEP, reasons,
+    ANNOTATION_RETRY, DatabaseMigration, LABEL_MIGRATION, LABEL_STEP, StepKind, StepOutcome,
+    reasons,
 };
+use database_migration_operator::build::CONTAINER;
 use futures::FutureExt;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Event, Namespace, Secret};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Event, Namespace, Pod, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, ValidationDirective};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
@@ -28,6 +30,7 @@ pub struct Stage {
     pub password: String,
     pub resources: Recorder<DatabaseMigration>,
     pub jobs: Recorder<Job>,
+    pub pods: Recorder<Pod>,
     pub events: Recorder<Event>,
     pub(super) began: std::time::Instant,
     databases: Mutex<Vec<(Server, String)>>,
@@ -93,6 +96,7 @@ impl Stage {
         let stage = Stage {
             resources: Recorder::start(Api::namespaced(client.clone(), &namespace)),
             jobs: Recorder::start(Api::namespaced(client.clone(), &namespace)),
+            pods: Recorder::start(Api::namespaced(client.clone(), &namespace)),
             events: Recorder::start(Api::namespaced(client.clone(), &namespace)),
             client,
             role: format!("t_{id}"),
@@ -327,16 +331,43 @@ impl Stage {
         found
     }
 
-    /// Waits for a Job of a resource's step.
-    pub async fn until_job(&self, what: &str, mut is: impl FnMut(&Job) -> bool) -> Job {
-        let found = self
-            .jobs
-            .until(LIMIT, |seen| {
-                let found = seen.iter().rfind(|seen| is(&seen.object))?;
-                Some(found.object.clone())
-            })
-            .await;
-        found.unwrap_or_else(|| panic!("no Job {what} within {LIMIT:?}"))
+    /// The ends of the containers in which a resource's migrations ran, in the order of the pods' making: also of pods
+    /// that are gone.
+    pub fn migrations_of(&self, name: &str) -> Vec<ContainerStateTerminated> {
+        let mut found: Vec<(Option<String>, Option<ContainerStateTerminated>)> = Vec::new();
+        for pod in self.pods.all().into_iter().map(|seen| seen.object) {
+            let labels = pod.labels();
+            if labels.get(LABEL_MIGRATION).map(String::as_str) != Some(name)
+                || labels.get(LABEL_STEP).map(String::as_str) != Some("migrate")
+            {
+                continue;
+            }
+            let uid = pod.uid();
+            let containers = pod.status.and_then(|status| status.container_statuses);
+            let end = containers
+                .into_iter()
+                .flatten()
+                .find(|container| container.name == CONTAINER)
+                .and_then(|container| container.state?.terminated);
+            match found.iter_mut().find(|(known, _)| *known == uid) {
+                Some(entry) => entry.1 = end.or(entry.1.take()),
+                None => found.push((uid, end)),
+            }
+        }
+        found.into_iter().filter_map(|(_, end)| end).collect()
+    }
+
+    /// How many Jobs of a resource got so far as to migrate something. Where the machine is so busy that a Job does not
+    /// reach the server, there is another one.
+    pub fn attempts(&self, name: &str) -> usize {
+        let jobs = self.jobs_of(name, "migrate").len();
+        let last = self.resources.all();
+        let last = last.iter().rfind(|seen| seen.object.name_any() == name);
+        let steps = super::steps(&last.unwrap().object, StepKind::Migrate);
+        let never = steps
+            .iter()
+            .filter(|step| step.outcome == Some(StepOutcome::NeverBegan));
+        jobs - never.count()
     }
 
     /// Removes everything; answers what did not go.

@@ -1,0 +1,101 @@
+//! Locks of others: waited for, named, never broken.
+
+use database_migration_operator::api::{StepKind, StepOutcome, reasons};
+use serde_json::json;
+
+use crate::harness::*;
+
+const NICKNAME: &str = "20261101090000_user_nickname";
+/// Prisma's advisory lock.
+const PRISMA_LOCK: i64 = 72_707_369;
+
+#[tokio::test]
+async fn a_lock_time_out_without_a_trace_is_tried_again_and_the_blocker_is_named() {
+    Stage::with(async |stage| {
+        let db = stage.database(Server::Identity, "identity").await;
+        stage
+            .apply(&identity_resource("shop", &shop("1.0.0")))
+            .await;
+        stage.until_ready("shop").await;
+
+        let mut blocker = db.session("portal").await;
+        run(
+            &mut blocker,
+            "BEGIN; LOCK TABLE \"User\" IN ACCESS EXCLUSIVE MODE",
+        )
+        .await;
+        let pid: i32 = backend_pid(&mut blocker).await;
+        let mut object = identity_resource("shop", &variant("lock"));
+        object["spec"]["timeouts"] = json!({"lock": "4s", "lockAttempts": 6, "observe": "1s"});
+        stage.apply(&object).await;
+        let waiting = stage.until_reason("shop", reasons::WAITING_LOCK).await;
+        let text = message(&waiting);
+        for part in [
+            "identity",
+            NICKNAME,
+            &format!("pid {pid}"),
+            "portal",
+            "attempt 1 of 6",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in: {text}");
+        }
+        let told = stage.until_events("shop", "StepRetried", 1).await;
+        assert!(told[0].contains(NICKNAME), "{told:?}");
+        run(&mut blocker, "COMMIT").await;
+
+        let done = stage.until_ready("shop").await;
+        let rows: Vec<LedgerRow> = db
+            .ledger()
+            .await
+            .into_iter()
+            .filter(|row| row.name == NICKNAME)
+            .collect();
+        assert!(rows.len() >= 2, "{rows:?}");
+        let (last, tries) = rows.split_last().unwrap();
+        assert!(last.finished && !last.rolled_back, "{rows:?}");
+        assert!(
+            tries.iter().all(|row| row.rolled_back && !row.finished),
+            "{rows:?}"
+        );
+        let resolved = steps(&done, StepKind::Resolve);
+        assert_eq!(resolved.len(), tries.len());
+        assert!(
+            resolved
+                .iter()
+                .all(|step| step.outcome == Some(StepOutcome::Succeeded))
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn prismas_lock_held_by_another_session_is_waited_for() {
+    Stage::with(async |stage| {
+        let db = stage.database(Server::Identity, "identity").await;
+        let mut holder = db.session("somebody-elses-deploy").await;
+        run(
+            &mut holder,
+            &format!("SELECT pg_advisory_lock({PRISMA_LOCK})"),
+        )
+        .await;
+        let pid = backend_pid(&mut holder).await;
+        stage
+            .apply(&identity_resource("shop", &shop("1.0.0")))
+            .await;
+        let waiting = stage.until_reason("shop", reasons::WAITING_LOCK).await;
+        let text = message(&waiting);
+        for part in ["identity", &format!("pid {pid}"), "somebody-elses-deploy"] {
+            assert!(text.contains(part), "{part:?} is not in: {text}");
+        }
+        assert_eq!(stage.jobs_of("shop", "migrate").len(), 0);
+        // It is still there: nothing was killed.
+        run(
+            &mut holder,
+            &format!("SELECT pg_advisory_unlock({PRISMA_LOCK})"),
+        )
+        .await;
+        stage.until_ready("shop").await;
+        assert_eq!(db.applied().await.len(), 7);
+    })
+    .await;
+}
