@@ -74,17 +74,18 @@ where
         .touched_objects();
 
     let woken = shared.sleepers.listen();
-    let cluster = Arc::new(Cluster::new(shared.clone(), jobs.clone(), pods.clone()));
     let controller = Controller::new(
         api::<DatabaseMigration>(&shared, namespace),
         watcher::Config::default(),
-    )
-    .with_config(Config::default().concurrency(concurrency))
-    .watches_stream(job_events, |job| owner(&job))
-    .watches_stream(pod_events, |pod| owner(&pod))
-    .reconcile_on(woken)
-    .graceful_shutdown_on(stop)
-    .run(reconcile, on_error, cluster);
+    );
+    let cluster = Cluster::new(shared.clone(), controller.store(), jobs, pods);
+    let controller = controller
+        .with_config(Config::default().concurrency(concurrency))
+        .watches_stream(job_events, |job| owner(&job))
+        .watches_stream(pod_events, |pod| owner(&pod))
+        .reconcile_on(woken)
+        .graceful_shutdown_on(stop)
+        .run(reconcile, on_error, Arc::new(cluster));
     controller
         .for_each(|result| async move {
             if let Err(error) = result
@@ -132,12 +133,6 @@ async fn rounds(cached: &Arc<DatabaseMigration>, cluster: &Cluster) -> Result<Ac
         object = new;
         if again {
             continue;
-        }
-        if object.metadata.deletion_timestamp.is_some()
-            && object.metadata.finalizers.iter().flatten().next().is_none()
-        {
-            cluster.forget(object.metadata.uid.as_deref().unwrap_or_default());
-            return Ok(Action::await_change());
         }
         return Ok(match requeue {
             None => Action::await_change(),

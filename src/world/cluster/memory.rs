@@ -1,6 +1,6 @@
 //! What a process remembers between two reconciles. All of it may be lost: nothing is decided by it alone.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,9 +86,19 @@ impl Memory {
         }
     }
 
-    /// Of a resource that is gone.
-    pub fn forget(&mut self, uid: &str) {
-        self.resources.remove(uid);
+    /// How many resources are remembered.
+    pub fn len(&self) -> usize {
+        self.resources.len()
+    }
+
+    /// Whether none is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.resources.is_empty()
+    }
+
+    /// Forgets the resources that are gone.
+    pub fn keep_only(&mut self, uids: &HashSet<&str>) {
+        self.resources.retain(|uid, _| uids.contains(uid.as_str()));
     }
 
     /// See [`super::Cluster::newest`].

@@ -77,19 +77,29 @@ pub struct Shared {
     pub sleepers: Sleepers,
 }
 
+/// So many resources may be gone and still be remembered.
+const SPARE: usize = 64;
+
 /// One scope of watched namespaces.
 pub struct Cluster {
     pub(crate) shared: Arc<Shared>,
+    resources: Store<DatabaseMigration>,
     pub(crate) jobs: Store<Job>,
     pub(crate) pods: Store<Pod>,
     memory: Mutex<Memory>,
 }
 
 impl Cluster {
-    /// A scope that reads Jobs and pods from these stores.
-    pub fn new(shared: Arc<Shared>, jobs: Store<Job>, pods: Store<Pod>) -> Self {
+    /// A scope that reads from these stores.
+    pub fn new(
+        shared: Arc<Shared>,
+        resources: Store<DatabaseMigration>,
+        jobs: Store<Job>,
+        pods: Store<Pod>,
+    ) -> Self {
         Cluster {
             shared,
+            resources,
             jobs,
             pods,
             memory: Mutex::new(Memory::default()),
@@ -105,7 +115,15 @@ impl Cluster {
 
     /// The newest version of a resource that is known here: after an own write the cache lags behind.
     pub fn newest(&self, cached: &Arc<DatabaseMigration>) -> Arc<DatabaseMigration> {
-        self.memory().newest(cached)
+        let mut memory = self.memory();
+        if memory.len() > 2 * self.resources.len() + SPARE {
+            let there = self.resources.state();
+            let there = there
+                .iter()
+                .filter_map(|object| object.metadata.uid.as_deref());
+            memory.keep_only(&there.collect());
+        }
+        memory.newest(cached)
     }
 
     /// When the next look at a finished resource is due, milliseconds from now.
@@ -113,10 +131,5 @@ impl Cluster {
         let uid = object.metadata.uid.clone().unwrap_or_default();
         let interval = object.spec.interval.seconds().unwrap_or(3600);
         self.memory().next_look_ms(&uid, interval)
-    }
-
-    /// Forgets a resource that is gone.
-    pub fn forget(&self, uid: &str) {
-        self.memory().forget(uid);
     }
 }
