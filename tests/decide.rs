@@ -1,6 +1,8 @@
 //! The decision, driven through a simulated world by random schedules and faults.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "decide/cases.rs"]
+mod cases;
 #[path = "decide/found.rs"]
 mod found;
 #[path = "decide/invariants.rs"]
@@ -11,6 +13,8 @@ mod operator;
 mod pods;
 #[path = "decide/schedule.rs"]
 mod schedule;
+#[path = "decide/tables.rs"]
+mod tables;
 #[path = "decide/world.rs"]
 mod world;
 
@@ -55,7 +59,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(256, |cases| cases.parse().unwrap()), max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(192, |cases| cases.parse().unwrap()), max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_schedule_keeps_the_promises(setup in setup(), ops in proptest::collection::vec(op(), 1..70)) {

@@ -155,17 +155,14 @@ pub fn finish(status: &mut DatabaseMigrationStatus) {
 
 /// The longest lists go first, then the oldest runs and steps.
 fn shrink(status: &mut DatabaseMigrationStatus) {
+    let mut keep = NAMES_LIMIT;
     while size(status) > STATUS_LIMIT {
-        let longest = status
-            .databases
-            .iter_mut()
-            .max_by_key(|database| database.pending.len() + database.findings.len());
-        match longest {
-            Some(database) if database.pending.len() + database.findings.len() > 0 => {
-                if database.pending.len() >= database.findings.len() {
-                    database.pending.truncate(database.pending.len() / 2);
-                } else {
-                    database.findings.truncate(database.findings.len() / 2);
+        match keep {
+            1.. => {
+                keep /= 2;
+                for database in &mut status.databases {
+                    database.pending.truncate(keep);
+                    database.findings.truncate(keep);
                 }
             }
             _ if status.history.pop().is_some() => {}

@@ -44,7 +44,7 @@ pub enum Op {
 
 const TARGETS: [&str; 4] = ["p0/public", "p1/public", "p2/one", "p2/two"];
 
-fn database(name: &str, target: &str, depends_on: &[&str]) -> DatabaseSpec {
+pub fn database(name: &str, target: &str, depends_on: &[&str]) -> DatabaseSpec {
     DatabaseSpec {
         name: name.to_owned(),
         connection: ConnectionSpec {

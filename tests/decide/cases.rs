@@ -1,0 +1,412 @@
+//! Single decisions on snapshots that random schedules do not make.
+
+use std::collections::BTreeMap;
+
+use database_migration_operator::api::{DatabaseMigrationStatus, Phase, reasons};
+use database_migration_operator::decide::{Decision, Effect, Refusal, Snapshot, decide, status};
+use database_migration_operator::facts::{
+    ContainerEnd, DatabaseFacts, DatabaseIdentity, JobFacts, JobProgress, Ledger, LedgerRow,
+    NotStarted, Reading, Session, Unreadable, UnreadableReason,
+};
+use dbm_agent::protocol::{
+    DatabaseInventory, InventoryReport, Migration, Problem, ProblemReason, VERSION,
+};
+
+use super::schedule;
+use super::world::{START, at};
+
+fn snapshot(databases: usize) -> Snapshot {
+    let name = |n: usize| format!("db{n:02}");
+    let specs = (0..databases)
+        .map(|n| schedule::database(&name(n), "p0/public", &[]))
+        .collect();
+    let facts = |n: usize| {
+        let database = name(n);
+        let identity = DatabaseIdentity {
+            database,
+            ..DatabaseIdentity::default()
+        };
+        Reading::Known(DatabaseFacts {
+            identity,
+            catalog: Some(String::new()),
+            ..DatabaseFacts::default()
+        })
+    };
+    Snapshot {
+        now: at(START),
+        resource: schedule::resource(1, "app@sha256:1", specs).resource,
+        inventories: (0..databases).map(|n| (name(n), inventory(1))).collect(),
+        report: None,
+        databases: (0..databases).map(|n| (name(n), facts(n))).collect(),
+        jobs: BTreeMap::new(),
+        leases: BTreeMap::new(),
+        refusal: None,
+        look_due: false,
+    }
+}
+
+fn inventory(migrations: usize) -> DatabaseInventory {
+    let migration = |n| Migration {
+        name: format!("5{n:04} \"{}\"", "ä".repeat(120)),
+        ..Migration::default()
+    };
+    DatabaseInventory {
+        hash: "h".to_owned(),
+        migrations: (0..migrations).map(migration).collect(),
+        ..DatabaseInventory::default()
+    }
+}
+
+fn job(snapshot: &Snapshot, name: &str, progress: JobProgress) -> Option<JobFacts> {
+    Some(JobFacts {
+        name: name.to_owned(),
+        uid: "job".to_owned(),
+        owner_uid: Some(snapshot.resource.uid.clone()),
+        adopted: false,
+        created_at: at(START),
+        progress,
+        image_digest: None,
+        pod: None,
+    })
+}
+
+fn ended() -> JobProgress {
+    let (exit_code, reason) = (0, "Completed".to_owned());
+    JobProgress::Ended(ContainerEnd {
+        exit_code,
+        reason,
+        finished_at: at(START),
+        summary: None,
+    })
+}
+
+/// Takes over what was written; the name of the last Job that was made.
+fn write(snapshot: &mut Snapshot, decision: &Decision) -> String {
+    if let Some(status) = &decision.status {
+        snapshot.resource.status = (**status).clone();
+    }
+    snapshot.resource.finalizer |= decision.effects.contains(&Effect::AddFinalizer);
+    let made = |effect: &Effect| match effect {
+        Effect::CreateJob(plan) => Some(plan.name.clone()),
+        _ => None,
+    };
+    decision
+        .effects
+        .iter()
+        .rev()
+        .find_map(made)
+        .unwrap_or_default()
+}
+
+fn reason(status: &DatabaseMigrationStatus) -> &str {
+    status::ready_reason(status)
+}
+
+fn looked() -> (Snapshot, String) {
+    let mut snapshot = snapshot(1);
+    snapshot.inventories.clear();
+    let decision = decide(&snapshot);
+    let job = write(&mut snapshot, &decision);
+    (snapshot, job)
+}
+
+fn migrating() -> (Snapshot, String) {
+    let mut snapshot = snapshot(1);
+    let decision = decide(&snapshot);
+    let job = write(&mut snapshot, &decision);
+    (snapshot, job)
+}
+
+/// The finalizer is first, then the turn, then the Job.
+#[test]
+fn what_a_start_does() {
+    let decision = decide(&snapshot(1));
+    assert!(matches!(
+        decision.effects.as_slice(),
+        [
+            Effect::AddFinalizer,
+            Effect::AcquireLease { .. },
+            Effect::CreateJob(_)
+        ]
+    ));
+}
+
+#[test]
+fn status_is_bounded() {
+    let mut snapshot = snapshot(64);
+    for (name, inventory) in &mut snapshot.inventories {
+        *inventory = self::inventory(600);
+        let row = |migration: &Migration| LedgerRow {
+            id: migration.name.clone(),
+            checksum: "other".to_owned(),
+            migration_name: migration.name.clone(),
+            finished_at: Some(at(START)),
+            applied_steps_count: 1,
+            ..LedgerRow::default()
+        };
+        // 300 findings, 300 pending.
+        let rows = inventory.migrations[..300].iter().map(row).collect();
+        if let Some(Reading::Known(facts)) = snapshot.databases.get_mut(name) {
+            facts.ledger = Ledger::Rows(rows);
+        }
+    }
+    let decision = decide(&snapshot);
+    let status = decision.status.unwrap();
+    let size = serde_json::to_vec(&*status).unwrap().len();
+    assert!(size <= status::STATUS_LIMIT, "{size}");
+    assert!(
+        status
+            .databases
+            .iter()
+            .all(|d| d.findings_count == 300 && d.pending_count == 300)
+    );
+    assert!(status.message.len() <= status::MESSAGE_LIMIT);
+}
+
+#[test]
+fn a_refused_job_is_said_and_not_made_at_once_again() {
+    for (mut snapshot, job) in [looked(), migrating()] {
+        snapshot.jobs.insert(job.clone(), None);
+        for (foreign, expected) in [(false, reasons::JOB_REFUSED), (true, reasons::FOREIGN_JOB)] {
+            let message = "exceeded quota".to_owned();
+            snapshot.refusal = Some(Refusal {
+                job: job.clone(),
+                foreign,
+                message,
+            });
+            let decision = decide(&snapshot);
+            assert_eq!(reason(decision.status.as_ref().unwrap()), expected);
+            assert!(decision.effects.is_empty() && !decision.again);
+            assert!(decision.requeue_ms.is_some());
+        }
+    }
+}
+
+#[test]
+fn a_strangers_job_is_not_judged_nor_touched() {
+    for (mut snapshot, name) in [looked(), migrating()] {
+        for progress in [ended(), JobProgress::NotStarted(NotStarted::default())] {
+            let mut found = job(&snapshot, &name, progress);
+            found.as_mut().unwrap().owner_uid = None;
+            snapshot.jobs.insert(name.clone(), found);
+            let decision = decide(&snapshot);
+            assert_eq!(
+                reason(decision.status.as_ref().unwrap()),
+                reasons::FOREIGN_JOB
+            );
+            assert_eq!(decision.effects, []);
+            let mut deleted = snapshot.clone();
+            deleted.resource.deleting = true;
+            let effects = decide(&deleted).effects;
+            let touches =
+                |e: &Effect| matches!(e, Effect::DeleteJob { .. } | Effect::AdoptJob { .. });
+            assert!(!effects.iter().any(touches), "{effects:?}");
+        }
+    }
+}
+
+/// The image is read once; what is wrong with it stays said, whatever happens to a database meanwhile.
+#[test]
+fn an_image_that_cannot_be_used_is_read_once() {
+    let (mut snapshot, name) = looked();
+    let found = job(&snapshot, &name, ended());
+    snapshot.jobs.insert(name, found);
+    let problem = Problem {
+        reason: ProblemReason::SchemaMissing,
+        message: "no schema".to_owned(),
+    };
+    let databases = vec![DatabaseInventory {
+        database: "db00".to_owned(),
+        problem: Some(problem),
+        ..DatabaseInventory::default()
+    }];
+    snapshot.report = Some(Ok(InventoryReport {
+        version: VERSION,
+        databases,
+    }));
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    let said = snapshot.resource.status.clone();
+    assert_eq!(
+        (said.phase, reason(&said)),
+        (Some(Phase::Blocked), reasons::SCHEMA_MISSING)
+    );
+    assert!(said.next_command.contains("dbops.dev/retry"));
+    snapshot.report = None;
+    let read = snapshot.databases.clone();
+    let why = Unreadable {
+        reason: UnreadableReason::Unreachable,
+        message: "gone".to_owned(),
+    };
+    snapshot
+        .databases
+        .insert("db00".to_owned(), Reading::Unknown(why));
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    snapshot.databases = read;
+    let decision = decide(&snapshot);
+    assert_eq!(write(&mut snapshot, &decision), "");
+    assert_eq!(snapshot.resource.status.message, said.message);
+    assert_eq!(reason(&snapshot.resource.status), reasons::SCHEMA_MISSING);
+}
+
+/// The pod says why, also after `timeouts.start`, and nobody deletes it.
+#[test]
+fn a_pod_that_does_not_start_says_why() {
+    let (mut snapshot, name) = migrating();
+    let why = NotStarted {
+        reason: "ImagePullBackOff".to_owned(),
+        message: "not found".to_owned(),
+    };
+    let found = job(&snapshot, &name, JobProgress::NotStarted(why));
+    snapshot.jobs.insert(name, found);
+    for (seconds, stalled) in [(1, false), (601, true)] {
+        snapshot.now = at(START + seconds);
+        let decision = decide(&snapshot);
+        assert_eq!(decision.effects, []);
+        write(&mut snapshot, &decision);
+        let status = &snapshot.resource.status;
+        assert_eq!(reason(status), reasons::IMAGE_PULL_FAILED);
+        assert_eq!(status::get(status, reasons::STALLED).is_some(), stalled);
+    }
+}
+
+/// The pod is lost and its backend is not: waits, then says Stalled with the statement that ends it.
+#[test]
+fn a_backend_that_stays_becomes_stalled() {
+    let (mut snapshot, name) = migrating();
+    let found = job(
+        &snapshot,
+        &name,
+        JobProgress::Lost {
+            message: "gone".to_owned(),
+        },
+    );
+    snapshot.jobs.insert(name, found);
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.lock_holder = Some(Session {
+            pid: 42,
+            ..Session::default()
+        });
+    }
+    for (seconds, stalled) in [(1, false), (30, false), (90, true)] {
+        snapshot.now = at(START + seconds);
+        let decision = decide(&snapshot);
+        assert!(decision.requeue_ms.is_some());
+        write(&mut snapshot, &decision);
+        let status = &snapshot.resource.status;
+        assert_eq!(reason(status), reasons::WAITING_FOR_BACKEND);
+        assert_eq!(status::get(status, reasons::STALLED).is_some(), stalled);
+        assert!(status.next_command.contains("pg_terminate_backend(42)"));
+    }
+}
+
+fn finished() -> Snapshot {
+    let mut snapshot = snapshot(1);
+    let row = LedgerRow {
+        migration_name: inventory(1).migrations[0].name.clone(),
+        checksum: "old".to_owned(),
+        finished_at: Some(at(START)),
+        applied_steps_count: 1,
+        ..LedgerRow::default()
+    };
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.ledger = Ledger::Rows(vec![row]);
+    }
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    assert_eq!(reason(&snapshot.resource.status), reasons::SUCCEEDED);
+    snapshot.look_due = true;
+    snapshot
+}
+
+#[test]
+fn a_look_that_finds_nothing_writes_nothing() {
+    let decision = decide(&finished());
+    assert_eq!(decision.effects, []);
+    assert!(decision.status.is_none());
+    assert_eq!(decision.requeue_ms, Some(3_600_000));
+}
+
+#[test]
+fn a_look_starts_nothing() {
+    // Not to be reached: still Ready.
+    let mut snapshot = finished();
+    let read = snapshot.databases.clone();
+    let why = Unreadable {
+        reason: UnreadableReason::Unreachable,
+        message: "gone".to_owned(),
+    };
+    snapshot
+        .databases
+        .insert("db00".to_owned(), Reading::Unknown(why));
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    assert_eq!(reason(&snapshot.resource.status), reasons::SUCCEEDED);
+    let observed = status::get(&snapshot.resource.status, reasons::OBSERVED).unwrap();
+    assert_eq!(observed.status, "False");
+    // Restored behind its back: said, with the command, and nothing is made.
+    snapshot.databases = read.clone();
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.ledger = Ledger::Rows(Vec::new());
+    }
+    let decision = decide(&snapshot);
+    assert_eq!(decision.effects, []);
+    write(&mut snapshot, &decision);
+    assert_eq!(reason(&snapshot.resource.status), reasons::PENDING_FOUND);
+    assert!(
+        snapshot
+            .resource
+            .status
+            .next_command
+            .contains("dbops.dev/retry")
+    );
+    // And back again.
+    snapshot.databases = read;
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    assert_eq!(reason(&snapshot.resource.status), reasons::SUCCEEDED);
+}
+
+#[test]
+fn a_crash_at_the_end_of_a_run_is_made_good() {
+    let mut snapshot = finished();
+    snapshot.resource.finalizer = true;
+    let found = job(&snapshot, "shop1-db00-1", ended());
+    snapshot.jobs.insert("shop1-db00-1".to_owned(), found);
+    let effects = decide(&snapshot).effects;
+    assert!(matches!(
+        effects.as_slice(),
+        [Effect::AdoptJob { .. }, Effect::RemoveFinalizer]
+    ));
+}
+
+#[test]
+fn suspended_shows_its_plan_and_ended_runs_stay_ended() {
+    let mut snapshot = snapshot(1);
+    snapshot.resource.suspended = true;
+    let decision = decide(&snapshot);
+    assert_eq!(decision.effects, []);
+    write(&mut snapshot, &decision);
+    assert_eq!(snapshot.resource.status.phase, Some(Phase::Suspended));
+    assert!(
+        snapshot
+            .resource
+            .status
+            .message
+            .contains("1 migration pending")
+    );
+    let mut snapshot = finished();
+    for suspended in [true, false] {
+        snapshot.resource.suspended = suspended;
+        assert_eq!(decide(&snapshot).effects, []);
+    }
+}
+
+#[test]
+fn frozen_does_nothing() {
+    let mut snapshot = snapshot(1);
+    snapshot.resource.frozen = true;
+    let decision = decide(&snapshot);
+    assert!(decision.status.is_none() && decision.effects.is_empty());
+}

@@ -1,0 +1,412 @@
+//! Plan, judgement and causes, case by case.
+
+use database_migration_operator::api::{
+    FindingKind, HistorySpec, Policy, RunStatus, StepKind, StepStatus, Traces, digest, reasons,
+    spec_hash,
+};
+use database_migration_operator::decide::{Cause, Verdict, cause, judge, ledger_digest, plan};
+use database_migration_operator::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session};
+use dbm_agent::protocol::{
+    DatabaseInventory, Migration, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION,
+};
+use rstest::rstest;
+
+use super::schedule;
+use super::world::at;
+
+fn migration(name: &str) -> Migration {
+    Migration {
+        name: name.to_owned(),
+        sha256: digest(name.as_bytes()),
+        other_sha256: vec![digest(format!("{name}\r\n").as_bytes())],
+        sql: Some("INSERT INTO t VALUES (1);".to_owned()),
+        ..Migration::default()
+    }
+}
+
+fn inventory() -> DatabaseInventory {
+    let migrations = ["2_a", "4_b", "6_c"].map(migration).to_vec();
+    DatabaseInventory {
+        database: "shop".to_owned(),
+        hash: "h".to_owned(),
+        migrations,
+        ..Default::default()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Row {
+    Applied,
+    ByHand,
+    Failed(&'static str),
+    Unfinished,
+    ScriptDone,
+    RolledBack,
+    Edited,
+    WithCrlf,
+}
+
+fn row((name, kind): &(&str, Row)) -> LedgerRow {
+    let done = Some(at(5));
+    let checksum = match kind {
+        Row::Edited => digest(b"other"),
+        Row::WithCrlf => digest(format!("{name}\r\n").as_bytes()),
+        _ => digest(name.as_bytes()),
+    };
+    let (finished_at, rolled_back_at, applied_steps_count, logs) = match kind {
+        Row::Applied | Row::Edited | Row::WithCrlf => (done, None, 1, None),
+        Row::ByHand => (done, None, 0, Some(String::new())),
+        Row::Failed(state) => (None, None, 0, Some(format!("Database error code: {state}"))),
+        Row::Unfinished => (None, None, 0, None),
+        Row::ScriptDone => (None, None, 1, None),
+        Row::RolledBack => (None, done, 0, None),
+    };
+    LedgerRow {
+        id: format!("row {name}"),
+        checksum,
+        migration_name: (*name).to_owned(),
+        started_at: at(1),
+        finished_at,
+        rolled_back_at,
+        applied_steps_count,
+        logs,
+    }
+}
+
+fn facts(rows: &[(&str, Row)]) -> DatabaseFacts {
+    let ledger = Ledger::Rows(rows.iter().map(row).collect());
+    DatabaseFacts {
+        ledger,
+        catalog: Some("before".to_owned()),
+        ..Default::default()
+    }
+}
+
+fn history(policy: Policy) -> HistorySpec {
+    HistorySpec {
+        edited: policy,
+        unknown: policy,
+        ahead: policy,
+        out_of_order: policy,
+        since: String::new(),
+    }
+}
+
+#[rstest]
+#[case::new(&[], &["2_a", "4_b", "6_c"], &[], None)]
+#[case::some(&[("2_a", Row::Applied)], &["4_b", "6_c"], &[], None)]
+#[case::by_hand(&[("2_a", Row::ByHand), ("4_b", Row::Applied), ("6_c", Row::Applied)], &[], &[], None)]
+#[case::line_ends(&[("2_a", Row::WithCrlf)], &["4_b", "6_c"], &[], None)]
+#[case::rolled_back_only(&[("2_a", Row::RolledBack)], &["2_a", "4_b", "6_c"], &[], None)]
+#[case::settled(&[("2_a", Row::RolledBack), ("2_a", Row::ByHand)], &["4_b", "6_c"], &[], None)]
+#[case::edited(&[("2_a", Row::Edited)], &["4_b", "6_c"], &[FindingKind::Edited], Some(reasons::EDITED_FOUND))]
+#[case::unknown(&[("2_a", Row::Applied), ("3_x", Row::Applied)], &["4_b", "6_c"], &[FindingKind::Unknown], Some(reasons::UNKNOWN_FOUND))]
+#[case::ahead(&[("2_a", Row::Applied), ("4_b", Row::Applied), ("6_c", Row::Applied), ("8_x", Row::Applied)], &[], &[FindingKind::Ahead], Some(reasons::AHEAD_FOUND))]
+#[case::late(&[("4_b", Row::Applied)], &["2_a", "6_c"], &[FindingKind::OutOfOrder], Some(reasons::OUT_OF_ORDER_FOUND))]
+fn plans(
+    #[case] rows: &[(&str, Row)],
+    #[case] pending: &[&str],
+    #[case] found: &[FindingKind],
+    #[case] denied: Option<&str>,
+) {
+    for (policy, reason) in [
+        (Policy::Warn, None),
+        (Policy::Ignore, None),
+        (Policy::Deny, denied),
+    ] {
+        let plan = plan("shop", "s", &inventory(), &facts(rows), &history(policy));
+        assert_eq!(plan.pending, pending);
+        assert_eq!(
+            plan.findings.iter().map(|f| f.kind).collect::<Vec<_>>(),
+            found
+        );
+        assert_eq!(plan.blocker.map(|b| b.reason), reason);
+        assert_eq!(plan.ahead, found == [FindingKind::Ahead]);
+    }
+}
+
+#[test]
+fn history_before_since_is_shown_and_not_judged() {
+    let mut history = history(Policy::Deny);
+    history.since = "3".to_owned();
+    let plan = plan(
+        "shop",
+        "s",
+        &inventory(),
+        &facts(&[("2_a", Row::Edited)]),
+        &history,
+    );
+    assert_eq!(plan.findings[0].policy, Policy::Ignore);
+    assert_eq!(plan.blocker, None);
+}
+
+#[rstest]
+#[case(Row::Failed("42703"), false, reasons::FAILED_ROW_FOUND, true)]
+#[case(Row::Unfinished, false, reasons::UNFINISHED_ROW_FOUND, true)]
+#[case(Row::ScriptDone, false, reasons::UNFINISHED_ROW_FOUND, true)]
+#[case(Row::Unfinished, true, reasons::UNFINISHED_ROW_FOUND, false)]
+#[case(Row::Failed("42703"), true, reasons::FAILED_ROW_FOUND, true)]
+fn an_open_row_blocks(
+    #[case] kind: Row,
+    #[case] busy: bool,
+    #[case] reason: &str,
+    #[case] command: bool,
+) {
+    let mut facts = facts(&[("2_a", kind)]);
+    facts.lock_holder = busy.then(Session::default);
+    let blocker = plan("shop", "s", &inventory(), &facts, &history(Policy::Warn))
+        .blocker
+        .unwrap();
+    assert_eq!(blocker.reason, reason);
+    assert_eq!(!blocker.next.is_empty(), command);
+}
+
+#[rstest]
+#[case(Ledger::Absent { objects: 0 }, None)]
+#[case(Ledger::Absent { objects: 2 }, Some(reasons::BASELINE_NEEDED))]
+#[case(Ledger::NoRight { grant: "GRANT".to_owned() }, Some(reasons::LEDGER_FORBIDDEN))]
+fn without_rows(#[case] ledger: Ledger, #[case] reason: Option<&str>) {
+    let facts = DatabaseFacts {
+        ledger,
+        ..Default::default()
+    };
+    let plan = plan("shop", "s", &inventory(), &facts, &history(Policy::Warn));
+    assert_eq!(plan.blocker.map(|b| b.reason), reason);
+}
+
+fn end(exit_code: i32, reason: &str, code: &str, state: &str) -> Option<ContainerEnd> {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let outcome = if exit_code == 0 {
+        Outcome::Succeeded
+    } else {
+        Outcome::Failed
+    };
+    let summary = Summary {
+        version: VERSION,
+        outcome,
+        exit_code: Some(exit_code),
+        signal: None,
+        code: some(code),
+        sql_state: some(state),
+        migration: None,
+        message: None,
+        started_at: None,
+        finished_at: None,
+    };
+    let summary = (reason != "OOMKilled").then_some(summary);
+    Some(ContainerEnd {
+        exit_code,
+        reason: reason.to_owned(),
+        finished_at: at(9),
+        summary,
+    })
+}
+
+fn well() -> Option<ContainerEnd> {
+    end(0, "Completed", "", "")
+}
+
+fn badly() -> Option<ContainerEnd> {
+    end(1, "Error", "P3018", "42703")
+}
+
+fn starved() -> Option<ContainerEnd> {
+    end(137, "OOMKilled", "", "")
+}
+
+/// The step began on an empty ledger.
+fn step() -> StepStatus {
+    StepStatus {
+        name: StepKind::Migrate,
+        database: "shop".to_owned(),
+        attempt: 1,
+        ledger: ledger_digest(&Ledger::Rows(Vec::new())),
+        catalog: "before".to_owned(),
+        ..StepStatus::default()
+    }
+}
+
+fn word(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Succeeded => "succeeded".to_owned(),
+        Verdict::Wait { .. } => "wait".to_owned(),
+        Verdict::NeverBegan { reason, .. } => format!("never began: {reason}"),
+        Verdict::ImageChanged => "image changed".to_owned(),
+        Verdict::Traceless { .. } => "traceless".to_owned(),
+        Verdict::Failed { reason, .. } => (*reason).to_owned(),
+    }
+}
+
+const ALL: &[(&str, Row)] = &[
+    ("2_a", Row::Applied),
+    ("4_b", Row::ByHand),
+    ("6_c", Row::Applied),
+];
+
+#[rstest]
+// The ledger is complete: so it is done, however the process ended.
+#[case(ALL, well(), "succeeded")]
+#[case(ALL, badly(), "succeeded")]
+#[case(ALL, starved(), "succeeded")]
+#[case(ALL, None, "succeeded")]
+// A row is open: so it is not, however the process ended.
+#[case(&[("2_a", Row::Failed("42703"))], badly(), "MigrationFailed")]
+#[case(&[("2_a", Row::Failed("42703"))], well(), "MigrationFailed")]
+#[case(&[("2_a", Row::Failed("42703"))], starved(), "MigrationFailed")]
+#[case(&[("2_a", Row::Failed("42703"))], None, "MigrationFailed")]
+#[case(&[("2_a", Row::Unfinished)], well(), "MigrationUnfinished")]
+#[case(&[("2_a", Row::Unfinished)], badly(), "MigrationUnfinished")]
+#[case(&[("2_a", Row::Unfinished)], starved(), "OutOfMemory")]
+#[case(&[("2_a", Row::Unfinished)], None, "MigrationUnfinished")]
+#[case(&[("2_a", Row::ScriptDone)], badly(), "ScriptDoneNotRecorded")]
+#[case(&[("2_a", Row::ScriptDone)], starved(), "ScriptDoneNotRecorded")]
+#[case(&[("2_a", Row::ScriptDone)], None, "ScriptDoneNotRecorded")]
+// Rows that count for nothing, or some are missing.
+#[case(&[("2_a", Row::RolledBack)], well(), "LedgerIncomplete")]
+#[case(&[("2_a", Row::Applied)], well(), "LedgerIncomplete")]
+#[case(&[("2_a", Row::Applied)], badly(), "PrismaFailed")]
+#[case(&[("2_a", Row::Applied)], starved(), "OutOfMemory")]
+#[case(&[("2_a", Row::Applied)], None, "MigrationUnfinished")]
+#[case(&[], well(), "OtherDatabaseMigrated")]
+#[case(&[], starved(), "OutOfMemory")]
+#[case(&[], None, "MigrationUnfinished")]
+// It never came to a row of its own.
+#[case(&[], end(1, "Error", "", "55P03"), "never began: LockTimeout")]
+#[case(&[], end(1, "Error", "P1002", ""), "never began: LockTimeout")]
+#[case(&[], end(1, "Error", "P1001", ""), "never began: UnreachableFromJob")]
+#[case(&[("2_a", Row::Applied)], end(1, "Error", "P1001", ""), "PrismaFailed")]
+// The schema is as before, but the script inserts rows: it may have left some.
+#[case(&[("2_a", Row::Failed("55P03"))], end(1, "Error", "P3018", "55P03"), "MigrationFailed")]
+fn judges(#[case] rows: &[(&str, Row)], #[case] end: Option<ContainerEnd>, #[case] expected: &str) {
+    let verdict = judge(
+        "shop",
+        &step(),
+        end.as_ref(),
+        &inventory(),
+        &facts(rows),
+        "dbm/r1/shop",
+    );
+    assert_eq!(word(&verdict), expected);
+    // While something of it is at work, nothing is judged.
+    for (name, ours) in [("dbm/r1/shop", true), ("psql", false)] {
+        let mut busy = facts(rows);
+        let session = Session {
+            pid: 42,
+            application_name: name.to_owned(),
+            ..Session::default()
+        };
+        if ours {
+            busy.our_sessions = vec![session];
+        } else {
+            busy.lock_holder = Some(session);
+        }
+        let verdict = judge(
+            "shop",
+            &step(),
+            end.as_ref(),
+            &inventory(),
+            &busy,
+            "dbm/r1/shop",
+        );
+        assert!(
+            matches!(&verdict, Verdict::Wait { message, .. } if message.contains("pg_terminate_backend(42)"))
+        );
+    }
+}
+
+#[test]
+fn traces_are_told() {
+    let rows = [("2_a", Row::Failed("55P03"))];
+    let mut changed = facts(&rows);
+    changed.catalog = Some("after".to_owned());
+    let mut unseen = facts(&rows);
+    unseen.catalog = None;
+    for (facts, expected) in [
+        (facts(&rows), Traces::Unknown),
+        (changed, Traces::Some),
+        (unseen, Traces::Unknown),
+    ] {
+        let verdict = judge(
+            "shop",
+            &step(),
+            badly().as_ref(),
+            &inventory(),
+            &facts,
+            "dbm/r1/shop",
+        );
+        assert!(matches!(verdict, Verdict::Failed { failed, .. } if failed.traces == expected));
+    }
+}
+
+#[test]
+fn a_new_invalid_index_is_no_success() {
+    let mut facts = facts(ALL);
+    facts.invalid_indexes = vec!["public.old".to_owned(), "public.new".to_owned()];
+    let mut step = step();
+    step.invalid_indexes = vec!["public.old".to_owned()];
+    let verdict = judge(
+        "shop",
+        &step,
+        well().as_ref(),
+        &inventory(),
+        &facts,
+        "dbm/r1/shop",
+    );
+    assert_eq!(word(&verdict), "InvalidIndexFound");
+    facts.invalid_indexes.pop();
+    let verdict = judge(
+        "shop",
+        &step,
+        well().as_ref(),
+        &inventory(),
+        &facts,
+        "dbm/r1/shop",
+    );
+    assert_eq!(word(&verdict), "succeeded");
+}
+
+#[rstest]
+#[case(Refusal::InventoryChanged { found: String::new() }, "image changed")]
+#[case(Refusal::TooLate, "never began: StartTimeout")]
+#[case(Refusal::AdvisoryLockDisabled, "AdvisoryLockDisabled")]
+#[case(Refusal::ConnectionInvalid("no URL".to_owned()), "ConnectionInvalid")]
+#[case(Refusal::Problem(Problem { reason: ProblemReason::CommandMissing, message: "no pnpm".to_owned() }), "CommandMissing")]
+fn refusals(#[case] refusal: Refusal, #[case] expected: &str) {
+    let mut end = badly().unwrap();
+    end.summary.as_mut().unwrap().outcome = Outcome::Refused(refusal);
+    let verdict = judge(
+        "shop",
+        &step(),
+        Some(&end),
+        &inventory(),
+        &facts(&[]),
+        "dbm/r1/shop",
+    );
+    assert_eq!(word(&verdict), expected);
+}
+
+#[rstest]
+#[case(None, None, "", Some(Cause::FirstSight))]
+#[case(Some("same"), None, "", None)]
+#[case(Some("other"), None, "", Some(Cause::SpecChanged))]
+#[case(Some("same"), Some("1"), "", Some(Cause::Retry))]
+#[case(Some("same"), Some("1"), "1", None)]
+#[case(Some("same"), Some(""), "1", None)]
+#[case(Some("same"), None, "1", None)]
+fn causes(
+    #[case] run: Option<&str>,
+    #[case] retry: Option<&str>,
+    #[case] handled: &str,
+    #[case] expected: Option<Cause>,
+) {
+    let mut resource = schedule::resource(1, "v1", Vec::new()).resource;
+    resource.retry = retry.map(str::to_owned);
+    resource.status.last_handled_retry = handled.to_owned();
+    resource.suspended = true;
+    let hash = spec_hash(&resource.spec);
+    resource.status.run = run.map(|run| RunStatus {
+        spec_hash: if run == "same" { hash } else { run.to_owned() },
+        ..RunStatus::default()
+    });
+    assert_eq!(cause(&resource), expected);
+}
