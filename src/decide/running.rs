@@ -3,8 +3,8 @@
 use dbm_agent::protocol::DatabaseInventory;
 use jiff::Timestamp;
 
-use super::migrate;
 use super::names::lease_name;
+use super::outcome;
 use super::pass::Pass;
 use super::planning::{Inventories, bounded};
 use super::run;
@@ -225,7 +225,7 @@ pub(super) fn wait_for_backend(
         );
         // Another run's start waits for the session just the same.
         if let Some(database) = pass.step_mut(job).map(|step| step.database.clone()) {
-            migrate::release(pass, &database);
+            outcome::release(pass, &database);
         }
     } else {
         pass.working(Phase::Migrating, reasons::WAITING_FOR_BACKEND, message);

@@ -1,6 +1,6 @@
 //! Waiting: for a container to start, for a database to be readable, for somebody to mend something.
 
-use super::migrate;
+use super::outcome;
 use super::pass::Pass;
 use super::status;
 use crate::api::{Phase, StepKind, StepStatus, reasons};
@@ -115,7 +115,7 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
     if pass.age(since) > limit {
         pass.stalled(phase, why.reason.as_str(), message, "");
         // Others need not wait for what nobody can tell; the database guards itself.
-        migrate::release(pass, database);
+        outcome::release(pass, database);
     } else {
         pass.working(phase, why.reason.as_str(), message);
     }

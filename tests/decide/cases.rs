@@ -40,6 +40,7 @@ fn snapshot(databases: usize) -> Snapshot {
         databases: (0..databases).map(|n| (name(n), facts(n))).collect(),
         jobs: BTreeMap::new(),
         leases: BTreeMap::new(),
+        old_jobs: Vec::new(),
         refusal: None,
         look_due: false,
     }

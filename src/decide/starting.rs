@@ -1,0 +1,275 @@
+//! Starting a database: what may start, its journal entry, its Job.
+
+use super::migrate::is_other_database;
+use super::names::{job_name, lease_name};
+use super::outcome::{backoff_seconds, set_aside};
+use super::pass::Pass;
+use super::plan::{DatabasePlan, ledger_digest};
+use super::planning::{self, Inventories};
+use super::run;
+use super::running;
+use super::snapshot::{Effect, JobPlan};
+use super::status::{self, count};
+use super::waiting;
+use crate::api::{DatabasePhase, DatabaseSpec, Phase, StepKind, StepOutcome, StepStatus, reasons};
+use crate::facts::DatabaseFacts;
+
+/// The first server that knows `client_connection_check_interval`.
+const CONNECTION_CHECK_SINCE: u32 = 140_000;
+
+/// Starts what may start: in the list's order, or as `dependsOn` says where several may run at once.
+pub(super) fn start_next(
+    pass: &mut Pass<'_>,
+    inventories: &Inventories,
+    plans: Option<&std::collections::BTreeMap<String, DatabasePlan>>,
+) {
+    let parallelism = pass.spec.parallelism.max(1) as usize;
+    // Verified against what the image held before its tag was pushed again: planned again.
+    for entry in &mut pass.status.databases {
+        let hash = inventories.get(&entry.name).map(|known| &known.hash);
+        if entry.phase == DatabasePhase::Succeeded && hash != Some(&entry.inventory_hash) {
+            entry.phase = DatabasePhase::Planned;
+        }
+    }
+    for (at, database) in pass.spec.databases.iter().enumerate() {
+        let Some(entry) = pass.database(&database.name) else {
+            continue;
+        };
+        if matches!(entry.phase, DatabasePhase::Succeeded) || is_active(pass, &database.name) {
+            continue;
+        }
+        if !ready_to_start(pass, database, at, parallelism) {
+            if parallelism == 1 {
+                return;
+            }
+            continue;
+        }
+        // Whatever woke it meanwhile, the time of the retry is kept.
+        let wait = retry_in(pass, &database.name);
+        if wait > 0 {
+            pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
+            continue;
+        }
+        if !start(pass, inventories, plans, database) {
+            return;
+        }
+    }
+}
+
+fn is_active(pass: &Pass<'_>, database: &str) -> bool {
+    pass.active().iter().any(|step| step.database == database)
+}
+
+fn ready_to_start(pass: &Pass<'_>, database: &DatabaseSpec, at: usize, parallelism: usize) -> bool {
+    let succeeded = |name: &str| {
+        pass.database(name)
+            .is_some_and(|d| d.phase == DatabasePhase::Succeeded)
+    };
+    let earlier = pass.spec.databases[..at]
+        .iter()
+        .all(|before| succeeded(&before.name));
+    let named = database.depends_on.iter().all(|name| succeeded(name));
+    named && (parallelism > 1 || earlier) && pass.active().len() < parallelism
+}
+
+/// The seconds until a database that never began is tried again; 0: now.
+fn retry_in(pass: &Pass<'_>, database: &str) -> i64 {
+    pass.steps()
+        .iter()
+        .rfind(|step| step.database == database && step.finished_at.is_some())
+        .filter(|step| {
+            matches!(
+                (step.name, step.outcome),
+                (StepKind::Migrate, Some(StepOutcome::NeverBegan))
+                    | (StepKind::Resolve, Some(StepOutcome::Succeeded))
+            )
+        })
+        .map_or(0, |step| {
+            let ended = step.finished_at.as_ref().map_or(pass.now(), |time| time.0);
+            backoff_seconds(step.attempt) - pass.age(ended)
+        })
+}
+
+/// `false`: a person has to look at it, and nothing is started after it.
+fn start(
+    pass: &mut Pass<'_>,
+    inventories: &Inventories,
+    plans: Option<&std::collections::BTreeMap<String, DatabasePlan>>,
+    database: &DatabaseSpec,
+) -> bool {
+    let name = &database.name;
+    let (Some(facts), Some(inventory)) = (pass.facts(name), inventories.get(name)) else {
+        pass.requeue(1_000);
+        return true;
+    };
+    // The plan of this very pass where there is one; else this database's part is looked at again.
+    let fresh;
+    let plan = match plans.and_then(|plans| plans.get(name)) {
+        Some(plan) => plan,
+        None => {
+            fresh = super::plan::plan(
+                name,
+                &database.prisma.schema,
+                inventory,
+                facts,
+                &pass.spec.preflight.history,
+            );
+            planning::show(pass, name, inventory, &fresh);
+            &fresh
+        }
+    };
+    if let Some(blocker) = &plan.blocker {
+        pass.stalled(
+            Phase::Blocked,
+            blocker.reason,
+            blocker.message.clone(),
+            blocker.next.clone(),
+        );
+        waiting::poll(pass, reasons::STALLED);
+        return false;
+    }
+    if plan.pending.is_empty() {
+        if let Some(entry) = pass.database_mut(name) {
+            entry.phase = DatabasePhase::Succeeded;
+        }
+        return true;
+    }
+    // Two schemas of one database: the turn is the database's, and it is ours already.
+    let lease = lease_name(&facts.identity);
+    let taken = |step: &StepStatus| {
+        pass.database(&step.database)
+            .is_some_and(|entry| entry.lease == lease)
+    };
+    if pass.active().iter().any(taken) || !running::may_touch(pass, name, facts) {
+        return true;
+    }
+    let attempt = pass.next_attempt(StepKind::Migrate, name);
+    let text = format!(
+        "{name}: starting {}",
+        count(plan.pending.len(), "migration")
+    );
+    pass.working(Phase::Migrating, reasons::MIGRATING, text);
+    pass.condition(
+        reasons::MIGRATED,
+        false,
+        reasons::MIGRATING,
+        "migrations run",
+    );
+    if let Some(entry) = pass.database_mut(name) {
+        entry.phase = DatabasePhase::Migrating;
+        entry.lease = lease;
+    }
+    let indexes = facts.invalid_indexes.clone();
+    start_job(pass, StepKind::Migrate, name, attempt, facts, "", indexes);
+    true
+}
+
+/// Journals a step and makes its Job: finalizer, journal, Lease, Job, in this order.
+pub(super) fn start_job(
+    pass: &mut Pass<'_>,
+    kind: StepKind,
+    database: &str,
+    attempt: u32,
+    facts: &DatabaseFacts,
+    migration: &str,
+    invalid_indexes: Vec<String>,
+) {
+    let resource = &pass.snapshot.resource;
+    let run = pass.run().id;
+    let job = job_name(&resource.name, &resource.uid, &run, database, kind, attempt);
+    let step = StepStatus {
+        name: kind,
+        database: database.to_owned(),
+        attempt,
+        job: job.clone(),
+        migration: migration.to_owned(),
+        started_at: status::time(pass.now()),
+        ledger: ledger_digest(&facts.ledger),
+        catalog: facts.catalog.clone().unwrap_or_default(),
+        invalid_indexes,
+        ..StepStatus::default()
+    };
+    if let Some(run) = &mut pass.status.run {
+        run.steps.push(step.clone());
+    }
+    make_job(pass, &step, facts);
+}
+
+fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) {
+    if !pass.snapshot.resource.finalizer {
+        pass.effects.push(Effect::AddFinalizer);
+    }
+    let name = lease_name(&facts.identity);
+    let take_over = pass
+        .snapshot
+        .leases
+        .get(&name)
+        .map(|lease| lease.resource_version.clone());
+    let holder = run::holder(pass);
+    pass.effects.push(Effect::AcquireLease {
+        name,
+        holder,
+        take_over,
+    });
+    let start = pass.spec.timeouts.start.seconds().unwrap_or(600);
+    let not_after = pass
+        .now()
+        .checked_add(jiff::SignedDuration::from_secs(start))
+        .ok();
+    let expect = pass
+        .database(&step.database)
+        .map(|entry| entry.inventory_hash.clone())
+        .unwrap_or_default();
+    pass.effects.push(Effect::CreateJob(JobPlan {
+        name: step.job.clone(),
+        step: step.name,
+        database: step.database.clone(),
+        run: pass.run().id,
+        expect,
+        not_after,
+        connection_check: facts.server_version >= CONNECTION_CHECK_SINCE,
+        migration: step.migration.clone(),
+    }));
+    pass.again = true;
+}
+
+/// The intent stands in the journal and no Job was ever confirmed: it was never made, or it was made, ran and is gone.
+/// It is made only where the ledger is as it was and nothing is at work; `None`: the database decides what happened.
+pub(super) fn create_again(pass: &mut Pass<'_>, step: &StepStatus, draining: bool) -> Option<bool> {
+    if is_other_database(pass, step) {
+        return None;
+    }
+    let Some(facts) = pass.facts(&step.database) else {
+        pass.requeue(1_000);
+        return Some(false);
+    };
+    // Another run has the turn on the database, so ours was never had, and the Job, which comes after it, never made.
+    // The ledger that was journaled is not the one that run will leave: the database is planned again.
+    if step.name == StepKind::Migrate && running::is_busy(pass, facts) {
+        if let Some(run) = &mut pass.status.run {
+            run.steps.retain(|other| other.job != step.job);
+        }
+        if let Some(entry) = pass.database_mut(&step.database) {
+            entry.phase = DatabasePhase::Planned;
+            entry.lease.clear();
+        }
+        running::may_touch(pass, &step.database, facts);
+        pass.again = true;
+        return Some(true);
+    }
+    if ledger_digest(&facts.ledger) != step.ledger {
+        return None;
+    }
+    let idle = facts.lock_holder.is_none() && facts.our_sessions.is_empty();
+    let failed = |d: &crate::api::DatabaseStatus| d.phase == DatabasePhase::Failed;
+    let stop = draining || pass.snapshot.resource.suspended;
+    if idle && (stop || pass.status.databases.iter().any(failed)) {
+        pass.end_step(&step.job, StepOutcome::NeverBegan);
+        set_aside(pass, &step.database);
+        return Some(true);
+    }
+    if !running::refused(pass, step) && running::may_touch(pass, &step.database, facts) {
+        make_job(pass, step, facts);
+    }
+    Some(false)
+}
