@@ -176,3 +176,24 @@ fn a_job_that_was_never_seen_is_planned_again() {
         &[pass(0), pass(1), Op::Tick(1), killed, pass(0), pass(0)],
     );
 }
+
+/// Killed between the journal and giving the turn back, then suspended: the next one takes it over.
+#[test]
+fn a_turn_that_was_not_given_back_is_taken_over() {
+    let killed = Op::Pass {
+        resource: 1,
+        get: true,
+        ticks: 0,
+        crash: Some((0, true)),
+    };
+    let ops = [
+        pass(1),
+        Op::Tick(1),
+        pass(1),
+        Op::Tick(7),
+        killed,
+        Op::Suspend(1, true),
+        pass(0),
+    ];
+    holds(plain(), &ops);
+}

@@ -148,7 +148,7 @@ impl Operator {
                 if *holder != format!("{me}/{run}") {
                     let facts = LeaseFacts {
                         holder: holder.clone(),
-                        holder_gone: holder_gone(world, holder),
+                        holder_gone: holder_gone(world, name, holder),
                         resource_version: version.to_string(),
                     };
                     leases.insert(name.clone(), facts);
@@ -345,12 +345,18 @@ impl Operator {
     }
 }
 
-/// The run that holds a Lease is over, or its resource is gone.
-fn holder_gone(world: &World, holder: &str) -> bool {
+/// The run that holds a Lease is over, or its resource is gone, or its journal does not name the Lease.
+fn holder_gone(world: &World, lease: &str, holder: &str) -> bool {
     let parts: Vec<&str> = holder.split('/').collect();
     !world.objects.iter().any(|object| {
         object.exists
             && object.resource.uid == parts[2]
+            && object
+                .resource
+                .status
+                .databases
+                .iter()
+                .any(|database| database.lease == lease)
             && object
                 .resource
                 .status
