@@ -1,0 +1,125 @@
+//! What people read names what there is: every phase, condition and reason has its line in `docs/conditions.md`, and
+//! every link of the documents leads somewhere.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use syn::{Expr, Item, Lit};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn parse(path: &str) -> Vec<Item> {
+    syn::parse_file(&read(path)).unwrap().items
+}
+
+/// The values of all string constants, those of modules inside included.
+fn constants(items: &[Item], found: &mut BTreeSet<String>) {
+    for item in items {
+        match item {
+            Item::Const(constant) => {
+                if let Expr::Lit(literal) = &*constant.expr
+                    && let Lit::Str(text) = &literal.lit
+                {
+                    found.insert(text.value());
+                }
+            }
+            Item::Mod(module) => {
+                if let Some((_, items)) = &module.content {
+                    constants(items, found);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn variants(items: &[Item], name: &str) -> BTreeSet<String> {
+    let found = items.iter().find_map(|item| match item {
+        Item::Enum(it) if it.ident == name => Some(it),
+        _ => None,
+    });
+    let found = found.unwrap_or_else(|| panic!("no enum {name}"));
+    found.variants.iter().map(|v| v.ident.to_string()).collect()
+}
+
+/// The words in backticks at the beginning of the page's table rows.
+fn explained() -> BTreeSet<String> {
+    read("docs/conditions.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(word, _)| word.to_owned())
+        .collect()
+}
+
+#[test]
+fn every_phase_condition_and_reason_is_explained_and_nothing_else() {
+    let mut there = BTreeSet::new();
+    constants(&parse("src/api/reasons.rs"), &mut there);
+    there.extend(variants(&parse("src/facts/reading.rs"), "UnreadableReason"));
+    there.extend(variants(&parse("src/api/status.rs"), "Phase"));
+    assert!(there.len() > 60, "the sources have moved: {there:?}");
+    let explained = explained();
+    let missing: Vec<_> = there.difference(&explained).collect();
+    let stale: Vec<_> = explained.difference(&there).collect();
+    assert!(
+        missing.is_empty() && stale.is_empty(),
+        "docs/conditions.md lacks {missing:?} and has {stale:?}, which no longer exist"
+    );
+}
+
+/// The targets of Markdown links and pictures that are paths of this repository.
+fn links(text: &str) -> Vec<String> {
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| target.split('#').next().unwrap_or_default().to_owned())
+        .filter(|target| !target.is_empty() && !target.contains("://"))
+        .collect()
+}
+
+fn documents() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
+        .iter()
+        .map(|name| root().join(name))
+        .collect();
+    for folder in ["docs", "local-cluster", "examples/shop"] {
+        let entries = fs::read_dir(root().join(folder)).unwrap();
+        found.extend(
+            entries
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.extension().is_some_and(|e| e == "md")),
+        );
+    }
+    found
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut broken = Vec::new();
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        let folder = document.parent().unwrap_or(Path::new("/"));
+        for link in links(&text) {
+            if !folder.join(&link).exists() {
+                broken.push(format!("{} -> {link}", document.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// The manifest that the README shows is the one that the demo applies.
+#[test]
+fn the_readme_shows_the_example_as_it_is() {
+    let example = read("examples/shop.yaml");
+    let body = example.split_once('\n').unwrap().1;
+    assert!(read("README.md").contains(body), "README.md: shop.yaml");
+}
