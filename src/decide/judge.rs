@@ -1,6 +1,6 @@
 //! What became of a migration whose process has ended: the database says it, the process only explains.
 
-use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
+use dbm_agent::protocol::{DatabaseInventory, Migration, Outcome, Refusal, Summary};
 
 use super::plan::{ledger_digest, problem_reason};
 use super::status::{count, names};
@@ -95,6 +95,17 @@ pub fn judge(
     }
     let missing: Vec<&str> = missing(inventory, rows);
     if missing.is_empty() {
+        let other: Vec<&str> = other_content(step, inventory, rows);
+        if !other.is_empty() {
+            return failed(
+                reasons::LEDGER_INCOMPLETE,
+                FailedStatus::default(),
+                format!(
+                    "{database}: {} applied in this run with another content than the image's: somebody else deployed at the same time, or the command migrates from another folder. Compare prisma.migrations with what the command reads.",
+                    names(&other)
+                ),
+            );
+        }
         return match new_invalid_indexes(step, facts).as_slice() {
             [] => Verdict::Succeeded,
             indexes => failed(
@@ -324,6 +335,28 @@ fn missing<'a>(inventory: &'a DatabaseInventory, rows: &[LedgerRow]) -> Vec<&'a 
         .iter()
         .map(|migration| migration.name.as_str());
     names.filter(|name| !applied.contains(name)).collect()
+}
+
+/// What was applied since the step began with a checksum that is not the image's. What was edited before is the plan's
+/// to judge.
+fn other_content<'a>(
+    step: &StepStatus,
+    inventory: &'a DatabaseInventory,
+    rows: &[LedgerRow],
+) -> Vec<&'a str> {
+    let since = step.started_at.as_ref().map(|time| time.0.as_second());
+    let differs = |migration: &&Migration| {
+        rows.iter().any(|row| {
+            row.migration_name == migration.name
+                && prisma::row_state(row).is_applied()
+                && since.is_some_and(|since| row.started_at.as_second() >= since)
+                && !prisma::checksum_matches(&row.checksum, migration)
+        })
+    };
+    let all = inventory.migrations.iter();
+    all.filter(differs)
+        .map(|migration| migration.name.as_str())
+        .collect()
 }
 
 fn new_invalid_indexes<'a>(step: &StepStatus, facts: &'a DatabaseFacts) -> Vec<&'a str> {

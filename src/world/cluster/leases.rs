@@ -55,6 +55,20 @@ impl Cluster {
             return Err(Error::Conflict(format!("Lease {name}")));
         };
         if facts.holder == holder {
+            // Written again, so that a take-over that was decided on the version before it comes too late.
+            let version = Some(facts.resource_version.as_str());
+            let object = build::lease(&self.shared.namespace, name, holder, clock::now(), version);
+            let written = self
+                .leases()
+                .replace(name, &PostParams::default(), &object)
+                .await
+                .map_err(Error::api(format!("taking Lease {name} again")))?;
+            let mut memory = self.memory();
+            let remembered = memory.of(uid);
+            remembered.leases.remove(name);
+            remembered
+                .held
+                .insert(name.to_owned(), self::version(&written));
             return Ok(true);
         }
         self.memory().of(uid).leases.insert(name.to_owned(), facts);
@@ -87,14 +101,14 @@ impl Cluster {
             .and_then(|spec| spec.holder_identity.clone())
             .unwrap_or_default();
         Ok(Some(LeaseFacts {
-            holder_gone: self.is_gone(&holder).await?,
+            holder_gone: self.is_gone(name, &holder).await?,
             holder,
             resource_version: found.metadata.resource_version.unwrap_or_default(),
         }))
     }
 
     /// Whether the run that holds a Lease is over. What cannot be read counts as alive.
-    async fn is_gone(&self, holder: &str) -> Result<bool, Error> {
+    async fn is_gone(&self, lease: &str, holder: &str) -> Result<bool, Error> {
         let parts: Vec<&str> = holder.split('/').collect();
         let [namespace, name, uid, run] = parts.as_slice() else {
             return Ok(false);
@@ -112,8 +126,16 @@ impl Cluster {
         let Some(found) = found.filter(|found| found.metadata.uid.as_deref() == Some(uid)) else {
             return Ok(true);
         };
-        let current = found.status.and_then(|status| status.run);
-        Ok(current.is_none_or(|current| current.id != *run || current.finished_at.is_some()))
+        let Some(status) = found.status else {
+            return Ok(true);
+        };
+        // What it does not journal it does not hold any more: giving it back was cut short.
+        let journaled = status
+            .databases
+            .iter()
+            .any(|database| database.lease == lease);
+        let current = status.run.filter(|run| run.finished_at.is_none());
+        Ok(!journaled || current.is_none_or(|current| current.id != *run))
     }
 
     /// Gives the turn back, if it is ours, and wakes who waits for it.
