@@ -309,13 +309,14 @@ fn applied_since(facts: &DatabaseFacts, step: &StepStatus) -> bool {
     let Ledger::Rows(rows) = &facts.ledger else {
         return false;
     };
-    let Some(start) = &step.started_at else {
-        return true;
-    };
+    let start = step
+        .started_at
+        .as_ref()
+        .map_or(i64::MIN, |time| time.0.as_second());
     // The two clocks may differ: a row that is a little older than the step counts as the step's.
     rows.iter().any(|row| {
         row.finished_at
-            .is_some_and(|at| at.as_second() + CLOCK_TOLERANCE >= start.0.as_second())
+            .is_some_and(|at| at.as_second() + CLOCK_TOLERANCE >= start)
     })
 }
 
