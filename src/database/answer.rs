@@ -187,6 +187,40 @@ pub(super) fn second(
     Ok(())
 }
 
+/// Takes the answer to [`super::queries::LOCKED`]: who keeps a look waiting.
+pub(super) fn locked(rows: &[Row]) -> Option<Unreadable> {
+    #[derive(Deserialize)]
+    struct LockedBody {
+        relation: String,
+        #[serde(flatten)]
+        session: SessionBody,
+    }
+    let row = rows.iter().find(|row| row.kind == "locked")?;
+    let locked: LockedBody = body(row).ok()?;
+    let session = Session::from(locked.session);
+    let mut who = vec![if session.application_name.is_empty() {
+        session.user.unwrap_or_default()
+    } else {
+        session.application_name
+    }];
+    who.extend(session.state);
+    who.extend(session.transaction_seconds.map(|s| format!("for {s}s")));
+    who.retain(|part| !part.is_empty());
+    let who = if who.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", who.join(", "))
+    };
+    Some(Unreadable {
+        reason: UnreadableReason::WaitingLock,
+        message: format!(
+            "{} is locked by pid {}{who}, so that not even its definition can be read: end that transaction, or wait; \
+             it goes on by itself",
+            locked.relation, session.pid
+        ),
+    })
+}
+
 /// The lock and the sessions, which are read twice: what either reading saw counts, the later one's account of it wins.
 fn activity(row: &Row, facts: &mut DatabaseFacts) -> Result<(), Unreadable> {
     match row.kind.as_str() {

@@ -22,6 +22,8 @@ pub use self::url::{Password, Rules, SslMode, Target, parse};
 /// How long the questions may take together, after the connection stands. Each one is cut by the server after 10 s
 /// (`statement_timeout`); this is for a server that no longer answers at all.
 const QUESTIONS_TIMEOUT: Duration = Duration::from_secs(15);
+/// SQLSTATE of a lock that could not be had in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// How long a farewell may take; without one the server notices by itself.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -116,7 +118,10 @@ async fn questions(
         }
     };
     if let Some(second) = queries::second(&target.schema, readable, what, &seen.building) {
-        let rows = ask(connection, second).await?;
+        let rows = match ask(connection, second).await {
+            Ok(rows) => rows,
+            Err(error) => return Err(blocked(connection, error).await),
+        };
         let mut ledger: Vec<LedgerRow> = Vec::new();
         for row in &rows {
             answer::second(row, &mut seen.facts, &mut ledger).map_err(Unanswered::Known)?;
@@ -126,6 +131,21 @@ async fn questions(
         }
     }
     Ok(seen.facts)
+}
+
+/// A lock that kept a question waiting is worth knowing whose it is.
+async fn blocked(connection: &mut PgConnection, error: sqlx::Error) -> Unanswered {
+    let by_lock = error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| code == LOCK_NOT_AVAILABLE);
+    if by_lock
+        && let Ok(rows) = ask(connection, queries::LOCKED.to_owned()).await
+        && let Some(locked) = answer::locked(&rows)
+    {
+        return Unanswered::Known(locked);
+    }
+    error.into()
 }
 
 /// Sends statements in one message and takes their rows: each has a text that says what it is, and one with JSON.

@@ -92,6 +92,17 @@ fn sessions() -> String {
     )
 }
 
+/// The relations that are locked so that not even their definition can be read, and by whom; who waits for such a lock
+/// keeps readers waiting, too.
+pub(super) const LOCKED: &str = "select 'locked', json_build_object('relation', l.relation::regclass::text, \
+    'pid', l.pid, 'application_name', coalesce(a.application_name, ''), 'user', a.usename, 'state', a.state, \
+    'transaction_seconds', floor(extract(epoch from clock_timestamp() - a.xact_start))::bigint)::text \
+    from pg_locks l left join pg_stat_activity a on a.pid = l.pid \
+    where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' and l.relation >= 16384 \
+      and l.database = (select d.oid from pg_database d where d.datname = current_database()) \
+    order by l.granted desc, a.xact_start, (select c.relkind from pg_class c where c.oid = l.relation) desc, \
+      l.relation limit 1";
+
 /// The tables on which a session builds an index now. The view hides the table of another role's build, but no lock:
 /// a build holds more than a reader's lock on its table.
 const BUILDING: &str = "select distinct 'building', l.relation::text from pg_stat_progress_create_index p \

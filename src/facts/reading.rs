@@ -60,6 +60,8 @@ pub enum UnreadableReason {
     TlsFailed,
     /// The server is starting, stopping, or has no connection left.
     ServerUnavailable,
+    /// A session holds a lock behind which not even the catalog can be read.
+    WaitingLock,
     /// A query failed for another reason.
     QueryFailed,
 }
@@ -82,6 +84,7 @@ impl UnreadableReason {
             UnreadableReason::DatabaseMissing => "DatabaseMissing",
             UnreadableReason::TlsFailed => "TlsFailed",
             UnreadableReason::ServerUnavailable => "ServerUnavailable",
+            UnreadableReason::WaitingLock => "WaitingLock",
             UnreadableReason::QueryFailed => "QueryFailed",
         }
     }

@@ -21,7 +21,7 @@ async fn a_lock_time_out_without_a_trace_is_tried_again_and_the_blocker_is_named
         let mut blocker = db.session("portal").await;
         run(
             &mut blocker,
-            "BEGIN; LOCK TABLE \"User\" IN ACCESS EXCLUSIVE MODE",
+            "BEGIN; LOCK TABLE \"User\" IN ACCESS SHARE MODE",
         )
         .await;
         let pid: i32 = backend_pid(&mut blocker).await;
@@ -64,6 +64,37 @@ async fn a_lock_time_out_without_a_trace_is_tried_again_and_the_blocker_is_named
                 .iter()
                 .all(|step| step.outcome == Some(StepOutcome::Succeeded))
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_table_locked_against_readers_is_waited_for_and_its_holder_named() {
+    Stage::with(async |stage| {
+        let db = stage.database(Server::Identity, "identity").await;
+        stage
+            .apply(&identity_resource("shop", &shop("1.0.0")))
+            .await;
+        stage.until_ready("shop").await;
+        let mut blocker = db.session("portal").await;
+        run(
+            &mut blocker,
+            "BEGIN; LOCK TABLE \"User\" IN ACCESS EXCLUSIVE MODE",
+        )
+        .await;
+        let pid = backend_pid(&mut blocker).await;
+        stage
+            .apply(&identity_resource("shop", &variant("lock")))
+            .await;
+        let waiting = stage.until_reason("shop", reasons::WAITING_LOCK).await;
+        let text = message(&waiting);
+        for part in ["identity: ", "User", &format!("pid {pid}"), "portal"] {
+            assert!(text.contains(part), "{part:?} is not in: {text}");
+        }
+        assert_eq!(stage.attempts("shop"), 1, "only the first release's");
+        run(&mut blocker, "COMMIT").await;
+        stage.until_ready("shop").await;
+        assert_eq!(db.applied().await.len(), 8);
     })
     .await;
 }

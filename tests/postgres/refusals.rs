@@ -1,7 +1,7 @@
 //! What cannot be read: each has its own reason, none has a credential in its message.
 
 use database_migration_operator::database::{Look, Password, Rules, SslMode, Target, look, parse};
-use database_migration_operator::facts::{Ledger, UnreadableReason};
+use database_migration_operator::facts::{Ledger, Reading, UnreadableReason};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::harness::{Db, PASSWORD, known, run, unknown};
@@ -241,6 +241,26 @@ async fn a_certificate_authority_is_trusted_for_its_host_only() {
                 .known()
                 .is_some()
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_table_locked_against_readers_names_who_holds_it() {
+    Db::with(async |db| {
+        db.run("CREATE TABLE \"Locked one\" (id int DEFAULT 1 + 1)")
+            .await;
+        let mut holder = db.session("portal").await;
+        run(&mut holder, "BEGIN; LOCK TABLE \"Locked one\"").await;
+        let found = match look(&db.as_admin(), None, Look { catalog: true }).await {
+            Reading::Unknown(unreadable) => unreadable,
+            // Older servers read a definition without a lock.
+            Reading::Known(_) => return,
+        };
+        assert_eq!(found.reason, UnreadableReason::WaitingLock);
+        for part in ["\"Locked one\"", "pid ", "portal, idle in transaction"] {
+            assert!(found.message.contains(part), "{}", found.message);
+        }
     })
     .await;
 }
