@@ -167,6 +167,9 @@ pub struct StepStatus {
     /// Digest of the ledger before it began: what is there afterwards and was not before is its doing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ledger: String,
+    /// How many of the image's migrations were applied before it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<u32>,
     /// Digest of the catalog before it began.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub catalog: String,

@@ -11,9 +11,6 @@ use crate::tools::{prisma, prisma::RowState, sql, sql_state};
 /// SQLSTATE of a lock that could not be had within lock_timeout.
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-/// How far a server's clock may be behind the cluster's before its rows are told apart wrongly, seconds.
-const CLOCK_TOLERANCE: i64 = 30;
-
 /// What is concluded.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
@@ -289,7 +286,7 @@ fn traces(
     if *catalog != step.catalog {
         // Migrations that the same step applied before this one changed the catalog, too; only a first one's
         // difference is its own for certain.
-        let alone = !applied_since(facts, step);
+        let alone = !applied_since(step, inventory, facts);
         return if alone { Traces::Some } else { Traces::Unknown };
     }
     let script = inventory
@@ -304,20 +301,13 @@ fn traces(
     }
 }
 
-/// Whether the step applied a migration.
-fn applied_since(facts: &DatabaseFacts, step: &StepStatus) -> bool {
+/// Whether the step applied a migration before the one that failed.
+fn applied_since(step: &StepStatus, inventory: &DatabaseInventory, facts: &DatabaseFacts) -> bool {
     let Ledger::Rows(rows) = &facts.ledger else {
         return false;
     };
-    let start = step
-        .started_at
-        .as_ref()
-        .map_or(i64::MIN, |time| time.0.as_second());
-    // The two clocks may differ: a row that is a little older than the step counts as the step's.
-    rows.iter().any(|row| {
-        row.finished_at
-            .is_some_and(|at| at.as_second() + CLOCK_TOLERANCE >= start)
-    })
+    let applied = inventory.migrations.len() - missing(inventory, rows).len();
+    applied > step.applied.map_or(0, |before| before as usize)
 }
 
 fn missing<'a>(inventory: &'a DatabaseInventory, rows: &[LedgerRow]) -> Vec<&'a str> {

@@ -185,6 +185,7 @@ pub(super) fn start_job(
         migration: migration.to_owned(),
         started_at: status::time(pass.now()),
         ledger: ledger_digest(&facts.ledger),
+        applied: pass.database(database).map(|entry| entry.applied),
         catalog: facts.catalog.clone().unwrap_or_default(),
         invalid_indexes,
         ..StepStatus::default()

@@ -30,8 +30,5 @@
 # why a Job has no pod stands only in Events
 - apiGroups: [""]
   resources: [events]
-  verbs: [get, list, create, patch]
-- apiGroups: [events.k8s.io]
-  resources: [events]
-  verbs: [create, patch]
+  verbs: [get, list, create]
 {{- end -}}
