@@ -1,12 +1,13 @@
 //! What became of a migration whose process has ended: the database says it, the process only explains.
 
-use dbm_agent::protocol::{DatabaseInventory, Migration, Outcome, Refusal, Summary};
+use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
 
+use super::evidence::{missing, new_invalid_indexes, other_content, traces};
 use super::plan::{ledger_digest, problem_reason};
 use super::status::{count, names};
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session};
-use crate::tools::{prisma, prisma::RowState, sql, sql_state};
+use crate::tools::{prisma, prisma::RowState, sql_state};
 
 /// SQLSTATE of a lock that could not be had within lock_timeout.
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -268,94 +269,6 @@ fn open_row(
             )
         }
     }
-}
-
-/// Whether the catalog shows that it left something, or that it cannot have.
-fn traces(
-    step: &StepStatus,
-    inventory: &DatabaseInventory,
-    facts: &DatabaseFacts,
-    name: &str,
-) -> Traces {
-    let Some(catalog) = &facts.catalog else {
-        return Traces::Unknown;
-    };
-    if step.catalog.is_empty() {
-        return Traces::Unknown;
-    }
-    if *catalog != step.catalog {
-        // Migrations that the same step applied before this one changed the catalog, too; only a first one's
-        // difference is its own for certain.
-        let alone = !applied_since(step, inventory, facts);
-        return if alone { Traces::Some } else { Traces::Unknown };
-    }
-    let script = inventory
-        .migrations
-        .iter()
-        .find(|m| m.name == name)
-        .and_then(|m| m.sql.as_deref());
-    if script.is_some_and(sql::only_catalog) {
-        Traces::None
-    } else {
-        Traces::Unknown
-    }
-}
-
-/// Whether the step applied a migration before the one that failed.
-fn applied_since(step: &StepStatus, inventory: &DatabaseInventory, facts: &DatabaseFacts) -> bool {
-    let Ledger::Rows(rows) = &facts.ledger else {
-        return false;
-    };
-    let applied = inventory.migrations.len() - missing(inventory, rows).len();
-    applied > step.applied.map_or(0, |before| before as usize)
-}
-
-fn missing<'a>(inventory: &'a DatabaseInventory, rows: &[LedgerRow]) -> Vec<&'a str> {
-    let applied: std::collections::BTreeSet<&str> = rows
-        .iter()
-        .filter(|row| {
-            matches!(
-                prisma::row_state(row),
-                RowState::Applied | RowState::AppliedByHand
-            )
-        })
-        .map(|row| row.migration_name.as_str())
-        .collect();
-    let names = inventory
-        .migrations
-        .iter()
-        .map(|migration| migration.name.as_str());
-    names.filter(|name| !applied.contains(name)).collect()
-}
-
-/// What was applied since the step began with a checksum that is not the image's. What was edited before is the plan's
-/// to judge.
-fn other_content<'a>(
-    step: &StepStatus,
-    inventory: &'a DatabaseInventory,
-    rows: &[LedgerRow],
-) -> Vec<&'a str> {
-    let since = step.started_at.as_ref().map(|time| time.0.as_second());
-    let differs = |migration: &&Migration| {
-        rows.iter().any(|row| {
-            row.migration_name == migration.name
-                && prisma::row_state(row).is_applied()
-                && since.is_some_and(|since| row.started_at.as_second() >= since)
-                && !prisma::checksum_matches(&row.checksum, migration)
-        })
-    };
-    let all = inventory.migrations.iter();
-    all.filter(differs)
-        .map(|migration| migration.name.as_str())
-        .collect()
-}
-
-fn new_invalid_indexes<'a>(step: &StepStatus, facts: &'a DatabaseFacts) -> Vec<&'a str> {
-    let new = facts
-        .invalid_indexes
-        .iter()
-        .filter(|index| !step.invalid_indexes.contains(index));
-    new.map(String::as_str).collect()
 }
 
 /// Something is missing, and no row says why: it never came to the next migration.

@@ -20,6 +20,7 @@
 //! ```
 
 mod deletion;
+mod evidence;
 mod finished;
 mod judge;
 mod migrate;
