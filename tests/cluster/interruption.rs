@@ -94,3 +94,45 @@ async fn two_resources_on_one_database_by_two_host_names_take_turns() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_run_keeps_its_turn_while_its_pod_finds_no_node_and_then_gives_it_on() {
+    Stage::with(async |stage| {
+        let db = stage.database(Server::Identity, "identity").await;
+        let seed = stage.database(Server::Identity, "seed").await;
+        let image = shop("1.0.0");
+        // What the image holds is known from here on, so the next one's first pod is the one that migrates.
+        let mut known = identity_resource("seed", &image);
+        known["spec"]["databases"][0]["connection"]["secretKeyRef"]["name"] = seed.secret.into();
+        stage.apply(&known).await;
+        stage.until_ready("seed").await;
+
+        let mut first = identity_resource("first", &image);
+        first["spec"]["job"]["nodeSelector"] = serde_json::json!({"example.com/none": "here"});
+        stage.apply(&first).await;
+        let waiting = stage.until_reason("first", reasons::UNSCHEDULABLE).await;
+        assert!(
+            message(&waiting).contains("nodeSelector"),
+            "{}",
+            message(&waiting)
+        );
+
+        let other = db.url().replace("schema=public", "schema=other");
+        stage.secret("other-db", &[("DATABASE_URL", &other)]).await;
+        let mut second = identity_resource("second", &image);
+        second["spec"]["databases"][0]["connection"]["secretKeyRef"]["name"] = "other-db".into();
+        stage.apply(&second).await;
+        let busy = stage.until_reason("second", reasons::DATABASE_BUSY).await;
+        for part in [&format!("{}/first", stage.namespace), &db.name] {
+            assert!(message(&busy).contains(part.as_str()), "{}", message(&busy));
+        }
+        assert_eq!(stage.jobs_of("second", "migrate").len(), 0);
+
+        stage.apply(&identity_resource("first", &image)).await;
+        stage.until_ready("first").await;
+        stage.until_ready("second").await;
+        assert_eq!(db.ledger_of("public").await.len(), 7);
+        assert_eq!(db.ledger_of("other").await.len(), 7);
+    })
+    .await;
+}

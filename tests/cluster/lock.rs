@@ -28,17 +28,15 @@ async fn a_lock_time_out_without_a_trace_is_tried_again_and_the_blocker_is_named
         let mut object = identity_resource("shop", &variant("lock"));
         object["spec"]["timeouts"] = json!({"lock": "4s", "lockAttempts": 6, "observe": "1s"});
         stage.apply(&object).await;
-        let waiting = stage.until_reason("shop", reasons::WAITING_LOCK).await;
-        let text = message(&waiting);
-        for part in [
-            "identity",
-            NICKNAME,
-            &format!("pid {pid}"),
-            "portal",
-            "attempt 1 of 6",
-        ] {
-            assert!(text.contains(part), "{part:?} is not in: {text}");
-        }
+        let pid = format!("pid {pid}");
+        let parts = ["identity: ", NICKNAME, &pid, "portal", "attempt 1 of 6"];
+        stage
+            .until("shop", &format!("waiting, with {parts:?}"), |object| {
+                let text = message(object);
+                reason(object) == reasons::WAITING_LOCK
+                    && parts.iter().all(|part| text.contains(part))
+            })
+            .await;
         let told = stage.until_events("shop", "StepRetried", 1).await;
         assert!(told[0].contains(NICKNAME), "{told:?}");
         run(&mut blocker, "COMMIT").await;

@@ -5,7 +5,6 @@ use std::path::Path;
 use database_migration_operator::api::{
     LABEL_DATABASE, RunOutcome, StepKind, StepOutcome, reasons,
 };
-use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -41,12 +40,6 @@ async fn held_leases(stage: &Stage) -> Vec<String> {
             holder.unwrap_or_default().starts_with(&stage.namespace)
         })
         .map(|lease| lease.name_any())
-        .collect()
-}
-
-fn of_database<'a>(jobs: &'a [Job], name: &str) -> Vec<&'a Job> {
-    jobs.iter()
-        .filter(|job| job.labels().get(LABEL_DATABASE).map(String::as_str) == Some(name))
         .collect()
 }
 
@@ -90,9 +83,13 @@ async fn a_release_migrates_two_databases_in_order_and_leaves_nothing_behind() {
             assert_eq!(owners.len(), 1, "{}", job.name_any());
             assert_eq!(Some(&owners[0].uid), done.uid().as_ref());
         }
-        let ended = of_database(&jobs, "identity")[0].status.clone().unwrap();
-        let began = of_database(&jobs, "tasks")[0].creation_timestamp();
-        assert!(ended.completion_time.unwrap() <= began.unwrap());
+        let ran = stage.migrations_of("shop");
+        assert!(ran[0].finished_at <= ran[1].started_at, "{ran:?}");
+        let names: Vec<_> = jobs
+            .iter()
+            .filter_map(|job| job.labels().get(LABEL_DATABASE))
+            .collect();
+        assert_eq!(names, ["identity", "tasks"]);
         assert_eq!(held_leases(stage).await, Vec::<String>::new());
 
         let started = stage.until_events("shop", "RunStarted", 1).await;
