@@ -357,7 +357,7 @@ fn nothing_open(
         return Verdict::NeverBegan {
             reason: reasons::UNREACHABLE_FROM_JOB,
             message: format!(
-                "{database}: the Job cannot reach the server, which the operator can{said}. Nothing was executed; look at network policies and at the host name in the Secret"
+                "{database}: the Job could not reach the server{said}. Nothing was executed. The operator reaches it now: where this goes on, look at network policies between the Job and the server"
             ),
         };
     }
