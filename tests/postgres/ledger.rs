@@ -208,9 +208,10 @@ async fn a_locked_ledger_is_said_to_be_locked() {
         )
         .await;
         let unreadable = unknown(&db.as_admin(), None).await;
-        assert_eq!(unreadable.reason, UnreadableReason::ServerUnavailable);
+        assert_eq!(unreadable.reason, UnreadableReason::WaitingLock);
         assert!(
-            unreadable.message.contains("locked"),
+            unreadable.message.contains("_prisma_migrations")
+                && unreadable.message.contains("other"),
             "{}",
             unreadable.message
         );
