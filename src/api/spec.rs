@@ -50,7 +50,7 @@ pub struct DatabaseMigrationSpec {
     pub parallelism: u32,
     /// How often a finished resource looks at its databases again, which never starts a run; 0s is never.
     #[serde(default = "defaults::hour")]
-    #[x_kube(validation = Rule::new("self == '0s' || self.matches('^[0-9]+h') || self.matches('^[0-9]*[1-9][0-9]*m')").message("interval must be at least 1m, or 0s for never"))]
+    #[x_kube(validation = Rule::new("self == '0s' || (self.matches('^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$') && self != '' && duration(self) >= duration('1m'))").message("interval must be at least 1m, or 0s for never"))]
     pub interval: Duration,
     /// How many finished runs are kept, with their Jobs.
     #[serde(default = "defaults::ten")]
