@@ -103,11 +103,12 @@ impl<'a> Pass<'a> {
 
     /// Ties an ended Job to the resource.
     pub(super) fn adopt(&mut self, job: &JobFacts) {
-        if job.ended() && !job.adopted && self.is_ours(job) {
-            self.effects.push(Effect::AdoptJob {
-                name: job.name.clone(),
-                uid: job.uid.clone(),
-            });
+        let adopt = Effect::AdoptJob {
+            name: job.name.clone(),
+            uid: job.uid.clone(),
+        };
+        if job.ended() && !job.adopted && self.is_ours(job) && !self.effects.contains(&adopt) {
+            self.effects.push(adopt);
         }
     }
 
