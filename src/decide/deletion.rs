@@ -45,15 +45,6 @@ pub(super) fn decide(pass: &mut Pass<'_>) {
         pass.requeue(10_000);
         return;
     }
-    let holder = run::holder(pass);
-    for database in &mut pass.status.databases {
-        if !database.lease.is_empty() {
-            let name = std::mem::take(&mut database.lease);
-            pass.effects.push(Effect::ReleaseLease {
-                name,
-                holder: holder.clone(),
-            });
-        }
-    }
+    run::give_back(pass);
     run::tidy(pass);
 }

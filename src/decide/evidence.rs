@@ -4,7 +4,7 @@ use dbm_agent::protocol::{DatabaseInventory, Migration};
 
 use crate::api::{StepStatus, Traces};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
-use crate::tools::{prisma, prisma::RowState, sql};
+use crate::tools::{prisma, sql};
 
 /// Whether the catalog shows that it left something, or that it cannot have.
 pub(super) fn traces(
@@ -50,15 +50,11 @@ pub(super) fn applied_since(
     applied > step.applied.map_or(0, |before| before as usize)
 }
 
+/// What the image holds and the ledger has not as applied, in order.
 pub(super) fn missing<'a>(inventory: &'a DatabaseInventory, rows: &[LedgerRow]) -> Vec<&'a str> {
     let applied: std::collections::BTreeSet<&str> = rows
         .iter()
-        .filter(|row| {
-            matches!(
-                prisma::row_state(row),
-                RowState::Applied | RowState::AppliedByHand
-            )
-        })
+        .filter(|row| prisma::row_state(row).is_applied())
         .map(|row| row.migration_name.as_str())
         .collect();
     let names = inventory

@@ -106,7 +106,6 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
 /// Ends the run: leases and finalizer are given back, ended Jobs are tied to the resource, history is written.
 pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
     let now = pass.now();
-    let holder = holder(pass);
     for step in pass.active() {
         // Only inventory steps may be cut short: they change nothing.
         pass.end_step(&step.job, crate::api::StepOutcome::NeverBegan);
@@ -120,14 +119,8 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
             });
         }
     }
+    give_back(pass);
     for database in &mut pass.status.databases {
-        if !database.lease.is_empty() {
-            let name = std::mem::take(&mut database.lease);
-            pass.effects.push(Effect::ReleaseLease {
-                name,
-                holder: holder.clone(),
-            });
-        }
         database.current = None;
     }
     let applied = pass
@@ -154,6 +147,20 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
         .truncate(pass.spec.history_limit as usize);
     prune(pass);
     tidy(pass);
+}
+
+/// Gives every turn back that the run still has.
+pub(super) fn give_back(pass: &mut Pass<'_>) {
+    let holder = holder(pass);
+    for database in &mut pass.status.databases {
+        if !database.lease.is_empty() {
+            let name = std::mem::take(&mut database.lease);
+            pass.effects.push(Effect::ReleaseLease {
+                name,
+                holder: holder.clone(),
+            });
+        }
+    }
 }
 
 /// Nothing of the run is at work: its Jobs are tied to the resource, which may go.

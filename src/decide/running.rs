@@ -3,6 +3,7 @@
 use dbm_agent::protocol::DatabaseInventory;
 use jiff::Timestamp;
 
+use super::evidence::missing;
 use super::names::lease_name;
 use super::outcome;
 use super::pass::Pass;
@@ -151,21 +152,9 @@ pub(super) fn progress(
     let Ledger::Rows(rows) = &facts.ledger else {
         return;
     };
-    let applied: std::collections::BTreeSet<&str> = rows
-        .iter()
-        .filter(|row| {
-            matches!(
-                prisma::row_state(row),
-                RowState::Applied | RowState::AppliedByHand
-            )
-        })
-        .map(|row| row.migration_name.as_str())
-        .collect();
-    let pending: Vec<String> = inventory
-        .migrations
-        .iter()
-        .filter(|m| !applied.contains(m.name.as_str()))
-        .map(|m| m.name.clone())
+    let pending: Vec<String> = missing(inventory, rows)
+        .into_iter()
+        .map(str::to_owned)
         .collect();
     let current = rows.iter().find(|row| {
         matches!(
