@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::{Condition, DatabaseMigrationStatus, DatabasePhase, Phase, Time, reasons};
+use crate::api::{Condition, DatabaseMigrationStatus, DatabasePhase, Time, reasons};
 
 /// Bytes of a message.
 pub const MESSAGE_LIMIT: usize = 1024;
@@ -200,9 +200,4 @@ pub fn differs(old: &DatabaseMigrationStatus, new: &DatabaseMigrationStatus) -> 
         copy
     };
     without_times(old) != without_times(new)
-}
-
-/// The words of a phase that has not begun to change anything.
-pub fn before_start(phase: Option<Phase>) -> bool {
-    !matches!(phase, Some(Phase::Migrating | Phase::Validating))
 }
