@@ -3,7 +3,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help demo test check generate operator-up bench
 
-CRD := crds/databasemigrations.dbops.dev.yaml
 CHART := charts/database-migration-operator
 
 help: ## This list
@@ -20,11 +19,10 @@ test: ## Every test there is; sets up what it needs
 check: ## The fast subset: format, clippy, unit, property and golden tests, no cluster
 	@tests/run check
 
-generate: ## Writes the generated files: the CRD, and the chart's copy of it
+generate: ## Writes the generated files: the CRDs, and the chart's copies of them
 	@mkdir -p crds $(CHART)/files/crds
-	@cargo run --quiet --locked -- crds > $(CRD).new
-	@mv $(CRD).new $(CRD)
-	@cp $(CRD) $(CHART)/files/crds/
+	@cargo run --quiet --locked -- crds --directory crds
+	@cp crds/*.yaml $(CHART)/files/crds/
 
 operator-up: postgres-up ## Builds the operator and installs or upgrades it in the cluster
 	@local-cluster/operator-up

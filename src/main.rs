@@ -30,18 +30,16 @@ enum Command {
     /// Runs the controller.
     Run(RunOptions),
     /// Prints the CustomResourceDefinitions.
-    Crds,
+    Crds {
+        /// Writes each to a file of this folder instead.
+        #[arg(long)]
+        directory: Option<std::path::PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Crds => match api::crds_yaml() {
-            Ok(text) => {
-                print!("{text}");
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        },
+        Command::Crds { directory } => crds(directory.as_deref()),
         Command::Run(options) => start(options),
     };
     match result {
@@ -51,6 +49,19 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn crds(directory: Option<&std::path::Path>) -> Result<(), Box<dyn std::error::Error>> {
+    let files = api::crds_yaml()?;
+    let Some(directory) = directory else {
+        let texts: Vec<String> = files.into_iter().map(|(_, text)| text).collect();
+        print!("{}", texts.join("---\n"));
+        return Ok(());
+    };
+    for (name, text) in files {
+        std::fs::write(directory.join(name), text)?;
+    }
+    Ok(())
 }
 
 /// An error with all of its causes.

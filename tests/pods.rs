@@ -35,7 +35,7 @@ fn pod(more: Value) -> Value {
         expect: "h".into(),
         not_after: None,
         connection_check: true,
-        migration: String::new(),
+        ..JobPlan::default()
     };
     let settings = Settings {
         agent_image: "operator:1".into(),

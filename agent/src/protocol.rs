@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of this protocol. A reader refuses any other.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What stands before the base64 of the compressed [`InventoryReport`] on its one line of the log.
 pub const INVENTORY_FRAME: &str = "DBM-INVENTORY-1 ";
@@ -169,10 +169,44 @@ pub struct ExecRequest {
     /// The path of a file with the certificate authority, or empty.
     #[serde(default)]
     pub ca_file: String,
-    /// What Prisma is asked to do where no command is given, e.g. `migrate resolve --applied NAME`; default:
-    /// `migrate deploy`. The agent adds `--schema` and `--config` itself.
+    /// What Prisma is asked to do where no command is given, one after the other, e.g. `migrate resolve --applied
+    /// NAME`; the first that fails ends it; default: `migrate deploy`. The agent adds `--schema` and `--config` itself.
     #[serde(default)]
-    pub prisma_arguments: Vec<String>,
+    pub prisma_calls: Vec<Vec<String>>,
+    /// A script of the image that Prisma is to execute (`db execute`), instead of `prisma_calls` and a command.
+    #[serde(default)]
+    pub script: Option<Script>,
+    /// Regular expressions: a line of the output that matches one is a finding.
+    #[serde(default)]
+    pub log_patterns: Vec<String>,
+    /// The command is ended after so many seconds and has failed; 0: never.
+    #[serde(default)]
+    pub timeout_seconds: u64,
+}
+
+/// The `down.sql` beside a migration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Script {
+    /// The name of the migration.
+    pub migration: String,
+    /// SQL to stand before it.
+    pub before: String,
+    /// SQL to stand after it.
+    pub after: String,
+}
+
+/// A line of the output that is worth a look.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogFinding {
+    /// Its number, from 1.
+    pub line: u32,
+    /// Its text, redacted and cut.
+    pub text: String,
+    /// The index of the pattern that it matches; none: a warning of Prisma's own.
+    #[serde(default)]
+    pub pattern: Option<u32>,
 }
 
 /// How a container that the agent ran ended: its termination message.
@@ -201,6 +235,15 @@ pub struct Summary {
     /// The error in one or few lines, redacted, at most 1,024 bytes.
     #[serde(default)]
     pub message: Option<String>,
+    /// Lines worth a look, the first ones; how many there are is `findings_count`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<LogFinding>,
+    /// How many lines are worth a look.
+    #[serde(default)]
+    pub findings_count: u32,
+    /// The command was ended, because it took longer than it may.
+    #[serde(default)]
+    pub timed_out: bool,
     /// When the command started, RFC 3339.
     #[serde(default)]
     pub started_at: Option<String>,

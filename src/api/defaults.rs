@@ -53,3 +53,11 @@ pub(super) fn unknown() -> Duration {
 pub(super) fn observe() -> Duration {
     Duration::new("10s")
 }
+
+pub(super) fn five_minutes() -> Duration {
+    Duration::new("5m")
+}
+
+pub(super) fn two_hours() -> Duration {
+    Duration::new("2h")
+}

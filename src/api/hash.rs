@@ -4,9 +4,13 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{DatabaseMigrationSpec, DatabaseSpec, JobSpec, PreflightSpec, TimeoutsSpec};
+use super::{
+    DatabaseMigrationSpec, DatabaseSpec, JobSpec, PreflightSpec, RollbackSpec, SmokeTestSpec,
+    TimeoutsSpec, ValidationSpec, defaults,
+};
 
-/// The digest of the run-relevant part of a spec: image, databases, job, timeouts, preflight.
+/// The digest of the run-relevant part of a spec: image, databases, job, timeouts, preflight,
+/// validation, rollback.
 pub fn spec_hash(spec: &DatabaseMigrationSpec) -> String {
     digest(canonical(spec).to_string().as_bytes())
 }
@@ -43,6 +47,28 @@ fn canonical(spec: &DatabaseMigrationSpec) -> Value {
     let mut parts = Map::new();
     parts.insert("image".into(), json!(spec.image));
     parts.insert("databases".into(), Value::Array(databases));
+    // Its smoke tests stand in a list, which has no default of its own.
+    let test_default = value(&SmokeTestSpec {
+        name: String::new(),
+        command: Vec::new(),
+        image: String::new(),
+        after: String::new(),
+        timeout: defaults::five_minutes(),
+        attempts: defaults::one(),
+    });
+    let mut validation = value(&spec.validation);
+    validation["smokeTests"] = spec
+        .validation
+        .smoke_tests
+        .iter()
+        .map(|test| strip(value(test), &test_default))
+        .collect();
+    let mut rollback = value(&spec.rollback);
+    if rollback["restore"]["timeout"] == value(&defaults::two_hours())
+        && let Some(restore) = rollback["restore"].as_object_mut()
+    {
+        restore.remove("timeout");
+    }
     for (name, part, default) in [
         ("job", value(&spec.job), value(&JobSpec::default())),
         (
@@ -55,6 +81,8 @@ fn canonical(spec: &DatabaseMigrationSpec) -> Value {
             value(&spec.preflight),
             value(&PreflightSpec::default()),
         ),
+        ("validation", validation, value(&ValidationSpec::default())),
+        ("rollback", rollback, value(&RollbackSpec::default())),
     ] {
         let kept = strip(part, &default);
         if !is_unset(&kept) {
@@ -131,7 +159,10 @@ mod tests {
         full["databases"][0]["envVar"] = json!("DATABASE_URL");
         full["databases"][0]["prisma"] = json!({"schema": "prisma/schema.prisma"});
         full["databases"][0]["connection"]["secretKeyRef"]["key"] = json!("DATABASE_URL");
-        full["preflight"] = json!({"history": {"unknown": "Deny"}});
+        full["preflight"] =
+            json!({"history": {"unknown": "Deny"}, "backup": {"restorePoint": "BestEffort"}});
+        full["validation"] = json!({"smokeTests": [], "watch": "0s", "logs": {"policy": "Warn"}});
+        full["rollback"] = json!({"onMigrationFailure": "Halt", "onValidationFailure": "Halt"});
         assert_eq!(spec_hash(&spec(full)), spec_hash(&spec(minimal())));
     }
 
@@ -151,6 +182,11 @@ mod tests {
     #[case(json!({"timeouts": {"lock": "6s"}}))]
     #[case(json!({"job": {"env": [{"name": "A", "value": "1"}]}}))]
     #[case(json!({"preflight": {"history": {"edited": "Deny"}}}))]
+    #[case(json!({"preflight": {"backup": {"restorePoint": "Required"}}}))]
+    #[case(json!({"validation": {"smokeTests": [{"name": "login", "command": ["node", "login.mjs"]}]}}))]
+    #[case(json!({"validation": {"watch": "1m"}}))]
+    #[case(json!({"rollback": {"onMigrationFailure": "RevertIfClean"}}))]
+    #[case(json!({"rollback": {"restore": {"image": "restore:1", "command": ["restore"]}}}))]
     #[case(json!({"databases": [{"name": "identity", "connection": {"secretKeyRef": {"name": "other"}}}]}))]
     fn what_makes_a_run_is_in_it(#[case] change: Value) {
         let mut other = minimal();

@@ -1,28 +1,39 @@
 //! The API `dbops.dev/v1alpha1`: what users write, and what they read.
 
+mod action;
 mod database;
 mod defaults;
 mod duration;
 mod hash;
 mod job;
 pub mod reasons;
+mod safety;
 mod spec;
 mod status;
 
+pub use action::{
+    ActionKind, ActionOutcome, ActionState, MigrationAction, MigrationActionSpec,
+    MigrationActionStatus, RestoreTarget,
+};
 pub use database::{
     CaFrom, ConnectionSpec, DatabaseSpec, KeySelector, PrismaSpec, SecretKeySelector,
 };
 pub use duration::Duration;
 pub use hash::{digest, spec_hash};
 pub use job::JobSpec;
+pub use safety::{
+    BackupSpec, LogsSpec, OnMigrationFailure, OnValidationFailure, RestorePointPolicy, RestoreSpec,
+    RollbackSpec, SmokeTestSpec, ValidationSpec,
+};
 pub use spec::{
     DatabaseMigration, DatabaseMigrationSpec, HistorySpec, Policy, PreflightSpec, PullPolicy,
     SecretName, TimeoutsSpec,
 };
 pub use status::{
-    Condition, CurrentStatus, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus, FailedStatus,
-    FindingKind, FindingStatus, HistoryStatus, ImageStatus, Phase, RunOutcome, RunStatus, StepKind,
-    StepOutcome, StepStatus, Time, Traces,
+    ChoiceStatus, Condition, CurrentStatus, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus,
+    FailedStatement, FailedStatus, FindingKind, FindingStatus, HistoryStatus, ImageStatus, Phase,
+    Resolution, RestorePointStatus, RunOutcome, RunStatus, StepKind, StepOutcome, StepStatus,
+    TakenAction, Time, Traces,
 };
 
 /// The API group.
@@ -42,6 +53,8 @@ pub const LABEL_MIGRATION: &str = "dbops.dev/migration";
 pub const LABEL_RUN: &str = "dbops.dev/run";
 /// On every Job and pod: which step it is.
 pub const LABEL_STEP: &str = "dbops.dev/step";
+/// On the Jobs and pods of a smoke test: its name in the resource.
+pub const LABEL_TEST: &str = "dbops.dev/test";
 /// On every Job and pod of one database: its name in the resource.
 pub const LABEL_DATABASE: &str = "dbops.dev/database";
 /// On stored inventories: the digest of image reference and paths under which they are found again.
@@ -49,12 +62,18 @@ pub const LABEL_INVENTORY: &str = "dbops.dev/inventory";
 /// Holds a resource while a Job of its run has not ended.
 pub const FINALIZER: &str = "dbops.dev/running-job";
 
-/// The CustomResourceDefinitions as YAML, as `crds/` holds them.
+/// The CustomResourceDefinitions as YAML, by file name, as `crds/` holds them.
 ///
 /// # Errors
 /// When a type has no YAML form, which a test rules out.
-pub fn crds_yaml() -> Result<String, serde_saphyr::ser::Error> {
+pub fn crds_yaml() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
     use kube::CustomResourceExt;
-    let crd = serde_json::to_value(DatabaseMigration::crd()).unwrap_or_default();
-    serde_saphyr::to_string(&crd)
+    [DatabaseMigration::crd(), MigrationAction::crd()]
+        .iter()
+        .map(|crd| {
+            let value = serde_json::to_value(crd).unwrap_or_default();
+            let name = crd.metadata.name.clone().unwrap_or_default();
+            Ok((format!("{name}.yaml"), serde_saphyr::to_string(&value)?))
+        })
+        .collect()
 }

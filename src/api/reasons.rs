@@ -17,6 +17,38 @@ pub const MIGRATED: &str = "Migrated";
 /// The databases were looked at after the migration and are as they should be.
 pub const VALIDATED: &str = "Validated";
 
+/// What a run did was undone, by a human's decision or by policy.
+pub const ROLLED_BACK: &str = "RolledBack";
+
+/// What a run did is being undone.
+pub const ROLLING_BACK: &str = "RollingBack";
+/// What was to be undone was not, or not wholly.
+pub const ROLLBACK_FAILED: &str = "RollbackFailed";
+/// A database is being brought back to a restore point.
+pub const RESTORING: &str = "Restoring";
+/// The restore Job failed, or the database is not where it was to be brought back to.
+pub const RESTORE_FAILED: &str = "RestoreFailed";
+/// Prisma is being told what a human decided about a migration.
+pub const RESOLVING: &str = "Resolving";
+/// Prisma was told what a human decided, and the ledger does not say it.
+pub const RESOLVE_FAILED: &str = "ResolveFailed";
+/// A human ended the run before its next step.
+pub const ABORTED: &str = "Aborted";
+/// Smoke tests run.
+pub const SMOKE_TESTING: &str = "SmokeTesting";
+/// A smoke test failed, in all its attempts.
+pub const SMOKE_TEST_FAILED: &str = "SmokeTestFailed";
+/// The ledgers are verified and every smoke test passed.
+pub const TESTS_PASSED: &str = "TestsPassed";
+/// A line of a migration's output is one that `validation.logs` denies.
+pub const LOG_LINE_FOUND: &str = "LogLineFound";
+/// The databases are watched for `validation.watch`.
+pub const WATCHING: &str = "Watching";
+/// A human accepted a validation that failed.
+pub const VALIDATION_ACCEPTED: &str = "ValidationAccepted";
+/// The role may not make a restore point, and the policy requires one.
+pub const RESTORE_POINT_FORBIDDEN: &str = "RestorePointForbidden";
+
 /// The condition is being worked on: the inventory is read or the ledgers are compared.
 pub const PLANNING: &str = "Planning";
 /// Migrations run.
@@ -141,6 +173,18 @@ pub mod events {
     pub const RUN_SUPERSEDED: &str = "RunSuperseded";
     /// One database is migrated and verified.
     pub const DATABASE_MIGRATED: &str = "DatabaseMigrated";
+    /// The places to which the databases can be brought back.
+    pub const RESTORE_POINT: &str = "RestorePoint";
+    /// A smoke test passed after it had failed.
+    pub const SMOKE_TEST_FLAKY: &str = "SmokeTestFlaky";
+    /// A MigrationAction was taken up.
+    pub const ACTION_TAKEN: &str = "ActionTaken";
+    /// A MigrationAction reached its goal.
+    pub const ACTION_DONE: &str = "ActionDone";
+    /// A MigrationAction was carried out and did not reach its goal.
+    pub const ACTION_FAILED: &str = "ActionFailed";
+    /// A MigrationAction does not fit the state it names; nothing was done.
+    pub const ACTION_REFUSED: &str = "ActionRefused";
     /// A step is tried again.
     pub const STEP_RETRIED: &str = "StepRetried";
 }

@@ -4,7 +4,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DatabaseMigrationStatus, DatabaseSpec, Duration, JobSpec, defaults};
+use super::{
+    BackupSpec, DatabaseMigrationStatus, DatabaseSpec, Duration, JobSpec, RollbackSpec,
+    ValidationSpec, defaults,
+};
 
 /// Runs the Prisma migrations of an image on a list of databases, in order.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -29,6 +32,7 @@ use super::{DatabaseMigrationStatus, DatabaseSpec, Duration, JobSpec, defaults};
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.validation.smokeTests.all(t, t.after == '' || self.databases.exists(d, d.name == t.after))").message("after of a smoke test must be the name of a database of this resource, or empty"))]
 pub struct DatabaseMigrationSpec {
     /// The image that holds the Prisma migrations.
     #[schemars(length(min = 1, max = 512))]
@@ -70,6 +74,12 @@ pub struct DatabaseMigrationSpec {
     /// What must hold before a migration starts.
     #[serde(default)]
     pub preflight: PreflightSpec,
+    /// What is verified after the migrations.
+    #[serde(default)]
+    pub validation: ValidationSpec,
+    /// What is done when a run failed.
+    #[serde(default)]
+    pub rollback: RollbackSpec,
 }
 
 /// When an image is pulled.
@@ -157,6 +167,9 @@ pub struct PreflightSpec {
     /// How the ledger's history is compared with the image's.
     #[serde(default)]
     pub history: HistorySpec,
+    /// What is proven of backups.
+    #[serde(default)]
+    pub backup: BackupSpec,
 }
 
 /// How the ledger's history is judged against the image's migrations.

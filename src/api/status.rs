@@ -6,7 +6,7 @@ pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Policy;
+use super::{ActionKind, ActionOutcome, ActionState, Policy};
 
 /// What the operator knows and is doing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +36,13 @@ pub struct DatabaseMigrationStatus {
     /// The value of the retry annotation that has been acted on.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub last_handled_retry: String,
+    /// What a human can do now, safest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub choices: Vec<ChoiceStatus>,
+    /// The MigrationAction that was taken up last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<TakenAction>,
     /// The run under way, or the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunStatus>,
@@ -43,7 +50,7 @@ pub struct DatabaseMigrationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub databases: Vec<DatabaseStatus>,
-    /// Ready, Reconciling, Stalled (kstatus); Observed; Planned, PreflightPassed, Migrated, Validated.
+    /// Ready, Reconciling, Stalled (kstatus); Observed; Planned, PreflightPassed, Migrated, Validated, RolledBack.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -70,8 +77,57 @@ pub enum Phase {
     Succeeded,
     /// The run ended without reaching its goal.
     Failed,
+    /// What a run did is being undone, by a human's decision or by policy.
+    RollingBack,
+    /// What a run did was undone. Only a changed spec or a retry starts another run.
+    RolledBack,
     /// It plans and shows, and starts nothing.
     Suspended,
+}
+
+/// Something that a human can do now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChoiceStatus {
+    /// What it does, and what it costs.
+    pub title: String,
+    /// The command.
+    pub command: String,
+}
+
+/// A MigrationAction that was taken up: the journal of what it does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TakenAction {
+    /// `metadata.name` of the MigrationAction.
+    pub name: String,
+    /// Its `metadata.uid`.
+    pub uid: String,
+    /// What is to be done.
+    pub action: ActionKind,
+    /// Who asked.
+    pub requested_by: String,
+    /// The database, for an action that has one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub database: String,
+    /// How far it is.
+    #[serde(default)]
+    pub state: ActionState,
+    /// Of one that is Done: whether it reached its goal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<ActionOutcome>,
+    /// What happened.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The Job that does it, for an action that has one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub job: String,
+    /// When it was taken up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
 }
 
 /// One pass of the playbook: the journal, written before each effect.
@@ -101,6 +157,12 @@ pub struct RunStatus {
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<RunOutcome>,
+    /// A human asked to end it before its next step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aborting: bool,
+    /// Since when the databases are watched after the last step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched_since: Option<Time>,
     /// The step under way, the first of them where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepStatus>,
@@ -119,6 +181,10 @@ pub enum RunOutcome {
     Failed,
     /// The spec changed, or a new run was asked for, before it ended.
     Superseded,
+    /// What it did was undone.
+    RolledBack,
+    /// A human ended it before its next step.
+    Aborted,
 }
 
 /// The image of a run.
@@ -149,9 +215,24 @@ pub struct StepStatus {
     /// The Job's uid, once its creation was confirmed.
     #[serde(default, rename = "jobUID", skip_serializing_if = "String::is_empty")]
     pub job_uid: String,
-    /// The migration that it deals with, for a step that has one.
+    /// The migration that it deals with, for a step that has one; of a baseline the last one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub migration: String,
+    /// The smoke test that it runs.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub test: String,
+    /// What a resolve step marks the migration as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Resolution>,
+    /// The row of _prisma_migrations that it deals with.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ledger_row: String,
+    /// Digests of the other databases' ledgers before a restore, by database: they must not change.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub other_ledgers: std::collections::BTreeMap<String, String>,
+    /// What its end said, where that is not said elsewhere.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
     /// When it was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
@@ -190,19 +271,37 @@ pub enum StepKind {
     Inventory,
     /// Migrates one database.
     Migrate,
-    /// Marks a migration rolled back that provably left no trace, so that it can be tried again.
+    /// Tells Prisma that a migration is applied, or rolled back.
     Resolve,
+    /// Runs the down.sql of a migration.
+    Down,
+    /// Proves something after the migrations.
+    SmokeTest,
+    /// Brings a database back to a restore point.
+    Restore,
 }
 
 impl StepKind {
-    /// As it is written in status, labels and names.
+    /// As it is written in labels and names.
     pub fn as_str(self) -> &'static str {
         match self {
             StepKind::Inventory => "inventory",
             StepKind::Migrate => "migrate",
             StepKind::Resolve => "resolve",
+            StepKind::Down => "down",
+            StepKind::SmokeTest => "smoke-test",
+            StepKind::Restore => "restore",
         }
     }
+}
+
+/// What `migrate resolve` marks a migration as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Resolution {
+    /// It is in the database.
+    Applied,
+    /// Nothing of it is.
+    RolledBack,
 }
 
 /// What became of a step.
@@ -260,6 +359,9 @@ pub struct DatabaseStatus {
     /// The Lease that this run holds for it, by which runs of one database take turns.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub lease: String,
+    /// Where the database can be brought back to: made before the first statement of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_point: Option<RestorePointStatus>,
     /// When it was last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_observed_at: Option<Time>,
@@ -281,6 +383,25 @@ pub enum DatabasePhase {
     Failed,
     /// It was not started, because a database before it failed.
     Skipped,
+    /// What the run did was undone.
+    RolledBack,
+}
+
+/// A place in the database's history to which it can be brought back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestorePointStatus {
+    /// Its name, where the role may make one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The position in the write-ahead log.
+    pub lsn: String,
+    /// The server's time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+    /// The database's count of committed transactions then: the difference tells how many a restore loses.
+    #[serde(default)]
+    pub commits: i64,
 }
 
 /// The migration that runs now.
@@ -316,6 +437,31 @@ pub struct FailedStatus {
     /// Whether it left anything behind.
     #[serde(default)]
     pub traces: Traces,
+    /// Which of its statements failed, where that can be known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<FailedStatement>,
+    /// What it left behind, and what it may have left that cannot be seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub left: Vec<String>,
+    /// Who held the lock that it waited for when it was last seen.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub blocked_by: String,
+    /// The image holds a down.sql beside it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_down: bool,
+}
+
+/// The statement of a migration that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedStatement {
+    /// Its number in the file, from 1.
+    pub number: u32,
+    /// How many statements the file has.
+    pub of: u32,
+    /// Its first line, without values.
+    pub text: String,
 }
 
 /// Whether a failed migration left anything behind.
@@ -340,6 +486,12 @@ pub struct FindingStatus {
     pub migration: String,
     /// What it leads to.
     pub policy: Policy,
+    /// Of a line of the output: its number, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Of a line of the output: its text, redacted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
 }
 
 /// The kinds of finding.
@@ -357,6 +509,10 @@ pub enum FindingKind {
     OutOfOrder,
     /// An index that a concurrent build left invalid.
     InvalidIndex,
+    /// A constraint that does not hold for the rows that were there before it (NOT VALID).
+    NotValidated,
+    /// A line of the migration's output: a warning of Prisma, or a match of a pattern.
+    Log,
 }
 
 /// A run that has ended.

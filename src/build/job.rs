@@ -12,7 +12,7 @@ use crate::api::{
     ANNOTATION_UID, DatabaseSpec, LABEL_DATABASE, LABEL_MIGRATION, LABEL_RUN, LABEL_STEP, StepKind,
 };
 use crate::decide::{JobPlan, Resource};
-use crate::tools::prisma::{self, Resolution};
+use crate::tools::prisma;
 
 /// The container in which the user's image runs.
 pub const CONTAINER: &str = "migrate";
@@ -127,10 +127,14 @@ fn arguments(resource: &Resource, database: Option<&DatabaseSpec>, plan: &JobPla
             .unwrap_or(0)
             .saturating_mul(1000)
     };
-    let prisma_arguments = match plan.step {
+    let prisma_calls = match plan.resolution {
         // The agent adds --schema itself.
-        StepKind::Resolve => prisma::resolve_command(Resolution::RolledBack, &plan.migration, ""),
-        StepKind::Migrate | StepKind::Inventory => Vec::new(),
+        Some(resolution) => plan
+            .migrations
+            .iter()
+            .map(|migration| prisma::resolve_command(resolution, migration, ""))
+            .collect(),
+        None => Vec::new(),
     };
     words.push(json(&ExecRequest {
         project: project(database),
@@ -148,7 +152,8 @@ fn arguments(resource: &Resource, database: Option<&DatabaseSpec>, plan: &JobPla
         } else {
             String::new()
         },
-        prisma_arguments,
+        prisma_calls,
+        ..ExecRequest::default()
     }));
     if plan.step == StepKind::Migrate && !database.prisma.migrate.is_empty() {
         words.push("--".to_owned());

@@ -58,7 +58,7 @@ pub fn judge(
     facts: &DatabaseFacts,
     application_name: &str,
 ) -> Verdict {
-    let summary = end.and_then(|end| end.summary.as_ref());
+    let summary = end.and_then(|end| end.summary.as_deref());
     if let Some(Summary {
         outcome: Outcome::Refused(refusal),
         ..
@@ -193,7 +193,7 @@ fn open_row(
     row: &LedgerRow,
 ) -> Verdict {
     let name = &row.migration_name;
-    let summary = end.and_then(|end| end.summary.as_ref());
+    let summary = end.and_then(|end| end.summary.as_deref());
     let logged = prisma::parse_failure(row.logs.as_deref().unwrap_or_default());
     let sql_state = logged
         .sql_state
@@ -214,6 +214,7 @@ fn open_row(
         sql_state: sql_state.clone(),
         summary: text.clone(),
         traces,
+        ..FailedStatus::default()
     };
     let left = match traces {
         Traces::None => " It left no trace in the schema.",
@@ -281,7 +282,7 @@ fn nothing_open(
     missing: &[&str],
 ) -> Verdict {
     let untouched = ledger_digest(&facts.ledger) == step.ledger;
-    let summary = end.and_then(|end| end.summary.as_ref());
+    let summary = end.and_then(|end| end.summary.as_deref());
     let code = summary
         .and_then(|summary| summary.code.clone())
         .unwrap_or_default();

@@ -41,7 +41,10 @@ pub use judge::{Verdict, judge};
 pub use names::{inventory_key, is_pinned, job_name, lease_name, run_id};
 pub use plan::{Blocker, DatabasePlan, ledger_digest, plan};
 pub use run::{Cause, cause};
-pub use snapshot::{Decision, Effect, Event, JobPlan, LeaseFacts, Refusal, Resource, Snapshot};
+pub use snapshot::{
+    Decision, DownPlan, Effect, Event, JobPlan, LeaseFacts, Refusal, Resource, RestorePlan,
+    Snapshot,
+};
 pub use wants::{Wants, wants};
 
 use crate::api::{Phase, StepKind, reasons};

@@ -152,6 +152,7 @@ pub(super) fn traceless(
             sql_state: LOCK_NOT_AVAILABLE.to_owned(),
             summary: "canceling statement due to lock timeout".to_owned(),
             traces: crate::api::Traces::None,
+            ..Default::default()
         };
         let text = format!(
             "{}: {migration} could not get its lock within {} in {} (SQLSTATE 55P03); it left no trace. Find out who holds the lock, or raise timeouts.lock.",

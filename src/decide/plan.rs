@@ -125,6 +125,8 @@ fn compare(
             kind,
             migration: migration.to_owned(),
             policy,
+            line: None,
+            text: String::new(),
         });
     };
     let mut pending = Vec::new();
@@ -258,7 +260,7 @@ fn denied(database: &str, findings: &[FindingStatus]) -> Option<Blocker> {
             "outOfOrder",
             "is pending and older than a migration that is applied",
         ),
-        FindingKind::InvalidIndex => return None,
+        FindingKind::InvalidIndex | FindingKind::NotValidated | FindingKind::Log => return None,
     };
     Some(Blocker {
         reason,

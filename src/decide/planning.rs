@@ -84,16 +84,12 @@ pub(super) fn start_step(pass: &mut Pass<'_>) {
 }
 
 fn create_job(pass: &mut Pass<'_>, name: String, run: &str) {
-    pass.effects.push(Effect::CreateJob(JobPlan {
+    pass.effects.push(Effect::CreateJob(Box::new(JobPlan {
         name,
         step: StepKind::Inventory,
-        database: String::new(),
         run: run.to_owned(),
-        expect: String::new(),
-        not_after: None,
-        connection_check: false,
-        migration: String::new(),
-    }));
+        ..JobPlan::default()
+    })));
     pass.again = true;
 }
 

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
 use jiff::Timestamp;
 
-use crate::api::{DatabaseMigrationSpec, DatabaseMigrationStatus, StepKind};
-use crate::facts::{DatabaseFacts, JobFacts, OldJob, Reading};
+use crate::api::{
+    DatabaseMigrationSpec, DatabaseMigrationStatus, MigrationActionStatus, Resolution, StepKind,
+};
+use crate::facts::{ActionFacts, DatabaseFacts, JobFacts, OldJob, Reading, RestorePointFacts};
 
 /// The world as it was read for one resource, and the time.
 #[derive(Clone, Debug)]
@@ -29,6 +31,10 @@ pub struct Snapshot {
     pub leases: BTreeMap<String, LeaseFacts>,
     /// The API server refused to create a Job in this pass.
     pub refusal: Option<Refusal>,
+    /// The MigrationActions for this resource that are not over, oldest first.
+    pub actions: Vec<ActionFacts>,
+    /// The restore points that were made a moment ago, by database.
+    pub restore_points: BTreeMap<String, Reading<RestorePointFacts>>,
     /// A finished resource is to be looked at again.
     pub look_due: bool,
 }
@@ -132,13 +138,29 @@ pub enum Effect {
         holder: String,
     },
     /// Make a step's Job.
-    CreateJob(JobPlan),
+    CreateJob(Box<JobPlan>),
     /// End a Job; its pod gets its grace period.
     DeleteJob {
         /// Its name.
         name: String,
         /// Only this one.
         uid: String,
+    },
+    /// Say on a MigrationAction how far it is.
+    SetAction {
+        /// Its name.
+        name: String,
+        /// Only this one.
+        uid: String,
+        /// What to say.
+        status: Box<MigrationActionStatus>,
+    },
+    /// Make a restore point on a database; the next snapshot has what came of it.
+    MakeRestorePoint {
+        /// The database's name in the spec.
+        database: String,
+        /// The restore point's name.
+        name: String,
     },
     /// Tie an ended Job to the resource.
     AdoptJob {
@@ -150,7 +172,7 @@ pub enum Effect {
 }
 
 /// A Job to be made.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobPlan {
     /// Its name.
     pub name: String,
@@ -166,8 +188,40 @@ pub struct JobPlan {
     pub not_after: Option<Timestamp>,
     /// The server knows `client_connection_check_interval` (PostgreSQL 14 and later).
     pub connection_check: bool,
-    /// The migration that a resolve step marks.
-    pub migration: String,
+    /// The migrations that a resolve step marks, in this order; the one that a down step undoes.
+    pub migrations: Vec<String>,
+    /// What a resolve step marks them as.
+    pub resolution: Option<Resolution>,
+    /// How a down step runs its script.
+    pub down: Option<DownPlan>,
+    /// The smoke test.
+    pub test: String,
+    /// Where a restore step goes back to.
+    pub restore: Option<RestorePlan>,
+}
+
+/// How a `down.sql` is run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DownPlan {
+    /// In one transaction, which also marks the row rolled back: done wholly or not at all.
+    pub transaction: bool,
+    /// The row of the ledger that the transaction marks.
+    pub ledger_row: String,
+    /// The ledger's schema.
+    pub schema: String,
+}
+
+/// Where a restore goes back to; what is not known is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestorePlan {
+    /// The database's name in the resource.
+    pub database: String,
+    /// The restore point's name.
+    pub point: String,
+    /// Its position in the write-ahead log.
+    pub lsn: String,
+    /// The time, RFC 3339.
+    pub time: String,
 }
 
 /// Something to tell.

@@ -11,7 +11,9 @@ use super::running;
 use super::snapshot::{Effect, JobPlan};
 use super::status::{self, count};
 use super::waiting;
-use crate::api::{DatabasePhase, DatabaseSpec, Phase, StepKind, StepOutcome, StepStatus, reasons};
+use crate::api::{
+    DatabasePhase, DatabaseSpec, Phase, Resolution, StepKind, StepOutcome, StepStatus, reasons,
+};
 use crate::facts::DatabaseFacts;
 
 /// The first server that knows `client_connection_check_interval`.
@@ -221,7 +223,7 @@ fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) {
         .database(&step.database)
         .map(|entry| entry.inventory_hash.clone())
         .unwrap_or_default();
-    pass.effects.push(Effect::CreateJob(JobPlan {
+    pass.effects.push(Effect::CreateJob(Box::new(JobPlan {
         name: step.job.clone(),
         step: step.name,
         database: step.database.clone(),
@@ -229,8 +231,15 @@ fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) {
         expect,
         not_after,
         connection_check: facts.server_version >= CONNECTION_CHECK_SINCE,
-        migration: step.migration.clone(),
-    }));
+        migrations: (!step.migration.is_empty())
+            .then(|| step.migration.clone())
+            .into_iter()
+            .collect(),
+        // An entry of an earlier release does not say it: it knew only this one.
+        resolution: (step.name == StepKind::Resolve)
+            .then(|| step.resolution.unwrap_or(Resolution::RolledBack)),
+        ..JobPlan::default()
+    })));
     pass.again = true;
 }
 

@@ -1,6 +1,10 @@
 //! What one look at a database brings home.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
+
+use super::Object;
 
 /// Which database it is, whatever name its host was called by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +37,12 @@ pub struct DatabaseFacts {
     pub waits: Vec<Wait>,
     /// Indexes with `indisvalid = false` that no session is building now, as `schema.index`, sorted.
     pub invalid_indexes: Vec<String>,
+    /// Constraints that are not validated (`convalidated = false`), as `schema.table.constraint`, sorted.
+    pub not_valid_constraints: Vec<String>,
+    /// How many transactions were committed in this database since its statistics began (`pg_stat_database`).
+    pub commits: i64,
+    /// What stands in the catalog, by name; only when it was asked for.
+    pub objects: Option<BTreeSet<Object>>,
     /// A digest of everything that DDL can change, the ledger's own table left out; only when it was asked for.
     pub catalog: Option<String>,
     /// The state and age of other roles' sessions are visible (`pg_monitor`).

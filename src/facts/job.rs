@@ -83,5 +83,5 @@ pub struct ContainerEnd {
     /// When.
     pub finished_at: Timestamp,
     /// The agent's own account, where it could leave one.
-    pub summary: Option<Summary>,
+    pub summary: Option<Box<Summary>>,
 }

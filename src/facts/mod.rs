@@ -1,9 +1,13 @@
 //! PURE. Plain data that `observe` brings home, known to `database/`, `world/` and `decide/` alike.
 
+mod action;
+mod catalog;
 mod database;
 mod job;
 mod reading;
 
+pub use action::ActionFacts;
+pub use catalog::{Object, ObjectKind, RestorePointFacts};
 pub use database::{DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, Session, Wait};
 pub use job::{ContainerEnd, JobFacts, JobProgress, NotStarted, OldJob};
 pub use reading::{Reading, Unreadable, UnreadableReason};

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use dbm_agent::protocol::Migration;
 
+pub use crate::api::Resolution;
 use crate::facts::LedgerRow;
 
 pub use failure::{Failure, parse_failure};
@@ -124,15 +125,6 @@ fn unpadded(padded: &str) -> Option<String> {
         old.push(low.to_ascii_lowercase());
     }
     Some(old)
-}
-
-/// Which way `migrate resolve` settles a migration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Resolution {
-    /// `--applied`: it is in the database.
-    Applied,
-    /// `--rolled-back`: nothing of it is.
-    RolledBack,
 }
 
 /// The arguments after the CLI that settle a migration. Each is one argument, so no shell sees the name.

@@ -42,6 +42,8 @@ fn snapshot(databases: usize) -> Snapshot {
         leases: BTreeMap::new(),
         old_jobs: Vec::new(),
         refusal: None,
+        actions: Vec::new(),
+        restore_points: BTreeMap::new(),
         look_due: false,
     }
 }

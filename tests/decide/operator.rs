@@ -165,6 +165,8 @@ impl Operator {
             leases,
             old_jobs: Vec::new(),
             refusal: self.memory[resource].refusal.clone(),
+            actions: Vec::new(),
+            restore_points: BTreeMap::new(),
             look_due,
         }
     }
@@ -287,6 +289,7 @@ impl Operator {
         effect: &Effect,
     ) -> bool {
         match effect {
+            Effect::SetAction { .. } | Effect::MakeRestorePoint { .. } => {}
             Effect::AddFinalizer => {}
             Effect::RemoveFinalizer => {
                 let object = &mut world.objects[resource];

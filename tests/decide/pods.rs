@@ -19,6 +19,9 @@ fn summary(outcome: Outcome, code: &str, state: &str) -> Summary {
         sql_state: some(state),
         migration: None,
         message: None,
+        findings: Vec::new(),
+        findings_count: 0,
+        timed_out: false,
         started_at: None,
         finished_at: None,
     }
@@ -58,7 +61,7 @@ impl World {
             exit_code,
             reason: if exit_code == 0 { "Completed" } else { "Error" }.to_owned(),
             finished_at: at(self.now),
-            summary,
+            summary: summary.map(Box::new),
         });
         if job.terminating {
             job.exists = false;
@@ -78,7 +81,7 @@ impl World {
         match job.plan.step {
             StepKind::Inventory => return self.end(job, 0, None),
             StepKind::Resolve => {
-                let name = job.plan.migration.clone();
+                let name = job.plan.migrations[0].clone();
                 let now = at(self.now);
                 for row in self.rows(&job.target) {
                     if row.migration_name == name && prisma::row_state(row).blocks() {
@@ -88,6 +91,7 @@ impl World {
                 return self.end(job, 0, Some(summary(Outcome::Succeeded, "", "")));
             }
             StepKind::Migrate => {}
+            other => panic!("{other:?} has no place in this world yet"),
         }
         let refusal = if self.inventory(&job.image, push, "").hash != job.plan.expect {
             Some(Refusal::InventoryChanged {

@@ -77,6 +77,8 @@ pub fn resource(number: usize, image: &str, databases: Vec<DatabaseSpec>) -> Obj
             ..TimeoutsSpec::default()
         },
         preflight: PreflightSpec::default(),
+        validation: Default::default(),
+        rollback: Default::default(),
     };
     let resource = Resource {
         name: format!("shop{number}"),

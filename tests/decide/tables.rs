@@ -190,6 +190,9 @@ fn end(exit_code: i32, reason: &str, code: &str, state: &str) -> Option<Containe
         sql_state: some(state),
         migration: None,
         message: None,
+        findings: Vec::new(),
+        findings_count: 0,
+        timed_out: false,
         started_at: None,
         finished_at: None,
     };
@@ -198,7 +201,7 @@ fn end(exit_code: i32, reason: &str, code: &str, state: &str) -> Option<Containe
         exit_code,
         reason: reason.to_owned(),
         finished_at: at(9),
-        summary,
+        summary: summary.map(Box::new),
     })
 }
 

@@ -43,13 +43,11 @@ pub fn resolve(
         });
     }
     let (program, mut arguments) = prisma(request, project, surroundings)?;
-    let asked = &request.prisma_arguments;
     let default = ["migrate".to_owned(), "deploy".to_owned()];
-    let asked = if asked.is_empty() {
-        &default[..]
-    } else {
-        asked.as_slice()
-    };
+    let asked = request
+        .prisma_calls
+        .first()
+        .map_or(&default[..], Vec::as_slice);
     arguments.extend(asked.iter().map(OsString::from));
 
     let paths = &request.project;
@@ -220,16 +218,15 @@ mod tests {
                 "/bin/prisma migrate deploy --schema db/schema.prisma".into()
             )
         );
-        request.prisma_arguments = ["migrate", "resolve", "--applied", "a b"]
-            .map(Into::into)
-            .to_vec();
+        let resolve = ["migrate", "resolve", "--applied", "a b"];
+        request.prisma_calls = vec![resolve.map(Into::into).to_vec()];
         assert_eq!(
             line(&request).1,
             "/bin/prisma migrate resolve --applied a b --schema db/schema.prisma"
         );
-        request.prisma_arguments = ["migrate", "diff", "--from-empty"].map(Into::into).to_vec();
+        request.prisma_calls = vec![["migrate", "diff", "--from-empty"].map(Into::into).to_vec()];
         assert_eq!(line(&request).1, "/bin/prisma migrate diff --from-empty");
-        request.prisma_arguments.clear();
+        request.prisma_calls.clear();
         request.project.config = "db/prisma.config.ts".into();
         request.project.cli = ["sh", "x"].map(Into::into).to_vec();
         let (directory, line) = line(&request);

@@ -215,6 +215,9 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
                 sql_state: found.sql_state,
                 migration: found.migration,
                 message: found.message.map(|message| redact_text(&secrets, &message)),
+                findings: Vec::new(),
+                findings_count: 0,
+                timed_out: false,
                 started_at: Some(started_at),
                 finished_at: Some(now()),
             }
@@ -232,6 +235,9 @@ fn refused(refusal: Refusal) -> Summary {
         code: None,
         sql_state: None,
         migration: None,
+        findings: Vec::new(),
+        findings_count: 0,
+        timed_out: false,
         started_at: None,
         finished_at: Some(now()),
     }

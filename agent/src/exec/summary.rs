@@ -87,6 +87,9 @@ mod tests {
             sql_state: Some("42703".into()),
             migration: Some("m".repeat(300)),
             message: Some(message.into()),
+            findings: Vec::new(),
+            findings_count: 0,
+            timed_out: false,
             started_at: None,
             finished_at: None,
         }

@@ -87,6 +87,7 @@ impl Cluster {
         let api: Api<Job> = Api::namespaced(self.shared.client.clone(), &resource.namespace);
         match effect {
             Effect::AddFinalizer | Effect::RemoveFinalizer => {}
+            Effect::SetAction { .. } | Effect::MakeRestorePoint { .. } => {}
             Effect::StoreInventory { key, inventory } => {
                 self.store_inventory(resource, key, inventory).await?;
             }
@@ -178,6 +179,9 @@ impl Cluster {
                     StepKind::Inventory => metrics::JobStep::Inventory,
                     StepKind::Migrate => metrics::JobStep::Migrate,
                     StepKind::Resolve => metrics::JobStep::Resolve,
+                    StepKind::Down => metrics::JobStep::Down,
+                    StepKind::SmokeTest => metrics::JobStep::SmokeTest,
+                    StepKind::Restore => metrics::JobStep::Restore,
                 });
                 Ok(Done::Yes)
             }
@@ -270,7 +274,8 @@ impl Cluster {
         self.shared.metrics.run_finished(match outcome {
             RunOutcome::Succeeded => metrics::RunOutcome::Succeeded,
             RunOutcome::Failed => metrics::RunOutcome::Failed,
-            RunOutcome::Superseded => metrics::RunOutcome::Aborted,
+            RunOutcome::RolledBack => metrics::RunOutcome::RolledBack,
+            RunOutcome::Superseded | RunOutcome::Aborted => metrics::RunOutcome::Aborted,
         });
         for database in &status.databases {
             match database.phase {
@@ -286,7 +291,10 @@ impl Cluster {
                     .shared
                     .metrics
                     .database_finished(metrics::DatabaseOutcome::Skipped),
-                DatabasePhase::Unknown | DatabasePhase::Planned | DatabasePhase::Migrating => {}
+                DatabasePhase::Unknown
+                | DatabasePhase::Planned
+                | DatabasePhase::Migrating
+                | DatabasePhase::RolledBack => {}
             }
         }
     }

@@ -125,7 +125,7 @@ fn progress(job: &Job, pod: Option<&Pod>, container: Option<&ContainerStatus>) -
                 .finished_at
                 .as_ref()
                 .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-            summary: end.message.as_deref().and_then(summary),
+            summary: end.message.as_deref().and_then(summary).map(Box::new),
         });
     }
     if let Some(message) = over(job, pod) {

@@ -96,6 +96,8 @@ impl Cluster {
             old_jobs,
             leases: remembered.leases.clone(),
             refusal: remembered.refusal(),
+            actions: Vec::new(),
+            restore_points: BTreeMap::new(),
             look_due,
             resource,
         })

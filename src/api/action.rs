@@ -1,0 +1,182 @@
+//! `MigrationAction`: what a human decides about a run. Its spec never changes, it is consumed once, and it outlives
+//! the resource: it is the record of who did what and why.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Time;
+
+/// A human's decision about a run of a DatabaseMigration. It never changes, and is carried out once.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "dbops.dev",
+    version = "v1alpha1",
+    kind = "MigrationAction",
+    plural = "migrationactions",
+    shortname = "dbma",
+    category = "dbops",
+    namespaced,
+    status = "MigrationActionStatus",
+    derive = "PartialEq",
+    validation = Rule::new("self.spec == oldSelf.spec").message("spec cannot be changed: make another MigrationAction"),
+    printcolumn(name = "Action", type_ = "string", json_path = ".spec.action"),
+    printcolumn(name = "Migration", type_ = "string", json_path = ".spec.migration"),
+    printcolumn(name = "Database", type_ = "string", json_path = ".spec.database"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
+    printcolumn(name = "Outcome", type_ = "string", json_path = ".status.outcome"),
+    printcolumn(name = "By", type_ = "string", json_path = ".spec.requestedBy"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(self.action in ['MarkApplied', 'MarkRolledBack', 'DownMigration', 'Baseline', 'Restore']) == (self.database != '')").message("database is needed by MarkApplied, MarkRolledBack, DownMigration, Baseline and Restore, and by no other action"))]
+#[x_kube(validation = Rule::new("(self.action in ['MarkApplied', 'MarkRolledBack', 'DownMigration', 'Baseline']) == (self.migrationName != '')").message("migrationName is needed by MarkApplied, MarkRolledBack, DownMigration and Baseline, and by no other action"))]
+#[x_kube(validation = Rule::new("(self.action in ['MarkApplied', 'MarkRolledBack']) == (self.ledgerRow != '')").message("ledgerRow, the row that was judged, is needed by MarkApplied and MarkRolledBack, and by no other action"))]
+#[x_kube(validation = Rule::new("(self.action == 'Baseline') == (self.planHash != '')").message("planHash, from .status.planHash, is needed by Baseline, and by no other action"))]
+#[x_kube(validation = Rule::new("(self.action == 'Restore') == has(self.target)").message("target is needed by Restore, and by no other action"))]
+pub struct MigrationActionSpec {
+    /// The DatabaseMigration, in this namespace.
+    #[schemars(length(min = 1, max = 63))]
+    pub migration: String,
+    /// The run that was looked at: .status.run.id. In another run it is refused.
+    #[schemars(length(min = 1, max = 63))]
+    pub run: String,
+    /// What is to be done.
+    pub action: ActionKind,
+    /// Who asks: the name by which the API server knows the caller.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("!self.matches('[\\\\x00-\\\\x1f\\\\x7f]')").message("requestedBy must not hold control characters"))]
+    pub requested_by: String,
+    /// Why, for those who read it later.
+    #[schemars(length(min = 3, max = 500))]
+    #[x_kube(validation = Rule::new("self.trim().size() >= 3").message("reason must say something: 3 to 500 characters"))]
+    pub reason: String,
+    /// The plan that was looked at: .status.planHash.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub plan_hash: String,
+    /// The database's name in the resource.
+    #[serde(default)]
+    #[schemars(length(max = 30))]
+    pub database: String,
+    /// The migration; for Baseline the last one that is there already.
+    #[serde(default)]
+    #[schemars(length(max = 255))]
+    pub migration_name: String,
+    /// The id of the row in _prisma_migrations that was judged.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub ledger_row: String,
+    /// Where a Restore goes back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<RestoreTarget>,
+}
+
+/// Where a Restore goes back to: a restore point, or an instant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(self.restorePoint != '') != has(self.time)").message("target is exactly one of restorePoint and time"))]
+pub struct RestoreTarget {
+    /// The name of a restore point: .status.databases[].restorePoint.name.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub restore_point: String,
+    /// An instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+}
+
+/// What a human can decide.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum ActionKind {
+    /// Starts a new run.
+    #[default]
+    Retry,
+    /// Tells Prisma that a migration was finished by hand; the run goes on.
+    MarkApplied,
+    /// Tells Prisma that nothing of a migration is left; the run ends as RolledBack.
+    MarkRolledBack,
+    /// Runs the down.sql beside a migration and marks it rolled back; the run ends as RolledBack.
+    DownMigration,
+    /// Tells Prisma which migrations a database holds that never had a ledger (P3005); the run goes on.
+    Baseline,
+    /// Runs spec.rollback.restore; the run ends as RolledBack.
+    Restore,
+    /// Accepts a validation that failed; the run ends as Succeeded.
+    AcceptValidation,
+    /// Ends the run before its next step; a running migration is not killed.
+    Abort,
+}
+
+impl ActionKind {
+    /// As the API spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ActionKind::Retry => "Retry",
+            ActionKind::MarkApplied => "MarkApplied",
+            ActionKind::MarkRolledBack => "MarkRolledBack",
+            ActionKind::DownMigration => "DownMigration",
+            ActionKind::Baseline => "Baseline",
+            ActionKind::Restore => "Restore",
+            ActionKind::AcceptValidation => "AcceptValidation",
+            ActionKind::Abort => "Abort",
+        }
+    }
+}
+
+/// What became of an action.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationActionStatus {
+    /// How far it is.
+    #[serde(default)]
+    pub state: ActionState,
+    /// Of one that is Done: whether it reached its goal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<ActionOutcome>,
+    /// What happened, and why it was refused.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The Job that did it, for an action that has one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub job: String,
+    /// When it was taken up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+}
+
+/// How far an action is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ActionState {
+    /// It was not taken up yet.
+    #[default]
+    Pending,
+    /// It is being carried out.
+    Running,
+    /// It was carried out; `outcome` says how that went.
+    Done,
+    /// It does not fit the state it names, and nothing was done.
+    Refused,
+}
+
+impl ActionState {
+    /// It is over.
+    pub fn is_final(self) -> bool {
+        matches!(self, ActionState::Done | ActionState::Refused)
+    }
+}
+
+/// How an action that was carried out went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ActionOutcome {
+    /// It reached its goal, verified in the database.
+    Succeeded,
+    /// It did not; the message says what is left.
+    Failed,
+}

@@ -1,0 +1,60 @@
+//! What stands in a database's catalog, by name, and a place in its history.
+
+use jiff::Timestamp;
+
+/// An object of the catalog, by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Object {
+    /// Which kind.
+    pub kind: ObjectKind,
+    /// Its schema; empty for kinds that stand in none.
+    pub schema: String,
+    /// Its name, or that of the relation or type it is part of.
+    pub name: String,
+    /// The column, constraint, trigger or enum value; empty for a whole object.
+    pub part: String,
+}
+
+/// The kinds of [`Object`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// A schema.
+    Schema,
+    /// A table, partitioned or not.
+    Table,
+    /// A view, materialized or not.
+    View,
+    /// A sequence.
+    Sequence,
+    /// An index; `name` is its own name.
+    Index,
+    /// A column; `name` is its table.
+    Column,
+    /// A constraint; `name` is its table.
+    Constraint,
+    /// A type: enum, domain, composite or range.
+    Type,
+    /// A value of an enum; `name` is the type.
+    EnumValue,
+    /// A function or procedure, whatever its arguments.
+    Function,
+    /// A trigger; `name` is its table.
+    Trigger,
+    /// An extension.
+    Extension,
+}
+
+/// A place in the history of a database, as the server told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestorePointFacts {
+    /// The name, if one could be made.
+    pub name: Option<String>,
+    /// Why none could be made, and what to do; without the database's name.
+    pub refused: Option<String>,
+    /// The position in the write-ahead log.
+    pub lsn: String,
+    /// The server's time.
+    pub at: Timestamp,
+    /// The database's count of committed transactions.
+    pub commits: i64,
+}
