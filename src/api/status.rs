@@ -399,9 +399,13 @@ pub struct RestorePointStatus {
     /// The server's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
-    /// The database's count of committed transactions then: the difference tells how many a restore loses.
+    /// The database's count of committed transactions then.
     #[serde(default)]
     pub commits: i64,
+    /// How many were committed since, when the database was last read; only where spec.rollback.restore is set. A restore
+    /// loses about as many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commits_since: Option<i64>,
 }
 
 /// The migration that runs now.
