@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use super::failure::unexpected;
 use super::url::Target;
 use crate::facts::{
-    DatabaseFacts, DatabaseIdentity, LedgerRow, Session, Unreadable, UnreadableReason, Wait,
+    DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind, Session, Unreadable,
+    UnreadableReason, Wait,
 };
 
 /// One row of an answer.
@@ -50,6 +51,7 @@ struct ServerBody {
     database_oid: u32,
     database: String,
     version: u32,
+    commits: i64,
     standby: bool,
     sees_activity: bool,
 }
@@ -139,6 +141,7 @@ pub(super) fn first(rows: &[Row], target: &Target) -> Result<First, Unreadable> 
                     schema: target.schema.clone(),
                 };
                 facts.server_version = body.version;
+                facts.commits = body.commits;
                 facts.sees_activity = body.sees_activity;
                 server = true;
             }
@@ -181,10 +184,41 @@ pub(super) fn second(
             ledger.push(parsed.into());
         }
         "invalid" => facts.invalid_indexes.push(row.body.clone()),
+        "not valid" => facts.not_valid_constraints.push(row.body.clone()),
+        "object" => {
+            let object = object(row)?;
+            facts.objects.get_or_insert_default().insert(object);
+        }
         "catalog" => facts.catalog = Some(row.body.clone()),
         _ => activity(row, facts)?,
     }
     Ok(())
+}
+
+/// One object: its kind, its schema, its name, its part.
+fn object(row: &Row) -> Result<Object, Unreadable> {
+    let (kind, schema, name, part): (String, String, String, String) = body(row)?;
+    let kind = match kind.as_str() {
+        "Schema" => ObjectKind::Schema,
+        "Table" => ObjectKind::Table,
+        "View" => ObjectKind::View,
+        "Sequence" => ObjectKind::Sequence,
+        "Index" => ObjectKind::Index,
+        "Column" => ObjectKind::Column,
+        "Constraint" => ObjectKind::Constraint,
+        "Type" => ObjectKind::Type,
+        "EnumValue" => ObjectKind::EnumValue,
+        "Function" => ObjectKind::Function,
+        "Trigger" => ObjectKind::Trigger,
+        "Extension" => ObjectKind::Extension,
+        _ => return Err(not_understood(row)),
+    };
+    Ok(Object {
+        kind,
+        schema,
+        name,
+        part,
+    })
 }
 
 /// Takes the answer to [`super::queries::LOCKED`]: who keeps a look waiting.
@@ -271,7 +305,7 @@ fn judge(body: TableBody) -> Result<LedgerTable, Unreadable> {
     })
 }
 
-fn standby() -> Unreadable {
+pub(super) fn standby() -> Unreadable {
     Unreadable {
         reason: UnreadableReason::ServerUnavailable,
         message: "the server is a standby, where nothing can be migrated and what is read may be old: use the URL of \
@@ -280,7 +314,7 @@ fn standby() -> Unreadable {
     }
 }
 
-fn body<T: DeserializeOwned>(row: &Row) -> Result<T, Unreadable> {
+pub(super) fn body<T: DeserializeOwned>(row: &Row) -> Result<T, Unreadable> {
     serde_json::from_str(&row.body).map_err(|_| not_understood(row))
 }
 

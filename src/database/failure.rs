@@ -182,7 +182,7 @@ fn wants_tls(said: &str) -> bool {
 
 /// The first line of a server's text, without the user's name (which PostgreSQL quotes) and without the password in any
 /// of its spellings. A password of under four characters may stand anywhere by chance: then nothing of the text is kept.
-fn redacted(text: &str, target: &Target) -> String {
+pub(super) fn redacted(text: &str, target: &Target) -> String {
     let mut line = text
         .lines()
         .next()

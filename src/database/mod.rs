@@ -1,10 +1,13 @@
-//! Reading a PostgreSQL database: its ledger, who holds Prisma's lock, and its catalog. Never writes, never creates.
+//! Reading a PostgreSQL database: its ledger, who holds Prisma's lock, and its catalog. Never writes, never creates; the
+//! one mark that it may make is a restore point in the write-ahead log, when it is told to.
 
 mod answer;
 mod catalog;
 mod connect;
 mod failure;
+mod objects;
 mod queries;
+mod restore_point;
 #[cfg(test)]
 mod tests;
 pub mod url;
@@ -17,6 +20,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Reading, Unreadable};
 use answer::{LedgerTable, Row as AnswerRow};
 
+pub use self::restore_point::restore_point;
 pub use self::url::{Password, Rules, SslMode, Target, parse};
 
 /// How long the questions may take together, after the connection stands. Each one is cut by the server after 10 s
@@ -32,6 +36,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 pub struct Look {
     /// The digest of the catalog: reads every definition, so some 10 ms to some 100 ms on a big schema.
     pub catalog: bool,
+    /// The names of all objects: some 10 ms on a big schema, and as many short rows as there are columns and indexes.
+    pub objects: bool,
 }
 
 /// Looks at a database, through one connection and two round trips after the log-in.
@@ -122,6 +128,7 @@ async fn questions(
             Ok(rows) => rows,
             Err(error) => return Err(blocked(connection, error).await),
         };
+        seen.facts.objects = what.objects.then(Default::default);
         let mut ledger: Vec<LedgerRow> = Vec::new();
         for row in &rows {
             answer::second(row, &mut seen.facts, &mut ledger).map_err(Unanswered::Known)?;

@@ -3,7 +3,7 @@
 //! They go as simple queries, several in one message; under READ COMMITTED each statement has its own snapshot, taken
 //! when it starts, so their order is the order of what they see.
 
-use super::{Look, catalog};
+use super::{Look, catalog, objects};
 
 /// What Prisma locks: `pg_advisory_lock(72707369)`, a bigint, so its halves are classid and objid, and objsubid is 1.
 const PRISMA_LOCK: &str = "l.locktype = 'advisory' and l.classid = 0 and l.objid = 72707369 and l.objsubid = 1 \
@@ -40,8 +40,12 @@ pub(super) fn second(schema: &str, ledger: bool, what: Look, building: &[u32]) -
         statements.push(sessions());
     }
     statements.push(invalid_indexes(building));
+    statements.push(NOT_VALID.to_owned());
     if what.catalog {
         statements.push(catalog::digest(schema));
+    }
+    if what.objects {
+        statements.push(objects::objects(schema));
     }
     Some(statements.join(";\n"))
 }
@@ -116,6 +120,7 @@ const SERVER: &str = "select 'server', json_build_object( \
        then (select c.system_identifier::text from pg_control_system() c) else '' end, \
     'database_oid', d.oid::bigint, 'database', d.datname, \
     'version', current_setting('server_version_num')::int, \
+    'commits', coalesce((select s.xact_commit from pg_stat_database s where s.datid = d.oid), 0), \
     'standby', pg_is_in_recovery(), \
     'sees_activity', pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'))::text \
     from pg_database d where d.datname = current_database()";
@@ -176,3 +181,10 @@ fn invalid_indexes(building: &[u32]) -> String {
         before.join(", ")
     )
 }
+
+/// Constraints that were added with NOT VALID and never validated. From PostgreSQL 18 on one that is not enforced is
+/// never valid, lawfully; through JSON the column that says so is null before that.
+const NOT_VALID: &str = "select 'not valid', format('%I.%I.%I', n.nspname, c.relname, k.conname) \
+    from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace \
+    where not k.convalidated and coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true) \
+    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 2";

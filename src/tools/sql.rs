@@ -1,11 +1,34 @@
-//! Just enough of PostgreSQL's grammar to split a migration, and to tell when it cannot have destroyed a row.
+//! Just enough of PostgreSQL's grammar to split a migration, to tell when it cannot have destroyed a row, and to tell
+//! what of it stands in the catalog.
 
+mod alter;
 mod catalog_only;
+mod change;
+mod create;
+mod cursor;
+mod effects;
+#[cfg(test)]
+mod effects_tests;
+mod expected;
+mod initial;
+mod left_behind;
+#[cfg(test)]
+mod left_behind_tests;
+mod reference;
+mod replay;
 #[cfg(test)]
 mod tests;
 mod token;
+mod transactional;
 
 use token::{Kind, Token};
+
+pub use change::Unseen;
+pub use effects::{StatementEffects, describe, effects};
+pub use expected::{expected, missing_objects, not_there};
+pub use left_behind::{LeftBehind, Stopped, failed_statement, left_behind, left_behind_after};
+pub use reference::{StatementRef, statement, statement_at};
+pub use transactional::transactional;
 
 /// The statements of a text, each from its first to its last token, without the `;`.
 ///
@@ -32,7 +55,7 @@ pub fn only_catalog(sql: &str) -> bool {
         && !statements.is_empty()
         && statements
             .iter()
-            .all(|statement| catalog_only::is_allowed(statement))
+            .all(|statement| catalog_only::is_allowed(sql, statement))
 }
 
 /// The tokens of each statement.

@@ -7,7 +7,16 @@ use database_migration_operator::database::{Look, Target};
 use crate::harness::{Db, create_ledger, known, run};
 
 async fn digest(target: &Target) -> String {
-    known(target, Look { catalog: true }).await.catalog.unwrap()
+    known(
+        target,
+        Look {
+            catalog: true,
+            ..Look::default()
+        },
+    )
+    .await
+    .catalog
+    .unwrap()
 }
 
 const SCENE: &str = "
@@ -181,7 +190,7 @@ async fn a_look_is_quick() {
              FROM generate_series(1, 200) i",
         )
         .await;
-        for what in [Look { catalog: false }, Look { catalog: true }] {
+        for what in [Look::default(), Look { catalog: true, ..Look::default() }] {
             let mut times = Vec::new();
             for _ in 0..20 {
                 let start = Instant::now();

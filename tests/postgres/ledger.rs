@@ -224,7 +224,14 @@ async fn a_look_writes_nothing_and_leaves_no_session() {
     Db::with(async |db| {
         db.run(&create_ledger("public")).await;
         let mut session = db.session("watch").await;
-        known(&db.as_admin(), Look { catalog: true }).await;
+        known(
+            &db.as_admin(),
+            Look {
+                catalog: true,
+                ..Look::default()
+            },
+        )
+        .await;
         until(async || {
             let left: i64 = sqlx::query_scalar(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \

@@ -252,7 +252,16 @@ async fn a_table_locked_against_readers_names_who_holds_it() {
             .await;
         let mut holder = db.session("portal").await;
         run(&mut holder, "BEGIN; LOCK TABLE \"Locked one\"").await;
-        let found = match look(&db.as_admin(), None, Look { catalog: true }).await {
+        let found = match look(
+            &db.as_admin(),
+            None,
+            Look {
+                catalog: true,
+                ..Look::default()
+            },
+        )
+        .await
+        {
             Reading::Unknown(unreadable) => unreadable,
             // Older servers read a definition without a lock.
             Reading::Known(_) => return,

@@ -1,5 +1,6 @@
 //! The statements that change nothing but the catalog.
 
+use super::cursor::Cursor;
 use super::token::{Kind, Token};
 
 /// What may stand before a parenthesis where an expression can run: types, clauses, and functions that only compute.
@@ -60,8 +61,11 @@ const SETTINGS: &[&str] = &[
 ];
 
 /// Whether one statement is on the list.
-pub(super) fn is_allowed(statement: &[Token]) -> bool {
-    let mut cursor = Cursor { tokens: statement };
+pub(super) fn is_allowed(sql: &str, statement: &[Token]) -> bool {
+    let mut cursor = Cursor {
+        sql,
+        tokens: statement,
+    };
     match cursor.take_word() {
         Some("CREATE") => create(cursor),
         Some("ALTER") => alter(cursor),
@@ -132,7 +136,7 @@ fn create_index(mut cursor: Cursor<'_>) -> bool {
     if cursor.take("USING") && !cursor.take_name() {
         return false;
     }
-    cursor.take_group_of_harmless() && harmless(cursor.tokens)
+    take_group_of_harmless(&mut cursor) && harmless(cursor)
 }
 
 fn alter(mut cursor: Cursor<'_>) -> bool {
@@ -144,7 +148,7 @@ fn alter(mut cursor: Cursor<'_>) -> bool {
                 && cursor
                     .split_by_comma()
                     .into_iter()
-                    .all(|tokens| table_action(Cursor { tokens }))
+                    .all(|tokens| table_action(Cursor { tokens, ..cursor }))
         }
         Some("INDEX" | "VIEW" | "SCHEMA") => {
             cursor.take_if_exists();
@@ -173,7 +177,7 @@ fn alter(mut cursor: Cursor<'_>) -> bool {
 
 fn table_action(mut cursor: Cursor<'_>) -> bool {
     match cursor.take_word() {
-        Some("ADD") => harmless(cursor.tokens),
+        Some("ADD") => harmless(cursor),
         Some("ALTER") => {
             cursor.take("COLUMN");
             cursor.take_simple_name()
@@ -222,8 +226,7 @@ fn set(mut cursor: Cursor<'_>) -> bool {
 
 /// No token that could run something which is not known: every call and every operator is on its list. The table after
 /// `REFERENCES`, and a name of a constraint, are no calls.
-fn harmless(tokens: &[Token]) -> bool {
-    let mut cursor = Cursor { tokens };
+fn harmless(mut cursor: Cursor<'_>) -> bool {
     loop {
         if cursor.take("REFERENCES") && !cursor.take_name() {
             return false;
@@ -252,117 +255,9 @@ fn harmless(tokens: &[Token]) -> bool {
     }
 }
 
-/// A place in a statement. Each `take` goes on only where it finds what it looks for.
-struct Cursor<'a> {
-    tokens: &'a [Token],
-}
-
-impl<'a> Cursor<'a> {
-    fn is_done(&self) -> bool {
-        self.tokens.is_empty()
-    }
-
-    fn advance_if(&mut self, wanted: impl Fn(&Kind) -> bool) -> bool {
-        match self.tokens.split_first() {
-            Some((first, rest)) if wanted(&first.kind) => {
-                self.tokens = rest;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn take_word(&mut self) -> Option<&'a str> {
-        let (first, rest) = self.tokens.split_first()?;
-        match &first.kind {
-            Kind::Word(word) => {
-                self.tokens = rest;
-                Some(word)
-            }
-            _ => None,
-        }
-    }
-
-    fn take(&mut self, wanted: &str) -> bool {
-        self.take_any(&[wanted])
-    }
-
-    fn take_any(&mut self, wanted: &[&str]) -> bool {
-        self.advance_if(|kind| matches!(kind, Kind::Word(word) if wanted.contains(&word.as_str())))
-    }
-
-    fn take_operator(&mut self, wanted: &str) -> bool {
-        self.advance_if(|kind| matches!(kind, Kind::Operator(operator) if operator == wanted))
-    }
-
-    fn take_if_exists(&mut self) {
-        let _ = self.take("IF") && self.take("EXISTS");
-    }
-
-    fn take_if_not_exists(&mut self) {
-        let _ = self.take("IF") && self.take("NOT") && self.take("EXISTS");
-    }
-
-    fn take_simple_name(&mut self) -> bool {
-        self.advance_if(|kind| matches!(kind, Kind::Word(_) | Kind::Name))
-    }
-
-    /// A name, with a schema or without.
-    fn take_name(&mut self) -> bool {
-        if !self.take_simple_name() {
-            return false;
-        }
-        while self.advance_if(|kind| *kind == Kind::Mark('.')) {
-            if !self.take_simple_name() {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// A group in parentheses.
-    fn take_group(&mut self) -> bool {
-        self.group().is_some()
-    }
-
-    fn take_group_of_harmless(&mut self) -> bool {
-        self.group().is_some_and(harmless)
-    }
-
-    /// The tokens of a group in parentheses, without these.
-    fn group(&mut self) -> Option<&'a [Token]> {
-        let tokens = self.tokens;
-        if tokens.first()?.kind != Kind::Mark('(') {
-            return None;
-        }
-        let mut depth = 0_usize;
-        for (at, token) in tokens.iter().enumerate() {
-            match token.kind {
-                Kind::Mark('(') => depth += 1,
-                Kind::Mark(')') => depth -= 1,
-                _ => {}
-            }
-            if depth == 0 {
-                self.tokens = &tokens[at + 1..];
-                return Some(&tokens[1..at]);
-            }
-        }
-        None
-    }
-
-    /// What stands between the commas that are in no parentheses.
-    fn split_by_comma(&self) -> Vec<&'a [Token]> {
-        let mut depth = 0_usize;
-        let tokens = self.tokens;
-        tokens
-            .split(|token| {
-                match token.kind {
-                    Kind::Mark('(' | '[') => depth += 1,
-                    Kind::Mark(')' | ']') => depth = depth.saturating_sub(1),
-                    _ => {}
-                }
-                depth == 0 && token.kind == Kind::Mark(',')
-            })
-            .collect()
-    }
+fn take_group_of_harmless(cursor: &mut Cursor<'_>) -> bool {
+    let rest = *cursor;
+    cursor
+        .group()
+        .is_some_and(|tokens| harmless(Cursor { tokens, ..rest }))
 }

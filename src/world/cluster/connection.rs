@@ -37,7 +37,17 @@ impl Cluster {
             None => self.target(namespace, spec, index).await?,
         };
         let reading = match &found {
-            Ok((target, ca)) => database::look(target, ca.as_deref(), Look { catalog }).await,
+            Ok((target, ca)) => {
+                database::look(
+                    target,
+                    ca.as_deref(),
+                    Look {
+                        catalog,
+                        ..Look::default()
+                    },
+                )
+                .await
+            }
             Err(unreadable) => Reading::Unknown(unreadable.clone()),
         };
         let mut memory = self.memory();

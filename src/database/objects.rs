@@ -1,0 +1,48 @@
+//! Every object of the user's schemas, by name: what a migration's statements can be compared with.
+//!
+//! Left out are the server's own schemas, temporary objects, members of extensions, foreign tables, and the ledger's own
+//! table with all that is its. Source: <https://www.postgresql.org/docs/current/catalogs.html>.
+
+use super::queries::literal;
+
+/// The statement that lists them; `schema` is where the ledger stands.
+pub(super) fn objects(schema: &str) -> String {
+    format!(
+        "with ns as (select oid, nspname from pg_namespace n \
+           where nspname !~ '^pg_' and nspname <> 'information_schema'), \
+         member as (select classid, objid from pg_depend where deptype = 'e'), \
+         rel as (select c.oid, ns.nspname, c.relname, c.relkind from pg_class c join ns on ns.oid = c.relnamespace \
+           where not (c.relname = '_prisma_migrations' and ns.nspname = {schema}) \
+           and not exists (select from member m where m.classid = 'pg_class'::regclass and m.objid = c.oid)) \
+         select 'object', json_build_array(o.kind, o.schema, o.name, o.part)::text from ({lines}) \
+           as o(kind, schema, name, part)",
+        schema = literal(schema),
+        lines = LINES.join(" union all "),
+    )
+}
+
+/// One query for each kind, each giving the kind's name, the schema, the name, and the part.
+const LINES: [&str; 10] = [
+    "select 'Schema'::text, ''::text, ns.nspname::text, ''::text from ns where not exists \
+       (select from member m where m.classid = 'pg_namespace'::regclass and m.objid = ns.oid)",
+    "select case c.relkind when 'S' then 'Sequence' when 'v' then 'View' when 'm' then 'View' else 'Table' end, \
+       c.nspname, c.relname, '' from rel c where c.relkind in ('r', 'p', 'v', 'm', 'S')",
+    "select 'Index', c.nspname, c.relname, '' from rel c join pg_index i on i.indexrelid = c.oid \
+       where i.indrelid in (select oid from rel)",
+    "select 'Column', c.nspname, c.relname, a.attname from rel c join pg_attribute a on a.attrelid = c.oid \
+       where c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped",
+    "select 'Constraint', c.nspname, c.relname, k.conname from rel c join pg_constraint k on k.conrelid = c.oid",
+    "select 'Trigger', c.nspname, c.relname, t.tgname from rel c join pg_trigger t on t.tgrelid = c.oid \
+       where not t.tgisinternal",
+    "select 'Type', ns.nspname, t.typname, '' from pg_type t join ns on ns.oid = t.typnamespace \
+       where (t.typtype in ('e', 'd', 'r') \
+         or t.typtype = 'c' and t.typrelid in (select c.oid from rel c where c.relkind = 'c')) \
+       and not exists (select from member m where m.classid = 'pg_type'::regclass and m.objid = t.oid)",
+    "select 'EnumValue', ns.nspname, t.typname, e.enumlabel from pg_enum e join pg_type t on t.oid = e.enumtypid \
+       join ns on ns.oid = t.typnamespace \
+       where not exists (select from member m where m.classid = 'pg_type'::regclass and m.objid = t.oid)",
+    "select distinct 'Function', ns.nspname::text, p.proname::text, '' from pg_proc p \
+       join ns on ns.oid = p.pronamespace \
+       where not exists (select from member m where m.classid = 'pg_proc'::regclass and m.objid = p.oid)",
+    "select 'Extension', '', e.extname, '' from pg_extension e",
+];

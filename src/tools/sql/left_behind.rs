@@ -1,0 +1,281 @@
+//! What a migration that failed has left in the catalog.
+//!
+//! Statements run one after the other, and a failure ends them; what was committed is what the first of them did, up to
+//! one of them: to none where the whole file was one transaction, to the one before the failure where each was its own.
+//! So there are as many explanations of what stands there now as there are statements, and one more. Each is played
+//! through and compared with the catalog. What all of those say that fit is certain; nothing else is.
+
+use std::collections::BTreeSet;
+
+use super::change::{self, Change, Read, Unseen};
+use super::effects::describe;
+use super::initial;
+use super::reference::{StatementRef, statement, statement_at};
+use super::replay::State;
+use super::token::Token;
+use super::{split, text_of, token};
+use crate::facts::{Object, ObjectKind};
+
+/// What a failed migration has left behind. All three empty: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// The statements, from 1, that took effect for certain, as the catalog shows.
+    pub statements: Vec<usize>,
+    /// What they did, in words: `column "User"."first_name" added`.
+    pub changes: Vec<String>,
+    /// What may have happened and cannot be seen: `statement 3 changes rows; whether it did cannot be seen`.
+    pub unseen: Vec<String>,
+}
+
+/// What is known of a failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stopped<'a> {
+    /// Where in the text, in characters from 1, if the tool said so.
+    pub position: Option<usize>,
+    /// The SQLSTATE.
+    pub sql_state: Option<&'a str>,
+    /// PostgreSQL's message.
+    pub message: &'a str,
+}
+
+impl Stopped<'_> {
+    /// Something of that name stood there already, so what stands there now is no proof.
+    fn exists_already(&self) -> bool {
+        matches!(
+            self.sql_state,
+            Some("42P07" | "42701" | "42710" | "42723" | "42P06")
+        )
+    }
+}
+
+/// What a migration has left, judged from what stands in the catalog now, when nothing is known of its failure. It takes
+/// for granted that nothing that the file makes stood there before: with a [`Stopped`] that is not needed, so prefer
+/// [`left_behind_after`].
+pub fn left_behind(sql: &str, schema: &str, objects: &BTreeSet<Object>) -> LeftBehind {
+    judge(sql, schema, objects, None)
+}
+
+/// What a migration has left, judged from what stands in the catalog now and from what is known of its failure: only
+/// what stands before the statement that failed can have taken effect.
+pub fn left_behind_after(
+    sql: &str,
+    schema: &str,
+    objects: &BTreeSet<Object>,
+    stopped: &Stopped<'_>,
+) -> LeftBehind {
+    match failed_statement(sql, schema, stopped) {
+        Some(failed) => judge(sql, schema, objects, Some(failed.number)),
+        None if stopped.exists_already() => LeftBehind {
+            unseen: vec![
+                "something that the migration makes stood there before it, so what it made itself cannot be told"
+                    .to_owned(),
+            ],
+            ..LeftBehind::default()
+        },
+        None => judge(sql, schema, objects, None),
+    }
+}
+
+/// The statement that failed: by its position; else, where something exists already, the first that makes something of
+/// a name in the message.
+pub fn failed_statement(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<StatementRef> {
+    if let Some(found) = stopped.position.and_then(|at| statement_at(sql, at)) {
+        return Some(found);
+    }
+    if !stopped.exists_already() {
+        return None;
+    }
+    let named = |object: &Object| {
+        let own = if object.part.is_empty() {
+            &object.name
+        } else {
+            &object.part
+        };
+        stopped.message.contains(&format!("\"{own}\""))
+            && (object.part.is_empty()
+                || object.kind == ObjectKind::EnumValue
+                || stopped.message.contains(&format!("\"{}\"", object.name)))
+    };
+    super::effects(sql, schema)
+        .iter()
+        .find(|effects| effects.adds.iter().any(named))
+        .and_then(|effects| statement(sql, effects.number))
+}
+
+fn judge(sql: &str, schema: &str, objects: &BTreeSet<Object>, failed: Option<usize>) -> LeftBehind {
+    let tokens = token::tokens(sql);
+    let mut statements = change::read(sql, &split(&tokens.tokens), schema);
+    if let Some(failed) = failed {
+        statements.truncate(failed.saturating_sub(1));
+    }
+    let fitting = if statements.iter().any(|(_, read)| read.rolls_back) {
+        Vec::new()
+    } else {
+        explanations(sql, &statements, objects)
+    };
+    let mut left = LeftBehind::default();
+    let (Some(certain), Some(possible)) = (fitting.first(), fitting.last()) else {
+        left.unseen = doubts(&statements, 0, statements.len());
+        if !left.unseen.is_empty() {
+            left.unseen.push(
+                "what stands in the catalog fits no part of the migration: something else changed it as well"
+                    .to_owned(),
+            );
+        }
+        return left;
+    };
+    let visible = |read: &Read| read.changes.iter().any(proves);
+    for ((_, read), number) in statements[..*certain].iter().zip(1..) {
+        if visible(read) {
+            left.statements.push(number);
+        } else if let Some(unseen) = read.unseen {
+            left.unseen.push(format!(
+                "statement {number} {}; it did, because statement {certain} after it took effect",
+                what(unseen)
+            ));
+        }
+    }
+    left.changes = changes(sql, &statements[..*certain], objects, schema);
+    left.unseen.extend(doubts(&statements, *certain, *possible));
+    left
+}
+
+/// After how many statements the catalog would be as it is, in every way that fits.
+fn explanations(
+    sql: &str,
+    statements: &[(&[Token], Read)],
+    objects: &BTreeSet<Object>,
+) -> Vec<usize> {
+    let mut state = initial::state(sql, statements);
+    let mut wrong = BTreeSet::new();
+    let mut compare = |state: &mut State| {
+        for object in state.take_touched() {
+            match state.present(&object) {
+                Some(present) if present != objects.contains(&object) => wrong.insert(object),
+                _ => wrong.remove(&object),
+            };
+        }
+        wrong.is_empty()
+    };
+    let mut fitting = Vec::new();
+    if compare(&mut state) {
+        fitting.push(0);
+    }
+    for ((tokens, read), number) in statements.iter().zip(1..) {
+        for change in &read.changes {
+            state.apply(change, number);
+        }
+        if read.runs_code {
+            state.forget_named_in(text_of(sql, tokens).unwrap_or_default());
+        }
+        if compare(&mut state) {
+            fitting.push(number);
+        }
+    }
+    fitting
+}
+
+/// The change is not conditional and leaves a name, or takes one away.
+fn proves(change: &Change) -> bool {
+    match change {
+        Change::Add { conditional, .. } | Change::Rename { conditional, .. } => !conditional,
+        Change::Remove {
+            object,
+            conditional,
+            ..
+        } => !conditional && object.kind != ObjectKind::Function,
+        Change::Forget(_) | Change::Own { .. } | Change::Unnamed(_) => false,
+    }
+}
+
+fn what(unseen: Unseen) -> &'static str {
+    match unseen {
+        Unseen::Rows => "changes rows",
+        Unseen::Other => "runs code, or changes what has no name of its own",
+    }
+}
+
+/// What is said of the statements behind `certain`, up to `possible`, of which it is open whether they ran.
+fn doubts(statements: &[(&[Token], Read)], certain: usize, possible: usize) -> Vec<String> {
+    statements
+        .iter()
+        .zip(1..)
+        .take(possible)
+        .skip(certain)
+        .filter_map(|((_, read), number)| {
+            if let Some(unseen) = read.unseen {
+                let what = what(unseen);
+                Some(format!(
+                    "statement {number} {what}; whether it did cannot be seen"
+                ))
+            } else if read.changes.is_empty() {
+                None
+            } else {
+                Some(format!(
+                    "statement {number} may have taken effect: what stands there proves neither"
+                ))
+            }
+        })
+        .collect()
+}
+
+/// What statements that took effect did and what still stands, in words.
+fn changes(
+    sql: &str,
+    statements: &[(&[Token], Read)],
+    objects: &BTreeSet<Object>,
+    schema: &str,
+) -> Vec<String> {
+    let mut state = initial::state(sql, statements);
+    for (_, read) in statements {
+        for change in &read.changes {
+            state.apply(change, 0);
+        }
+    }
+    let mut said = Vec::new();
+    for (_, read) in statements {
+        // What comes with a table or a type, or goes under another name, is not said of its own.
+        let with: BTreeSet<(&str, &str)> = read
+            .changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Add { object, .. } if object.part.is_empty() => {
+                    Some((object.schema.as_str(), object.name.as_str()))
+                }
+                _ => None,
+            })
+            .collect();
+        for change in read.changes.iter().filter(|change| proves(change)) {
+            let line = match change {
+                Change::Add { object, of, .. } => {
+                    let part =
+                        !object.part.is_empty() && with.contains(&(&*object.schema, &*object.name));
+                    let index = object.kind == ObjectKind::Index && comes_with(read, object, of);
+                    (objects.contains(object) && !part && !index)
+                        .then(|| format!("{} added", describe(object, schema)))
+                }
+                Change::Remove { object, .. } => (state.present(object) != Some(true)
+                    && !objects.contains(object))
+                .then(|| format!("{} removed", describe(object, schema))),
+                Change::Rename { from, to, .. } => objects
+                    .contains(to)
+                    .then(|| format!("{} is now {}", describe(from, schema), describe(to, schema))),
+                Change::Forget(_) | Change::Own { .. } | Change::Unnamed(_) => None,
+            };
+            said.extend(line.filter(|line| !said.contains(line)));
+        }
+    }
+    said
+}
+
+/// An index that a constraint of the same statement brings along.
+fn comes_with(read: &Read, index: &Object, of: &Option<change::Relation>) -> bool {
+    of.as_ref().is_some_and(|of| {
+        read.changes.iter().any(|change| {
+            matches!(change, Change::Add { object, .. }
+                if object.kind == ObjectKind::Constraint
+                    && object.part == index.name
+                    && (&object.schema, &object.name) == (&of.0, &of.1))
+        })
+    })
+}
