@@ -14,6 +14,7 @@ use dbm_agent::protocol::{
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const AGENT: &str = env!("CARGO_BIN_EXE_dbm-agent");
@@ -63,12 +64,20 @@ impl Image {
     }
 
     fn exec_of(&self, options: &[&str], own: &[&str]) -> Command {
-        let request = serde_json::json!({
+        self.exec_with(json!({}), options, own)
+    }
+
+    /// The same with more in the request.
+    fn exec_with(&self, more: Value, options: &[&str], own: &[&str]) -> Command {
+        let mut request = json!({
             "project": {"database": "identity", "schema": "prisma/schema.prisma"},
             "envVar": "DATABASE_URL",
             "applicationName": "dbm/shop",
             "lockTimeoutMs": 5000,
         });
+        for (key, value) in more.as_object().unwrap() {
+            request[key] = value.clone();
+        }
         let mut command = Command::new(AGENT);
         command.arg("exec").args(options).arg(request.to_string());
         if !own.is_empty() {
@@ -81,6 +90,27 @@ impl Image {
             .env("DATABASE_URL", URL)
             .env("DBM_TERMINATION_LOG", self.path("termination-log"));
         command
+    }
+
+    /// As for a smoke test: a script of a shell, no project, for so many seconds.
+    fn test(&self, seconds: u64, script: &str) -> Command {
+        let more = json!({"project": {"database": "", "schema": ""}, "envVar": "", "timeoutSeconds": seconds});
+        self.exec_with(more, &[], &["sh", "-c", script])
+    }
+
+    /// Prisma's calls with this script of a shell in Node's place, which finds the call's words in `$*`.
+    fn prisma(&self, more: Value, node: &str) -> Command {
+        self.program("bin/node", &format!("#!/bin/sh\nshift\n{node}\n"));
+        let mut agent = self.exec_with(more, &[], &[]);
+        agent.env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", self.path("bin").display()),
+        );
+        agent
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
     }
 
     fn summary(&self) -> Summary {
@@ -425,4 +455,130 @@ fn prismas_own_command_is_node_on_the_package() {
         "{}",
         problem.message
     );
+}
+
+#[test]
+fn calls_run_one_after_the_other() {
+    let image = Image::new();
+    let calls = json!({"prismaCalls": [
+        ["migrate", "resolve", "--applied=0_init"],
+        ["migrate", "resolve", "--applied=1 a; b"],
+    ]});
+    let mut agent = image.prisma(calls, "echo \"$*\" | tee -a calls");
+    let output = agent.output().unwrap();
+    let expected = "migrate resolve --applied=0_init --schema prisma/schema.prisma\n\
+                    migrate resolve --applied=1 a; b --schema prisma/schema.prisma\n";
+    assert_eq!(shown(&output), expected);
+    assert_eq!(image.read("calls"), expected);
+    assert_eq!(image.summary().outcome, Outcome::Succeeded);
+}
+
+#[test]
+fn the_first_call_that_fails_is_the_last() {
+    let image = Image::new();
+    let calls = json!({"prismaCalls": [["a"], ["b"], ["c"]]});
+    let node = "echo $1 >>calls; echo \"Error: P300$(wc -l <calls)\"; test $1 != b || { echo 'Error: P3017'; exit 7; }";
+    let output = image.prisma(calls, node).output().unwrap();
+    assert_eq!(output.status.code(), Some(7), "{}", shown(&output));
+    assert_eq!(image.read("calls"), "a\nb\n");
+    let summary = image.summary();
+    assert_eq!(
+        (summary.outcome, summary.exit_code),
+        (Outcome::Failed, Some(7))
+    );
+    // Not what the first one said.
+    assert_eq!(summary.code.as_deref(), Some("P3002"));
+}
+
+/// A folder for temporary files with what the agent left in it.
+fn left_in(folder: &TempDir) -> Vec<String> {
+    fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_script_is_down_sql_between_what_was_asked_for() {
+    let image = Image::new();
+    image.file(
+        "prisma/migrations/1 a/migration.sql",
+        "CREATE TABLE a ();\n",
+    );
+    image.file("prisma/migrations/1 a/down.sql", "DROP TABLE a -- gone");
+    let script =
+        json!({"script": {"migration": "1 a", "before": "BEGIN;\n", "after": "\n;COMMIT;\n"}});
+    for (end, code) in [("true", 0), ("echo 'Error: P1014'; exit 3", 3)] {
+        let folder = tempfile::tempdir().unwrap();
+        let node =
+            format!("echo \"$*\" >arguments; cat \"$4\" >script; stat -c %a \"$4\" >mode; {end}");
+        // A command of the user's own is not meant for it.
+        let mut agent = image.prisma(script.clone(), &node);
+        let output = agent
+            .args(["--", "touch", "ran"])
+            .env("TMPDIR", folder.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", shown(&output));
+        assert!(!image.path("ran").exists());
+        assert_eq!(
+            image.read("script"),
+            "BEGIN;\nDROP TABLE a -- gone\n;COMMIT;\n"
+        );
+        assert_eq!(image.read("mode"), "600\n");
+        let arguments = image.read("arguments");
+        assert!(
+            arguments.starts_with(&format!("db execute --file {}/", folder.path().display()))
+                && arguments.ends_with(".sql --schema prisma/schema.prisma\n"),
+            "{arguments}"
+        );
+        assert_eq!(left_in(&folder), [""; 0]);
+    }
+    assert_eq!(image.summary().code.as_deref(), Some("P1014"));
+}
+
+#[test]
+fn a_script_that_is_not_there_is_refused() {
+    let image = Image::new();
+    image.file("prisma/outside/down.sql", "DROP TABLE a;");
+    image.file("prisma/outside/migration.sql", "CREATE TABLE a ();");
+    for (migration, part) in [
+        ("0_init", "prisma/migrations/0_init/down.sql"),
+        ("../outside", "no migration \"../outside\""),
+        ("", "no migration \"\""),
+    ] {
+        let script = json!({"script": {"migration": migration, "before": "", "after": ""}});
+        let Refusal::Problem(problem) = image.refusal(&mut image.prisma(script, "touch ran"))
+        else {
+            panic!()
+        };
+        assert_eq!(problem.reason, ProblemReason::MigrationUnreadable);
+        assert!(problem.message.contains(part), "{}", problem.message);
+    }
+}
+
+#[test]
+fn nothing_is_deployed_for_a_step_that_lost_its_command() {
+    let image = Image::new();
+    let more = json!({"project": {"database": "", "schema": ""}, "envVar": ""});
+    let Refusal::Problem(problem) = image.refusal(&mut image.exec_with(more, &[], &[])) else {
+        panic!()
+    };
+    assert!(
+        problem.message.contains("no command"),
+        "{}",
+        problem.message
+    );
+}
+
+#[test]
+fn of_a_command_of_ones_own_the_last_line_is_what_failed() {
+    let image = Image::new();
+    let script = "echo Error: P1001; echo \"POST /login: 500 for $SHOP_DATABASE_URL\"; echo; echo '  '; exit 4";
+    let mut agent = image.test(0, script);
+    let output = agent.env("SHOP_DATABASE_URL", URL).output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    let message = image.summary().message.unwrap();
+    assert!(message.starts_with("POST /login: 500 for "), "{message}");
+    assert!(!shown(&output).contains("in-spotting"));
 }

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::inventory::prisma::{Call, is_executable, on_path};
+use crate::inventory::prisma::{Call, is_executable, numbers, on_path};
 use crate::inventory::{Project, Surroundings};
 use crate::protocol::{ExecRequest, Problem, ProblemReason, Refusal};
 
@@ -19,7 +19,8 @@ pub struct Command {
     pub directory: PathBuf,
 }
 
-/// The user's command, or Prisma's.
+/// The user's command, or Prisma's: what is started one after the other. `script` is the file to execute in place of
+/// Prisma's calls.
 ///
 /// # Errors
 /// When there is no such program.
@@ -27,57 +28,93 @@ pub fn resolve(
     own: &[String],
     request: &ExecRequest,
     project: Option<&Project>,
+    script: Option<&Path>,
     surroundings: &Surroundings,
-) -> Result<Command, Refusal> {
-    let directory = surroundings.directory.clone();
+) -> Result<Vec<Command>, Refusal> {
     if let [program, arguments @ ..] = own {
         let program = find(
             program,
             surroundings,
             "the command of this step in the resource",
         )?;
-        return Ok(Command {
+        return Ok(vec![Command {
             program,
             arguments: arguments.iter().map(OsString::from).collect(),
-            directory,
-        });
+            directory: surroundings.directory.clone(),
+        }]);
     }
-    let (program, mut arguments) = prisma(request, project, surroundings)?;
-    let default = ["migrate".to_owned(), "deploy".to_owned()];
-    let asked = request
-        .prisma_calls
-        .first()
-        .map_or(&default[..], Vec::as_slice);
-    arguments.extend(asked.iter().map(OsString::from));
+    if request.project.schema.is_empty() {
+        return Err(missing(
+            "this step has no command; was it taken out of the resource?".to_owned(),
+        ));
+    }
+    let prisma = prisma(request, project, surroundings)?;
+    let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+    let calls: Vec<Vec<OsString>> = match script {
+        Some(file) => {
+            let mut call = words(&["db", "execute", "--file"]);
+            call.push(file.into());
+            vec![call]
+        }
+        None if request.prisma_calls.is_empty() => vec![words(&["migrate", "deploy"])],
+        None => request
+            .prisma_calls
+            .iter()
+            .map(|call| call.iter().map(OsString::from).collect())
+            .collect(),
+    };
+    let version = project.and_then(|project| project.inventory.prisma_version.as_deref());
+    Ok(calls
+        .into_iter()
+        .map(|call| complete(&prisma, call, version, request, &surroundings.directory))
+        .collect())
+}
 
+/// A call of Prisma's with what says which project it is for.
+fn complete(
+    (program, first): &(PathBuf, Vec<OsString>),
+    call: Vec<OsString>,
+    version: Option<&str>,
+    request: &ExecRequest,
+    directory: &Path,
+) -> Command {
     let paths = &request.project;
+    let takes_schema = takes_schema(&call, version);
+    let mut arguments: Vec<OsString> = first.iter().cloned().chain(call).collect();
     let (schema, directory) = if paths.config.is_empty() {
-        (OsString::from(&paths.schema), directory)
+        (OsString::from(&paths.schema), directory.to_owned())
     } else {
         let config = directory.join(&paths.config);
         let folder = config
             .parent()
-            .map_or_else(|| directory.clone(), Path::to_owned);
+            .map_or_else(|| directory.to_owned(), Path::to_owned);
         arguments.extend(["--config".into(), config.into()]);
         (directory.join(&paths.schema).into(), folder)
     };
-    if takes_schema(asked) {
+    if takes_schema {
         arguments.extend(["--schema".into(), schema]);
     }
-    Ok(Command {
-        program,
+    Command {
+        program: program.clone(),
         arguments,
         directory,
-    })
+    }
 }
 
-/// `migrate diff` names schemas by other options.
-fn takes_schema(arguments: &[String]) -> bool {
-    let named = arguments
+/// `migrate diff` names schemas by other options, and from Prisma 7 on `db execute` knows them from the configuration only.
+fn takes_schema(call: &[OsString], version: Option<&str>) -> bool {
+    let words: Vec<&str> = call.iter().filter_map(|word| word.to_str()).collect();
+    let named = words
         .iter()
-        .any(|argument| argument == "--schema" || argument.starts_with("--schema="));
-    let diff = matches!(arguments, [first, second, ..] if first == "migrate" && second == "diff");
-    !named && !diff
+        .any(|word| *word == "--schema" || word.starts_with("--schema="));
+    let by_configuration = match words.as_slice() {
+        ["migrate", "diff", ..] => true,
+        ["db", "execute", ..] => version
+            .and_then(numbers)
+            .is_some_and(|(major, _)| major >= 7),
+        _ => false,
+    };
+    !named && !by_configuration
 }
 
 fn prisma(
@@ -182,15 +219,41 @@ mod tests {
         }
     }
 
+    fn project_paths() -> ProjectPaths {
+        ProjectPaths {
+            schema: "db/schema.prisma".into(),
+            ..ProjectPaths::default()
+        }
+    }
+
     fn line(request: &ExecRequest) -> (PathBuf, String) {
-        let project = Project {
+        lines(request, None, None).remove(0)
+    }
+
+    fn lines(
+        request: &ExecRequest,
+        version: Option<&str>,
+        script: Option<&str>,
+    ) -> Vec<(PathBuf, String)> {
+        let mut project = Project {
             prisma: Some(Prisma {
                 call: Call::Program("/bin/prisma".into()),
                 version: None,
             }),
             ..Project::default()
         };
-        let command = resolve(&[], request, Some(&project), &surroundings()).unwrap();
+        project.inventory.prisma_version = version.map(str::to_owned);
+        let commands = resolve(
+            &[],
+            request,
+            Some(&project),
+            script.map(Path::new),
+            &surroundings(),
+        );
+        commands.unwrap().into_iter().map(shown).collect()
+    }
+
+    fn shown(command: Command) -> (PathBuf, String) {
         let words: Vec<_> = command
             .arguments
             .iter()
@@ -205,10 +268,7 @@ mod tests {
     #[test]
     fn prismas_own_command() {
         let mut request = ExecRequest {
-            project: ProjectPaths {
-                schema: "db/schema.prisma".into(),
-                ..ProjectPaths::default()
-            },
+            project: project_paths(),
             ..ExecRequest::default()
         };
         assert_eq!(
@@ -235,11 +295,81 @@ mod tests {
     }
 
     #[test]
+    fn several_calls_stay_in_order() {
+        let call = |name: &str| {
+            vec![
+                "migrate".to_owned(),
+                "resolve".to_owned(),
+                format!("--applied={name}"),
+            ]
+        };
+        let request = ExecRequest {
+            project: project_paths(),
+            prisma_calls: vec![call("0_init"), call("1 more")],
+            ..ExecRequest::default()
+        };
+        let found: Vec<String> = lines(&request, None, None)
+            .into_iter()
+            .map(|(_, line)| line)
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "/bin/prisma migrate resolve --applied=0_init --schema db/schema.prisma",
+                "/bin/prisma migrate resolve --applied=1 more --schema db/schema.prisma",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_script_is_executed_in_place_of_calls() {
+        let mut request = ExecRequest {
+            project: project_paths(),
+            prisma_calls: vec![vec!["migrate".to_owned(), "deploy".to_owned()]],
+            ..ExecRequest::default()
+        };
+        let line = |request: &ExecRequest, version: &str| {
+            let mut found = lines(request, Some(version), Some("/tmp/down.sql"));
+            assert_eq!(found.len(), 1);
+            found.remove(0)
+        };
+        assert_eq!(
+            line(&request, "6.19.3").1,
+            "/bin/prisma db execute --file /tmp/down.sql --schema db/schema.prisma"
+        );
+        assert_eq!(
+            line(&request, "7.2.0").1,
+            "/bin/prisma db execute --file /tmp/down.sql"
+        );
+        request.project.config = "db/prisma.config.ts".into();
+        let (directory, found) = line(&request, "7.2.0");
+        assert_eq!(directory, Path::new("/app/db"));
+        assert_eq!(
+            found,
+            "/bin/prisma db execute --file /tmp/down.sql --config /app/db/prisma.config.ts"
+        );
+        assert_eq!(
+            line(&request, "6.19.3").1,
+            "/bin/prisma db execute --file /tmp/down.sql --config /app/db/prisma.config.ts --schema /app/db/schema.prisma"
+        );
+    }
+
+    #[test]
+    fn a_step_without_a_command_and_a_project_deploys_nothing() {
+        let refusal = resolve(&[], &ExecRequest::default(), None, None, &surroundings());
+        let Err(Refusal::Problem(problem)) = refusal else {
+            panic!("{refusal:?}")
+        };
+        assert!(problem.message.contains("no command"), "{problem:?}");
+    }
+
+    #[test]
     fn missing_programs() {
         for own in ["no-such-program", "./no-such-program", "/etc/passwd"] {
             let refusal = resolve(
                 &[own.into()],
                 &ExecRequest::default(),
+                None,
                 None,
                 &surroundings(),
             )

@@ -4,27 +4,36 @@
 
 pub mod command;
 pub mod environment;
+pub mod findings;
 pub mod lines;
 pub mod redact;
 pub mod rows;
 pub mod run;
+pub mod script;
 pub mod secrets;
 pub mod signals;
 pub mod summary;
 pub mod url;
 
 use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::{Timestamp, Unit};
 
 use crate::inventory::{self, Project, Surroundings};
 use crate::protocol::{ExecRequest, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION};
 use environment::Variables;
+use findings::Findings;
 use redact::{Redactor, redact_text};
+use script::ScriptFile;
 use secrets::Secrets;
 
 /// The exit code of a refusal.
 pub const REFUSED: u8 = 64;
+
+/// The exit code when the command took longer than it may, as that of `timeout`.
+pub const TIMED_OUT: u8 = 124;
 
 /// A call of `dbm-agent exec`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,7 +88,8 @@ impl Call {
     }
 }
 
-/// Runs it; the exit code is that of the command, 128 and the number of the signal that ended it, or [`REFUSED`].
+/// Runs it; the exit code is that of the command, 128 and the number of the signal that ended it, [`TIMED_OUT`] or
+/// [`REFUSED`].
 #[must_use]
 pub fn main(arguments: &[&str]) -> u8 {
     let held = signals::hold(|signal| {
@@ -107,6 +117,7 @@ pub fn main(arguments: &[&str]) -> u8 {
 fn exit_code(summary: &Summary) -> u8 {
     let code = match &summary.outcome {
         Outcome::Refused(_) => i32::from(REFUSED),
+        Outcome::Failed if summary.timed_out => i32::from(TIMED_OUT),
         Outcome::Succeeded | Outcome::Failed => summary
             .exit_code
             .or(summary.signal.map(|signal| 128 + signal))
@@ -123,43 +134,71 @@ fn execute(call: &Call) -> Summary {
 }
 
 struct Prepared {
-    command: command::Command,
+    commands: Vec<command::Command>,
     variables: Variables,
     secrets: Secrets,
+    findings: Findings,
+    /// Removed when it goes.
+    script: Option<ScriptFile>,
 }
 
 fn prepare(call: &Call) -> Result<Prepared, Refusal> {
     check_time(call)?;
     let before: Variables = std::env::vars_os().collect();
     environment::check_lock(&before)?;
+    let findings = Findings::new(&call.request.log_patterns)?;
     let surroundings = Surroundings::of_process().map_err(internal)?;
     let project = project(call, &surroundings)?;
     let mut variables = before.clone();
     environment::merge_connections(&mut variables, &call.request, project.as_ref())?;
-    let command = command::resolve(
-        &call.command,
+    let script = script_file(call, project.as_ref())?;
+    let commands = command::resolve(
+        own_command(call),
         &call.request,
         project.as_ref(),
+        script.as_ref().map(ScriptFile::path),
         &surroundings,
     )?;
     let secrets = environment::secrets(&before, &variables, &call.request, project.as_ref());
     environment::add_defaults(&mut variables, &call.request.ca_file);
     Ok(Prepared {
-        command,
+        commands,
         variables,
         secrets,
+        findings,
+        script,
     })
+}
+
+/// The user's command, unless a script is asked for.
+fn own_command(call: &Call) -> &[String] {
+    if call.request.script.is_some() {
+        &[]
+    } else {
+        &call.command
+    }
+}
+
+/// The script as a file, if one is asked for.
+fn script_file(call: &Call, project: Option<&Project>) -> Result<Option<ScriptFile>, Refusal> {
+    let Some(script) = &call.request.script else {
+        return Ok(None);
+    };
+    let project = project
+        .ok_or_else(|| internal("a script belongs to a project, and none is named".to_owned()))?;
+    let text = script::text(script, project)?;
+    let folders = [std::env::temp_dir(), PathBuf::from("/tmp")];
+    ScriptFile::write(&text, &folders).map(Some)
 }
 
 /// The project, if the command belongs to one.
 fn project(call: &Call, surroundings: &Surroundings) -> Result<Option<Project>, Refusal> {
     let paths = &call.request.project;
-    let needed = call.expect.is_some() || call.command.is_empty();
-    if paths.schema.is_empty() && !needed {
+    if paths.schema.is_empty() && call.expect.is_none() {
         return Ok(None);
     }
     let project = inventory::read(paths, surroundings);
-    let own_command = !call.command.is_empty() && call.expect.is_none();
+    let own_command = !own_command(call).is_empty() && call.expect.is_none();
     match &project.inventory.problem {
         // A command of the user's own may bring its own Prisma.
         Some(problem) if !(own_command && problem.reason == ProblemReason::PrismaMissing) => {
@@ -184,57 +223,95 @@ fn check_time(call: &Call) -> Result<(), Refusal> {
 
 fn start(call: &Call, prepared: Prepared) -> Summary {
     let Prepared {
-        command,
+        commands,
         variables,
         secrets,
+        findings,
+        script: _until_the_end,
     } = prepared;
     // Again: reading a big image may have taken its time.
     if let Err(refusal) = check_time(call) {
         return refused(refusal);
     }
+    let request = &call.request;
     let started_at = now();
-    match run::run(&command, &variables, Redactor::new(secrets.clone())) {
-        Err(error) => refused(command::not_started(&command, &error)),
-        Ok(ended) => {
-            let succeeded = ended.exit_code == Some(0);
-            let found = if succeeded {
-                Default::default()
-            } else {
-                ended.recognised
-            };
+    let limit = (request.timeout_seconds > 0).then(|| Duration::from_secs(request.timeout_seconds));
+    let redactor = Redactor::new(secrets.clone());
+    let mut summary = match run::run(&commands, &variables, redactor, findings, limit) {
+        Err(not_started) => {
+            let refusal = command::not_started(&commands[not_started.index], &not_started.error);
+            if not_started.index == 0 {
+                return refused(refusal);
+            }
             Summary {
-                version: VERSION,
-                outcome: if succeeded {
-                    Outcome::Succeeded
-                } else {
-                    Outcome::Failed
-                },
-                exit_code: ended.exit_code,
-                signal: ended.signal,
-                code: found.code,
-                sql_state: found.sql_state,
-                migration: found.migration,
-                message: found.message.map(|message| redact_text(&secrets, &message)),
-                findings: Vec::new(),
-                findings_count: 0,
-                timed_out: false,
-                started_at: Some(started_at),
-                finished_at: Some(now()),
+                message: Some(explain(&refusal)),
+                ..summary(Outcome::Failed)
             }
         }
+        Ok(ended) if ended.exit_code == Some(0) && !ended.timed_out => Summary {
+            exit_code: ended.exit_code,
+            findings: ended.findings,
+            findings_count: ended.findings_count,
+            ..summary(Outcome::Succeeded)
+        },
+        Ok(ended) => {
+            let message = failure(&ended, request);
+            Summary {
+                exit_code: ended.exit_code,
+                signal: ended.signal,
+                code: ended.recognised.code,
+                sql_state: ended.recognised.sql_state,
+                migration: ended.recognised.migration,
+                message: message.map(|message| redact_text(&secrets, &message)),
+                findings: ended.findings,
+                findings_count: ended.findings_count,
+                timed_out: ended.timed_out,
+                ..summary(Outcome::Failed)
+            }
+        }
+    };
+    summary.started_at = Some(started_at);
+    summary
+}
+
+/// What to say of a command that failed. What an error of Prisma's looks like is known, of other programs the last line
+/// says most.
+fn failure(ended: &run::Ended, request: &ExecRequest) -> Option<String> {
+    let said = if request.project.schema.is_empty() {
+        ended.last_line.clone()
+    } else {
+        ended.recognised.message.clone()
+    };
+    if !ended.timed_out {
+        return said;
     }
+    let limit = request.timeout_seconds;
+    Some(match said {
+        Some(said) => {
+            format!("it took longer than {limit}s and was ended; it said at last: {said}")
+        }
+        None => format!("it took longer than {limit}s and was ended; it said nothing"),
+    })
 }
 
 fn refused(refusal: Refusal) -> Summary {
     Summary {
-        version: VERSION,
         message: Some(explain(&refusal)),
-        outcome: Outcome::Refused(refusal),
+        ..summary(Outcome::Refused(refusal))
+    }
+}
+
+/// A summary of now, and of nothing else yet.
+fn summary(outcome: Outcome) -> Summary {
+    Summary {
+        version: VERSION,
+        outcome,
         exit_code: None,
         signal: None,
         code: None,
         sql_state: None,
         migration: None,
+        message: None,
         findings: Vec::new(),
         findings_count: 0,
         timed_out: false,

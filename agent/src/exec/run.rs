@@ -1,15 +1,23 @@
-//! Starts the command, and shows what it prints.
+//! Starts the commands one after the other, and shows what they print.
 
 use std::io::{self, PipeReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{self, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::process::{self, Child, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 
 use super::command::Command;
 use super::environment::Variables;
+use super::findings::Findings;
 use super::redact::Redactor;
+use crate::protocol::LogFinding;
 use crate::recognise::{Recognised, Window};
 
 /// Output that is shown, bytes; the rest is read and dropped.
@@ -18,21 +26,74 @@ const OUTPUT_LIMIT: usize = 8 * 1024 * 1024;
 /// How long to wait for the output of processes that the command left behind.
 const LEFT_BEHIND: Duration = Duration::from_secs(2);
 
-/// How the command ended.
+/// How long a command that took too long has to end by itself, and then to be gone.
+const TERMINATION: Duration = Duration::from_secs(5);
+
+/// How the last command that was started ended.
+#[derive(Debug, Default)]
 pub struct Ended {
     /// Its exit code, unless a signal ended it.
     pub exit_code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
+    /// It was ended, because all together took longer than they may.
+    pub timed_out: bool,
     /// What its output says about a failure.
     pub recognised: Recognised,
+    /// The last line of its output that is not blank.
+    pub last_line: Option<String>,
+    /// Lines of all output that are worth a look, the first ones.
+    pub findings: Vec<LogFinding>,
+    /// How many of them there are.
+    pub findings_count: u32,
 }
 
-/// Runs it to its end.
+/// A command that could not be started.
+#[derive(Debug)]
+pub struct NotStarted {
+    /// Which of them; those before it were executed.
+    pub index: usize,
+    /// What the system says.
+    pub error: io::Error,
+}
+
+/// Runs them to their end, or to that of the first that fails, for at most that long.
 ///
 /// # Errors
-/// When it could not be started: then nothing was executed.
-pub fn run(command: &Command, variables: &Variables, redactor: Redactor) -> io::Result<Ended> {
+/// When one could not be started.
+pub fn run(
+    commands: &[Command],
+    variables: &Variables,
+    redactor: Redactor,
+    findings: Findings,
+    limit: Option<Duration>,
+) -> Result<Ended, NotStarted> {
+    let screen = Arc::new(Mutex::new(Screen::new(redactor, findings)));
+    // A limit beyond what the clock can count is none.
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let mut ended = Ended::default();
+    for (index, command) in commands.iter().enumerate() {
+        lock(&screen).next_command();
+        ended = one(command, variables, &screen, deadline)
+            .map_err(|error| NotStarted { index, error })?;
+        if ended.timed_out || ended.exit_code != Some(0) {
+            break;
+        }
+    }
+    let mut screen = lock(&screen);
+    screen.close();
+    ended.recognised = screen.window.recognised();
+    ended.last_line = screen.window.last_line();
+    (ended.findings, ended.findings_count) = screen.findings.take();
+    Ok(ended)
+}
+
+fn one(
+    command: &Command,
+    variables: &Variables,
+    screen: &Arc<Mutex<Screen>>,
+    deadline: Option<Instant>,
+) -> io::Result<Ended> {
     let (reader, writer) = io::pipe()?;
     let mut child = process::Command::new(&command.program);
     child
@@ -46,31 +107,67 @@ pub fn run(command: &Command, variables: &Variables, redactor: Redactor) -> io::
         .stderr(writer)
         // A signal from a terminal is for the agent, which holds it.
         .process_group(0);
-    let mut running = child.spawn()?;
+    let running = child.spawn()?;
     // It holds the pipe's other end, which would stay open.
     drop(child);
 
-    let screen = Arc::new(Mutex::new(Screen::new(redactor)));
-    let (finished, wait) = mpsc::channel();
-    let shown = Arc::clone(&screen);
+    let (finished, output) = mpsc::channel();
+    let shown = Arc::clone(screen);
     thread::spawn(move || {
         drain(reader, &shown);
         // Nobody waits for it any more where this fails.
         let _ = finished.send(());
     });
-    let status = running.wait()?;
-    if wait.recv_timeout(LEFT_BEHIND).is_err() {
+    let (status, timed_out) = end(running, deadline, &output)?;
+    if output.recv_timeout(LEFT_BEHIND) == Err(mpsc::RecvTimeoutError::Timeout) {
         super::say(
             "the command ended and left processes behind; what they print is not waited for",
         );
     }
-    let mut screen = lock(&screen);
-    screen.finish();
+    lock(screen).end_line();
     Ok(Ended {
-        exit_code: status.code(),
-        signal: status.signal(),
-        recognised: screen.window.recognised(),
+        exit_code: status.and_then(|status| status.code()),
+        signal: status.and_then(|status| status.signal()),
+        timed_out,
+        ..Ended::default()
     })
+}
+
+/// Waits for its end, and brings it about at the deadline. No status: not even SIGKILL ended it.
+fn end(
+    mut running: Child,
+    deadline: Option<Instant>,
+    output: &Receiver<()>,
+) -> io::Result<(Option<ExitStatus>, bool)> {
+    let Some(deadline) = deadline else {
+        return Ok((Some(running.wait()?), false));
+    };
+    let id = i32::try_from(running.id()).map_err(io::Error::other)?;
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || {
+        // It stays a zombie until it is waited for below, so that its number, and its group's, is nobody else's.
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        while waitid(Id::Pid(Pid::from_raw(id)), flags) == Err(Errno::EINTR) {}
+        let _ = sender.send(());
+    });
+    let left = deadline.saturating_duration_since(Instant::now());
+    if ended.recv_timeout(left).is_ok() {
+        return Ok((Some(running.wait()?), false));
+    }
+    super::say("the command took longer than it may, and is asked to end (SIGTERM)");
+    // Where this fails, the group is gone.
+    let _ = killpg(Pid::from_raw(id), Signal::SIGTERM);
+    let last = Instant::now() + TERMINATION;
+    let mut gone = ended.recv_timeout(TERMINATION).is_ok();
+    // A shell ends at once, and what it started may need the rest of the time to end well.
+    let quiet = output.recv_timeout(last.saturating_duration_since(Instant::now()));
+    if !gone || quiet == Err(mpsc::RecvTimeoutError::Timeout) {
+        super::say("it is ended (SIGKILL)");
+    }
+    let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+    gone = gone || ended.recv_timeout(TERMINATION).is_ok();
+    let status = if gone { Some(running.wait()?) } else { None };
+    Ok((status, true))
 }
 
 /// A panic while it was held does not matter: the build aborts on one.
@@ -88,23 +185,30 @@ fn drain(mut reader: PipeReader, screen: &Mutex<Screen>) {
             Err(_) => break,
         }
     }
-    lock(screen).finish();
 }
 
 /// Shows lines as they come, up to a limit, and remembers what matters of them.
 struct Screen {
+    /// None: it is over, and what comes still is not shown.
     redactor: Option<Redactor>,
     window: Window,
+    findings: Findings,
     left: usize,
 }
 
 impl Screen {
-    fn new(redactor: Redactor) -> Screen {
+    fn new(redactor: Redactor, findings: Findings) -> Screen {
         Screen {
             redactor: Some(redactor),
             window: Window::default(),
+            findings,
             left: OUTPUT_LIMIT,
         }
+    }
+
+    /// What follows is another command's: what the one before it printed does not explain its end.
+    fn next_command(&mut self) {
+        self.window = Window::default();
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -115,20 +219,23 @@ impl Screen {
         self.show(&lines);
     }
 
-    fn finish(&mut self) {
-        if let Some(line) = self
-            .redactor
-            .take()
-            .and_then(|mut redactor| redactor.finish())
-        {
+    /// Shows what stands behind the last line end.
+    fn end_line(&mut self) {
+        if let Some(line) = self.redactor.as_mut().and_then(Redactor::finish) {
             self.show(&[line]);
         }
+    }
+
+    fn close(&mut self) {
+        self.end_line();
+        self.redactor = None;
     }
 
     fn show(&mut self, lines: &[String]) {
         let mut text = String::new();
         for line in lines {
             self.window.push(line);
+            self.findings.look(line);
             if self.left == 0 {
                 continue;
             }

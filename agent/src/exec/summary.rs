@@ -23,10 +23,16 @@ pub fn fitted(summary: &Summary) -> String {
         }
         // Cannot fail: the summary has no map with other keys than text.
         let json = serde_json::to_string(&summary).unwrap_or_default();
-        if json.len() <= TERMINATION_MESSAGE_LIMIT || limit <= CUT.len() {
+        if json.len() <= TERMINATION_MESSAGE_LIMIT {
             return json;
         }
-        limit /= 2;
+        // What failed matters more than what is worth a look, and how many of these there are stays.
+        if summary.findings.pop().is_none() {
+            if limit <= CUT.len() {
+                return json;
+            }
+            limit /= 2;
+        }
     }
 }
 
@@ -48,7 +54,8 @@ fn texts(summary: &mut Summary) -> Vec<&mut String> {
     texts
 }
 
-fn shorten(text: &mut String, limit: usize) {
+/// Cuts a text to so many bytes, and shows that it was cut.
+pub(super) fn shorten(text: &mut String, limit: usize) {
     if text.len() > limit {
         text.truncate(text.floor_char_boundary(limit.saturating_sub(CUT.len())));
         text.push_str(CUT);

@@ -27,6 +27,8 @@ use crate::protocol::{
 pub struct Project {
     /// The report's part, with full texts.
     pub inventory: DatabaseInventory,
+    /// The folder of the migrations, where it was found.
+    pub migrations: PathBuf,
     /// How to call Prisma, where it was looked for and found.
     pub prisma: Option<Prisma>,
     /// The datasource, as far as the schema could be read.
@@ -150,6 +152,7 @@ fn fill(
         &datasource_folder,
         schema.is_dir(),
     )?;
+    project.migrations.clone_from(&folder);
     let found = migrations::read(&folder, project.inventory.prisma_version.as_deref())?;
     if found.migrations.is_empty() {
         let message = format!(

@@ -39,14 +39,19 @@ impl Window {
             .collect();
         let mut found = recognise(&self.error).or(recognise(&tail));
         if found.message.is_none() {
-            found.message = self
-                .tail
-                .iter()
-                .rev()
-                .map(|line| line.trim())
-                .find(|line| !line.is_empty())
-                .map(str::to_owned);
+            found.message = self.last_line();
         }
         found
+    }
+
+    /// The last line that is not blank.
+    #[must_use]
+    pub fn last_line(&self) -> Option<String> {
+        self.tail
+            .iter()
+            .rev()
+            .map(|line| line.trim())
+            .find(|line| !line.is_empty())
+            .map(str::to_owned)
     }
 }
