@@ -2,24 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use dbm_agent::protocol::{ExecRequest, InventoryRequest, ProjectPaths};
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::pod;
+use super::step::Step;
 use crate::api::{
-    ANNOTATION_UID, DatabaseSpec, LABEL_DATABASE, LABEL_MIGRATION, LABEL_RUN, LABEL_STEP, StepKind,
+    ANNOTATION_UID, LABEL_DATABASE, LABEL_MIGRATION, LABEL_RUN, LABEL_STEP, LABEL_TEST,
 };
 use crate::decide::{JobPlan, Resource};
-use crate::tools::prisma;
 
 /// The container in which the user's image runs.
 pub const CONTAINER: &str = "migrate";
-
-/// How often a server looks whether its client is still there, milliseconds: a killed migration's backend ends soon
-/// after it, instead of committing later.
-const CONNECTION_CHECK_MS: u64 = 2_000;
 
 /// What holds for the Jobs of every resource.
 #[derive(Clone, Debug)]
@@ -32,6 +27,10 @@ pub struct Settings {
 
 /// The Job of a step. It carries no ownerReference: foreground deletion of an owner kills running Jobs.
 pub fn job(resource: &Resource, plan: &JobPlan, settings: &Settings) -> Job {
+    let step = Step {
+        spec: &resource.spec,
+        plan,
+    };
     let mut labels = BTreeMap::from([
         (
             "app.kubernetes.io/managed-by".to_owned(),
@@ -41,8 +40,13 @@ pub fn job(resource: &Resource, plan: &JobPlan, settings: &Settings) -> Job {
         (LABEL_RUN.to_owned(), plan.run.clone()),
         (LABEL_STEP.to_owned(), plan.step.as_str().to_owned()),
     ]);
-    if !plan.database.is_empty() {
-        labels.insert(LABEL_DATABASE.to_owned(), plan.database.clone());
+    for (label, value) in [
+        (LABEL_DATABASE, step.subject()),
+        (LABEL_TEST, plan.test.as_str()),
+    ] {
+        if !value.is_empty() {
+            labels.insert(label.to_owned(), value.to_owned());
+        }
     }
     let annotations = BTreeMap::from([(ANNOTATION_UID.to_owned(), resource.uid.clone())]);
     let mut pod_labels = resource.spec.job.pod_labels.clone();
@@ -63,11 +67,6 @@ pub fn job(resource: &Resource, plan: &JobPlan, settings: &Settings) -> Job {
             .entry(key.to_owned())
             .or_insert_with(|| value.to_owned());
     }
-    let database = resource
-        .spec
-        .databases
-        .iter()
-        .find(|database| database.name == plan.database);
     Job {
         metadata: ObjectMeta {
             name: Some(plan.name.clone()),
@@ -88,92 +87,10 @@ pub fn job(resource: &Resource, plan: &JobPlan, settings: &Settings) -> Job {
                     annotations: Some(pod_annotations),
                     ..ObjectMeta::default()
                 }),
-                spec: Some(pod::spec(
-                    &resource.spec,
-                    database,
-                    plan,
-                    arguments(resource, database, plan),
-                    settings,
-                )),
+                spec: Some(pod::spec(&step, settings)),
             },
             ..JobSpec::default()
         }),
         ..Job::default()
     }
-}
-
-/// What the agent is told.
-fn arguments(resource: &Resource, database: Option<&DatabaseSpec>, plan: &JobPlan) -> Vec<String> {
-    let Some(database) = database else {
-        let databases = resource.spec.databases.iter().map(project).collect();
-        return vec![
-            "inventory".to_owned(),
-            json(&InventoryRequest { databases }),
-        ];
-    };
-    let mut words = vec!["exec".to_owned()];
-    if !plan.expect.is_empty() {
-        words.extend(["--expect".to_owned(), plan.expect.clone()]);
-    }
-    if let Some(at) = plan.not_after {
-        words.extend([
-            "--not-after".to_owned(),
-            crate::decide::status::seconds(at).to_string(),
-        ]);
-    }
-    let timeouts = &resource.spec.timeouts;
-    let milliseconds = |duration: &crate::api::Duration| {
-        u64::try_from(duration.seconds().unwrap_or(0))
-            .unwrap_or(0)
-            .saturating_mul(1000)
-    };
-    let prisma_calls = match plan.resolution {
-        // The agent adds --schema itself.
-        Some(resolution) => plan
-            .migrations
-            .iter()
-            .map(|migration| prisma::resolve_command(resolution, migration, ""))
-            .collect(),
-        None => Vec::new(),
-    };
-    words.push(json(&ExecRequest {
-        project: project(database),
-        env_var: database.env_var.clone(),
-        application_name: prisma::application_name(&plan.run, &database.name),
-        lock_timeout_ms: milliseconds(&timeouts.lock),
-        statement_timeout_ms: milliseconds(&timeouts.statement),
-        connection_check_interval_ms: if plan.connection_check {
-            CONNECTION_CHECK_MS
-        } else {
-            0
-        },
-        ca_file: if database.connection.ca_from.is_some() {
-            pod::CA_FILE.to_owned()
-        } else {
-            String::new()
-        },
-        prisma_calls,
-        ..ExecRequest::default()
-    }));
-    if plan.step == StepKind::Migrate && !database.prisma.migrate.is_empty() {
-        words.push("--".to_owned());
-        words.extend(database.prisma.migrate.iter().cloned());
-    }
-    words
-}
-
-fn project(database: &DatabaseSpec) -> ProjectPaths {
-    let prisma = &database.prisma;
-    ProjectPaths {
-        database: database.name.clone(),
-        schema: prisma.schema.clone(),
-        migrations: prisma.migrations.clone(),
-        config: prisma.config.clone(),
-        cli: prisma.cli.clone(),
-    }
-}
-
-/// Plain structures of text and numbers have no cause to fail.
-fn json<T: serde::Serialize>(request: &T) -> String {
-    serde_json::to_string(request).unwrap_or_default()
 }

@@ -1,11 +1,16 @@
 //! PURE. From effects to Kubernetes objects. Nothing here is async or talks to anybody.
 
+mod agent;
+mod down;
+mod environment;
 mod event;
 mod inventory;
 mod job;
 mod lease;
 mod pod;
+mod step;
 
+pub use down::down_script;
 pub use event::event;
 pub use inventory::{InventoryError, config_map, read_config_map};
 pub use job::{CONTAINER, Settings, job};

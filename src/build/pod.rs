@@ -1,16 +1,17 @@
 //! The pod of a step: Pod Security level *restricted*, the user's image with the agent as its entry point.
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource,
-    ExecAction, KeyToPath, Lifecycle, LifecycleHandler, LocalObjectReference, PodSecurityContext,
-    PodSpec, ResourceRequirements, SeccompProfile, SecretKeySelector, SecretVolumeSource,
-    SecurityContext, Volume, VolumeMount,
+    Capabilities, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, ExecAction, KeyToPath,
+    Lifecycle, LifecycleHandler, LocalObjectReference, PodSecurityContext, PodSpec,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+use super::agent;
+use super::environment::environment;
 use super::job::{CONTAINER, Settings};
-use crate::api::{DatabaseMigrationSpec, DatabaseSpec, StepKind};
-use crate::decide::JobPlan;
+use super::step::Step;
+use crate::api::DatabaseSpec;
 
 /// Where the certificate authority stands in the container.
 pub(super) const CA_FILE: &str = "/dbm-ca/ca.crt";
@@ -21,21 +22,17 @@ const AGENT_IN_IMAGE: &str = "/usr/local/bin/dbm-agent";
 /// The copies of writable paths, as the container that fills them sees them.
 const SEED_DIRECTORY: &str = "/dbm-seed";
 
-pub(super) fn spec(
-    spec: &DatabaseMigrationSpec,
-    database: Option<&DatabaseSpec>,
-    plan: &JobPlan,
-    arguments: Vec<String>,
-    settings: &Settings,
-) -> PodSpec {
+pub(super) fn spec(step: &Step, settings: &Settings) -> PodSpec {
+    let spec = step.spec;
     let job = &spec.job;
-    let migrates = plan.step != StepKind::Inventory;
-    let seeds = if migrates {
-        job.writable_paths.as_slice()
-    } else {
+    // Paths in the image with the migrations mean nothing in another.
+    let own_image = step.runs_migrations_image();
+    let seeds = if step.reads_only() || !own_image {
         &[]
+    } else {
+        job.writable_paths.as_slice()
     };
-    let own_agent = !job.agent_path.is_empty();
+    let own_agent = own_image && !job.agent_path.is_empty();
     let agent = if own_agent {
         job.agent_path.clone()
     } else {
@@ -48,7 +45,7 @@ pub(super) fn spec(
         volumes.push(empty("agent"));
         mounts.push(mount("agent", AGENT_DIRECTORY));
     }
-    if let Some(volume) = database.filter(|_| migrates).and_then(ca_volume) {
+    if let Some(volume) = step.project().and_then(ca_volume) {
         volumes.push(volume);
         mounts.push(VolumeMount {
             read_only: Some(true),
@@ -62,13 +59,14 @@ pub(super) fn spec(
 
     let main = Container {
         name: CONTAINER.to_owned(),
-        image: Some(spec.image.clone()),
+        image: Some(step.image().to_owned()),
         image_pull_policy: Some(spec.image_pull_policy.as_str().to_owned()),
         command: Some(vec![agent.clone()]),
-        args: Some(arguments),
-        working_dir: unless_empty(&job.working_dir),
-        env: Some(environment(spec, database.filter(|_| migrates))),
-        env_from: Some(job.env_from.clone()).filter(|sources| migrates && !sources.is_empty()),
+        args: Some(agent::arguments(step)),
+        working_dir: unless_empty(&job.working_dir).filter(|_| own_image),
+        env: Some(environment(step)),
+        env_from: Some(job.env_from.clone())
+            .filter(|sources| !step.reads_only() && !sources.is_empty()),
         resources: Some(resources(&job.resources)),
         volume_mounts: Some(mounts),
         security_context: Some(restricted(job.run_as_user, job.run_as_group)),
@@ -109,11 +107,7 @@ pub(super) fn spec(
         tolerations: Some(job.tolerations.clone()).filter(|tolerations| !tolerations.is_empty()),
         affinity: job.affinity.clone(),
         priority_class_name: unless_empty(&job.priority_class_name),
-        termination_grace_period_seconds: Some(if migrates {
-            job.termination_grace_period.seconds().unwrap_or(3600)
-        } else {
-            5
-        }),
+        termination_grace_period_seconds: Some(step.grace_seconds()),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             fs_group: job.fs_group,
@@ -180,30 +174,6 @@ fn seed_container(main: &Container, agent: &str, seeds: &[String], own_agent: bo
         volume_mounts: Some(mounts),
         ..main.clone()
     }
-}
-
-/// Variables of a step. The connection's own stands last: of two with one name the kubelet takes the last.
-fn environment(spec: &DatabaseMigrationSpec, database: Option<&DatabaseSpec>) -> Vec<EnvVar> {
-    let Some(database) = database else {
-        return Vec::new();
-    };
-    let mut variables = spec.job.env.clone();
-    variables.extend(database.env.iter().cloned());
-    variables.retain(|variable| variable.name != database.env_var);
-    let reference = &database.connection.secret_key_ref;
-    variables.push(EnvVar {
-        name: database.env_var.clone(),
-        value: None,
-        value_from: Some(EnvVarSource {
-            secret_key_ref: Some(SecretKeySelector {
-                name: reference.name.clone(),
-                key: reference.key.clone(),
-                optional: None,
-            }),
-            ..EnvVarSource::default()
-        }),
-    });
-    variables
 }
 
 fn ca_volume(database: &DatabaseSpec) -> Option<Volume> {
