@@ -6,6 +6,13 @@
 - apiGroups: [dbops.dev]
   resources: [databasemigrations/status]
   verbs: [get, patch, update]
+# what people decided; it is they who make them, the operator only answers
+- apiGroups: [dbops.dev]
+  resources: [migrationactions]
+  verbs: [get, list, watch]
+- apiGroups: [dbops.dev]
+  resources: [migrationactions/status]
+  verbs: [get, patch, update]
 # to be named as an owner
 - apiGroups: [dbops.dev]
   resources: [databasemigrations/finalizers]
