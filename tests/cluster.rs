@@ -23,3 +23,5 @@ mod interruption;
 mod lock;
 #[path = "cluster/release.rs"]
 mod release;
+#[path = "cluster/rights.rs"]
+mod rights;
