@@ -12,7 +12,7 @@ use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::{Controller, WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 
-use crate::api::{DatabaseMigration, LABEL_MIGRATION};
+use crate::api::{DatabaseMigration, LABEL_MIGRATION, MigrationAction};
 use crate::decide::decide;
 use crate::runtime::clock;
 use crate::runtime::metrics::ReconcileOutcome;
@@ -73,32 +73,57 @@ where
         .reflect(pods_writer)
         .touched_objects();
 
+    let (actions, actions_writer) = reflector::store();
+    let action_events = watcher(
+        api::<MigrationAction>(&shared, namespace),
+        watcher::Config::default(),
+    )
+    .default_backoff()
+    .modify(|action| action.managed_fields_mut().clear())
+    .reflect(actions_writer)
+    .touched_objects();
+
     let woken = shared.sleepers.listen();
     let controller = Controller::new(
         api::<DatabaseMigration>(&shared, namespace),
         watcher::Config::default(),
     );
-    let cluster = Cluster::new(shared.clone(), controller.store(), jobs, pods);
+    let cluster = Arc::new(Cluster::new(
+        shared.clone(),
+        controller.store(),
+        jobs,
+        pods,
+        actions,
+    ));
     let controller = controller
         .with_config(Config::default().concurrency(concurrency))
         .watches_stream(job_events, |job| owner(&job))
         .watches_stream(pod_events, |pod| owner(&pod))
+        .watches_stream(action_events, |action| decided_on(&action))
         .reconcile_on(woken)
         .graceful_shutdown_on(stop)
-        .run(reconcile, on_error, Arc::new(cluster));
+        .run(reconcile, on_error, cluster.clone());
     controller
-        .for_each(|result| async move {
-            if let Err(error) = result
-                && !matches!(
-                    error,
-                    kube::runtime::controller::Error::ReconcilerFailed(..)
-                        | kube::runtime::controller::Error::ObjectNotFound(_)
-                )
-            {
-                tracing::warn!(%error, "watch");
+        .for_each(|result| async {
+            match result {
+                Ok(_) | Err(kube::runtime::controller::Error::ReconcilerFailed(..)) => {}
+                // Somebody decided on a resource that there is not.
+                Err(kube::runtime::controller::Error::ObjectNotFound(resource)) => {
+                    let resource = ObjectRef::new(&resource.name)
+                        .within(resource.namespace.as_deref().unwrap_or_default());
+                    if let Err(error) = cluster.refuse_orphans(&resource).await {
+                        tracing::warn!(%error, "actions without a resource are not answered");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "watch"),
             }
         })
         .await;
+}
+
+/// The resource that an action is about.
+fn decided_on(action: &MigrationAction) -> Option<ObjectRef<DatabaseMigration>> {
+    Some(ObjectRef::new(&action.spec.migration).within(&action.namespace()?))
 }
 
 /// The resource whose label an object carries.

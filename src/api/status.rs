@@ -313,6 +313,8 @@ pub enum StepOutcome {
     Failed,
     /// It never began, and left nothing; it may be tried again.
     NeverBegan,
+    /// It did not, and a human accepted that.
+    Accepted,
 }
 
 /// One database.
@@ -391,6 +393,9 @@ pub enum DatabasePhase {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestorePointStatus {
+    /// The run before whose first statement it was made.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub run: String,
     /// Its name, where the role may make one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,

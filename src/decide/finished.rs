@@ -6,7 +6,7 @@ use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
 use super::planning;
 use super::run;
-use super::status::names;
+use super::status::{self, names};
 use crate::api::{FindingKind, Phase, RunOutcome, reasons};
 use crate::facts::Reading;
 
@@ -15,7 +15,11 @@ pub(super) fn look(pass: &mut Pass<'_>) {
     schedule(pass);
     // What the end of the run gave back, if that was cut short.
     run::tidy(pass);
-    if pass.run().outcome != Some(RunOutcome::Succeeded) || !pass.snapshot.look_due {
+    if !pass.snapshot.look_due {
+        return;
+    }
+    since_restore_point(pass);
+    if pass.run().outcome != Some(RunOutcome::Succeeded) {
         return;
     }
     let mut plans = BTreeMap::new();
@@ -33,7 +37,6 @@ pub(super) fn look(pass: &mut Pass<'_>) {
                 };
                 let plan = plan::plan(
                     &database.name,
-                    &database.prisma.schema,
                     inventory,
                     facts,
                     &pass.spec.preflight.history,
@@ -86,8 +89,28 @@ pub(super) fn look(pass: &mut Pass<'_>) {
     }
 }
 
+/// How many transactions were committed since the restore points, for those who think of going back.
+pub(super) fn since_restore_point(pass: &mut Pass<'_>) {
+    if pass.spec.rollback.restore.is_none() {
+        return;
+    }
+    let now = pass.now();
+    for database in &pass.spec.databases {
+        let Some(facts) = pass.facts(&database.name) else {
+            continue;
+        };
+        if let Some(entry) = pass.database_mut(&database.name)
+            && let Some(point) = &mut entry.restore_point
+        {
+            // Statistics that were reset count from nothing again.
+            point.commits_since = Some((facts.commits - point.commits).max(0));
+            entry.last_observed_at = status::time(now);
+        }
+    }
+}
+
 /// The first thing that a person has to look at.
-fn trouble(
+pub(super) fn trouble(
     order: &[&str],
     plans: &BTreeMap<String, DatabasePlan>,
 ) -> Option<(&'static str, String, String)> {
@@ -108,7 +131,9 @@ fn trouble(
 /// When the next look is due.
 pub(super) fn schedule(pass: &mut Pass<'_>) {
     let interval = pass.spec.interval.seconds().unwrap_or(0);
-    if interval > 0 && pass.run().outcome == Some(RunOutcome::Succeeded) {
+    let looks =
+        pass.run().outcome == Some(RunOutcome::Succeeded) || pass.spec.rollback.restore.is_some();
+    if interval > 0 && looks {
         pass.requeue(u64::try_from(interval).unwrap_or(3600).saturating_mul(1000));
     }
 }

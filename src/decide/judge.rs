@@ -5,6 +5,7 @@ use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
 use super::evidence::{missing, new_invalid_indexes, other_content, traces};
 use super::plan::{ledger_digest, problem_reason};
 use super::status::{count, names};
+use super::told;
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session};
 use crate::tools::{prisma, prisma::RowState, sql_state};
@@ -141,7 +142,7 @@ fn still_at_work(database: &str, facts: &DatabaseFacts, application_name: &str) 
                 .map(|state| format!(", {state}"))
                 .unwrap_or_default(),
         ),
-        next: format!("psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend({pid})'"),
+        next: super::running::terminate(pid),
     })
 }
 
@@ -214,15 +215,10 @@ fn open_row(
         sql_state: sql_state.clone(),
         summary: text.clone(),
         traces,
+        blocked_by: step.message.clone(),
         ..FailedStatus::default()
     };
-    let left = match traces {
-        Traces::None => " It left no trace in the schema.",
-        Traces::Some => " Statements before the error took effect: the schema has changed.",
-        Traces::Unknown => {
-            " Whether statements before the error took effect cannot be told from here: look at the schema."
-        }
-    };
+    let left = told::statements(&mut failed_status, inventory, facts, None);
     match prisma::row_state(row) {
         RowState::Failed => {
             if sql_state == LOCK_NOT_AVAILABLE && traces == Traces::None {

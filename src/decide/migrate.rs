@@ -2,15 +2,20 @@
 
 use dbm_agent::protocol::DatabaseInventory;
 
+use super::actions;
+use super::ending;
 use super::judge::{Verdict, judge};
 use super::names::lease_name;
 use super::outcome;
 use super::pass::{Pass, Seen};
 use super::plan::{DatabasePlan, ledger_digest};
 use super::planning::Inventories;
+use super::restore_points;
+use super::rollback;
 use super::running;
 use super::snapshot::Effect;
 use super::starting;
+use super::validate;
 use crate::api::{DatabasePhase, StepKind, StepOutcome, StepStatus, reasons};
 use crate::facts::JobProgress;
 use crate::tools::prisma;
@@ -29,19 +34,19 @@ pub(super) fn advance(
     for step in &active {
         waiting |= !follow(pass, inventories, step, draining);
     }
-    let failed = pass
-        .status
-        .databases
-        .iter()
-        .any(|database| database.phase == DatabasePhase::Failed);
-    if failed {
+    let stopped =
+        |phase: DatabasePhase| matches!(phase, DatabasePhase::Failed | DatabasePhase::RolledBack);
+    if pass.status.databases.iter().any(|d| stopped(d.phase)) {
         // Decided before the failure was seen, in this very pass.
         pass.effects
             .retain(|effect| !matches!(effect, Effect::CreateJob(_) | Effect::AcquireLease { .. }));
         let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
         if pass.active().iter().all(inventory) {
-            outcome::finish_failed(pass);
+            ending::finish_stopped(pass);
         }
+        return;
+    }
+    if actions::abort(pass) {
         return;
     }
     let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
@@ -52,18 +57,21 @@ pub(super) fn advance(
     let begun = plans.is_none();
     if pass.snapshot.resource.suspended && (!begun || pass.status.databases.iter().any(left)) {
         if pass.active().is_empty() {
-            outcome::suspended(pass);
+            ending::suspended(pass);
         }
         return;
     }
+    if !restore_points::made(pass, plans) || !validate::go_on(pass) {
+        return;
+    }
     starting::start_next(pass, inventories, plans);
-    let done = pass
-        .status
-        .databases
-        .iter()
-        .all(|database| database.phase == DatabasePhase::Succeeded);
-    if done && pass.active().is_empty() {
-        outcome::finish_succeeded(pass);
+    if pass.status.databases.iter().any(left) || !pass.active().is_empty() {
+        return;
+    }
+    ending::migrated(pass);
+    // What was found to be done already may have tests of its own, too.
+    if validate::go_on(pass) && pass.active().is_empty() && validate::watched(pass) {
+        ending::finish_succeeded(pass);
     }
 }
 
@@ -74,6 +82,9 @@ fn follow(
     step: &StepStatus,
     draining: bool,
 ) -> bool {
+    if step.name == StepKind::SmokeTest {
+        return validate::follow(pass, step);
+    }
     let end = match pass.job(&step.job) {
         Seen::NotYet => return false,
         Seen::Foreign => {
@@ -120,7 +131,7 @@ fn follow(
         return false;
     };
     if step.name == StepKind::Resolve {
-        return outcome::judge_resolve(pass, step, facts);
+        return rollback::judge_resolve(pass, step, facts);
     }
     let nothing = ledger_digest(&facts.ledger) == step.ledger
         && facts.lock_holder.is_none()
@@ -165,7 +176,7 @@ fn follow(
             running::wait_for_backend(pass, &step.job, end, message, next);
             return false;
         }
-        Verdict::Succeeded => outcome::succeed(pass, step, facts),
+        Verdict::Succeeded => outcome::succeed(pass, step, end, facts),
         Verdict::NeverBegan { reason, message } => {
             outcome::never_began(pass, step, reason, &message)
         }
@@ -177,7 +188,10 @@ fn follow(
             message,
         } => {
             pass.end_step(&step.job, StepOutcome::Failed);
-            outcome::fail_database(pass, step, reason, *failed, message);
+            outcome::log_findings(pass, step, end);
+            if !rollback::revert(pass, step, facts, &failed, &message) {
+                outcome::fail_database(pass, step, reason, *failed, message);
+            }
         }
     }
     true

@@ -19,7 +19,10 @@
 //!   └────── finished::look, every interval ──────────────────────┘
 //! ```
 
+mod actions;
+mod choices;
 mod deletion;
+mod ending;
 mod evidence;
 mod finished;
 mod judge;
@@ -29,11 +32,16 @@ mod outcome;
 mod pass;
 mod plan;
 mod planning;
+mod restore_points;
+mod rollback;
 mod run;
 mod running;
 mod snapshot;
 mod starting;
 pub mod status;
+mod steps;
+mod told;
+mod validate;
 mod waiting;
 mod wants;
 
@@ -45,7 +53,7 @@ pub use snapshot::{
     Decision, DownPlan, Effect, Event, JobPlan, LeaseFacts, Refusal, Resource, RestorePlan,
     Snapshot,
 };
-pub use wants::{Wants, wants};
+pub use wants::{LookWant, Wants, wants};
 
 use crate::api::{Phase, StepKind, reasons};
 use pass::Pass;
@@ -57,7 +65,11 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     }
     let mut pass = Pass::new(snapshot);
     if snapshot.resource.deleting {
+        actions::refuse_all(&mut pass);
         deletion::decide(&mut pass);
+        return pass.finish();
+    }
+    if actions::advance(&mut pass) {
         return pass.finish();
     }
     let cause = run::cause(&snapshot.resource);
@@ -89,10 +101,13 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
 
 /// An unfinished run.
 fn go_on(pass: &mut Pass<'_>, draining: bool) {
+    if actions::abort(pass) {
+        return;
+    }
     let begun = pass
         .steps()
         .iter()
-        .any(|step| step.name == StepKind::Migrate);
+        .any(|step| matches!(step.name, StepKind::Migrate | StepKind::SmokeTest));
     let readable = planning::observed(pass, None);
     let shown = (!readable).then(|| pass.status.clone());
     let at_work = pass

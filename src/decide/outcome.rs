@@ -5,17 +5,26 @@ use super::pass::Pass;
 use super::planning;
 use super::run;
 use super::snapshot::Effect;
-use super::starting::start_job;
 use super::status::{self, count};
-use crate::api::{DatabasePhase, Phase, RunOutcome, StepKind, StepOutcome, StepStatus, reasons};
-use crate::facts::DatabaseFacts;
+use super::steps;
+use crate::api::{
+    DatabasePhase, FindingKind, FindingStatus, Phase, Policy, Resolution, StepKind, StepOutcome,
+    StepStatus, reasons,
+};
+use crate::facts::{ContainerEnd, DatabaseFacts};
 use crate::tools::prisma::{self, RowState};
 
 /// How often an image may change between plan and run before somebody has to look.
 const IMAGE_CHANGES: usize = 3;
 
-pub(super) fn succeed(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) {
+pub(super) fn succeed(
+    pass: &mut Pass<'_>,
+    step: &StepStatus,
+    end: Option<&ContainerEnd>,
+    facts: &DatabaseFacts,
+) {
     pass.end_step(&step.job, StepOutcome::Succeeded);
+    log_findings(pass, step, end);
     release(pass, &step.database);
     let Some(entry) = pass.database_mut(&step.database) else {
         return;
@@ -35,6 +44,38 @@ pub(super) fn succeed(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFa
     );
     pass.event(false, reasons::events::DATABASE_MIGRATED, message);
     pass.again = true;
+}
+
+/// Keeps the lines of a migration's output that are worth a look.
+pub(super) fn log_findings(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>) {
+    let policy = pass.spec.validation.logs.policy;
+    let Some(summary) = end.and_then(|end| end.summary.as_deref()) else {
+        return;
+    };
+    if policy == Policy::Ignore {
+        return;
+    }
+    let found: Vec<FindingStatus> = summary
+        .findings
+        .iter()
+        .map(|line| FindingStatus {
+            kind: FindingKind::Log,
+            migration: String::new(),
+            // Prisma's own warnings are shown; what is denied is what the patterns name.
+            policy: if line.pattern.is_some() {
+                policy
+            } else {
+                Policy::Warn
+            },
+            line: Some(line.line),
+            text: status::cut(&line.text, 200),
+        })
+        .collect();
+    let more = (summary.findings_count as usize).saturating_sub(found.len());
+    if let Some(entry) = pass.database_mut(&step.database) {
+        entry.findings.extend(found);
+        entry.findings_count = planning::bounded(entry.findings.len() + more);
+    }
 }
 
 fn last_applied(facts: &DatabaseFacts) -> String {
@@ -152,10 +193,16 @@ pub(super) fn traceless(
             sql_state: LOCK_NOT_AVAILABLE.to_owned(),
             summary: "canceling statement due to lock timeout".to_owned(),
             traces: crate::api::Traces::None,
+            blocked_by: step.message.clone(),
             ..Default::default()
         };
+        let holder = if step.message.is_empty() {
+            "Find out who holds the lock".to_owned()
+        } else {
+            format!("It was held by {}: end that session", step.message)
+        };
         let text = format!(
-            "{}: {migration} could not get its lock within {} in {} (SQLSTATE 55P03); it left no trace. Find out who holds the lock, or raise timeouts.lock.",
+            "{}: {migration} could not get its lock within {} in {} (SQLSTATE 55P03); it left no trace. {holder}, or raise timeouts.lock.",
             step.database,
             pass.spec.timeouts.lock.0,
             count(step.attempt as usize, "attempt")
@@ -164,21 +211,27 @@ pub(super) fn traceless(
         return;
     }
     pass.end_step(&step.job, StepOutcome::NeverBegan);
+    let holder = if step.message.is_empty() {
+        String::new()
+    } else {
+        format!(", held by {},", step.message)
+    };
     let text = format!(
-        "{}: {migration} could not get its lock within {} and left no trace; it is marked rolled back and tried again",
+        "{}: {migration} could not get its lock{holder} within {} and left no trace; it is marked rolled back and tried again",
         step.database, pass.spec.timeouts.lock.0
     );
     pass.event(false, reasons::events::STEP_RETRIED, text.clone());
     pass.working(Phase::Migrating, reasons::WAITING_RETRY, text);
-    start_job(
-        pass,
-        StepKind::Resolve,
-        &step.database,
-        step.attempt,
-        facts,
-        migration,
-        Vec::new(),
-    );
+    let mut resolve = StepStatus {
+        name: StepKind::Resolve,
+        database: step.database.clone(),
+        attempt: step.attempt,
+        migration: migration.to_owned(),
+        resolution: Some(Resolution::RolledBack),
+        ..StepStatus::default()
+    };
+    steps::journal(pass, &mut resolve, Some(facts));
+    steps::make_job(pass, &resolve, Some(facts));
 }
 
 pub(super) fn open_row(facts: &DatabaseFacts, migration: &str) -> String {
@@ -193,30 +246,6 @@ pub(super) fn open_row(facts: &DatabaseFacts, migration: &str) -> String {
     }
 }
 
-/// The row is rolled back, or it is not.
-pub(super) fn judge_resolve(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) -> bool {
-    let row = open_row(facts, &step.migration);
-    if row.is_empty() {
-        pass.end_step(&step.job, StepOutcome::Succeeded);
-        set_aside(pass, &step.database);
-        let wait = backoff_seconds(step.attempt);
-        pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
-    } else {
-        pass.end_step(&step.job, StepOutcome::Failed);
-        let failed = crate::api::FailedStatus {
-            name: step.migration.clone(),
-            ledger_row: row,
-            ..Default::default()
-        };
-        let text = format!(
-            "{}: {} could not get its lock and left no trace, and marking it rolled back failed. Read the log of Job {}.",
-            step.database, step.migration, step.job
-        );
-        fail_database(pass, step, reasons::LOCK_TIMEOUT, failed, text);
-    }
-    true
-}
-
 pub(super) fn fail_database(
     pass: &mut Pass<'_>,
     step: &StepStatus,
@@ -225,113 +254,11 @@ pub(super) fn fail_database(
     message: String,
 ) {
     release(pass, &step.database);
-    let next = pass.logs_command(&step.job);
     if let Some(entry) = pass.database_mut(&step.database) {
         entry.phase = DatabasePhase::Failed;
         entry.current = None;
         entry.failed = Some(failed);
     }
     pass.condition(reasons::MIGRATED, false, reason, &message);
-    pass.stalled(Phase::Failed, reason, message, next);
-}
-
-/// Ends a run in which a database failed, in the failure's own words: what ran beside it has spoken since.
-pub(super) fn finish_failed(pass: &mut Pass<'_>) {
-    run::fail(pass);
-    let skipped: Vec<&str> = pass
-        .status
-        .databases
-        .iter()
-        .filter(|d| d.phase == DatabasePhase::Skipped)
-        .map(|d| d.name.as_str())
-        .collect();
-    let (reason, mut text) = status::get(&pass.status, reasons::MIGRATED)
-        .map(|failure| (failure.reason.clone(), failure.message.clone()))
-        .unwrap_or_default();
-    if !skipped.is_empty() {
-        text = format!("{text} Not started: {}.", status::names(&skipped));
-        if let Some(event) = pass.events.iter_mut().rev().find(|event| event.warning) {
-            event.message = status::cut(&text, status::MESSAGE_LIMIT);
-        }
-    }
-    let failed = pass
-        .steps()
-        .iter()
-        .rfind(|step| {
-            pass.database(&step.database)
-                .is_some_and(|d| d.phase == DatabasePhase::Failed)
-        })
-        .map(|step| step.job.clone());
-    let next = failed.map_or_else(String::new, |job| pass.logs_command(&job));
-    pass.halted(Phase::Failed, &reason, text, next);
-}
-
-pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
-    let applied: u32 = pass
-        .status
-        .databases
-        .iter()
-        .map(|database| database.applied_by_run)
-        .sum();
-    let number = pass.status.databases.len();
-    let started = pass.run().started_at.map_or(pass.now(), |time| time.0);
-    let took = pass.age(started);
-    let ahead = pass.status.databases.iter().any(|database| {
-        database
-            .findings
-            .iter()
-            .any(|finding| finding.kind == crate::api::FindingKind::Ahead)
-    });
-    pass.condition(
-        reasons::MIGRATED,
-        true,
-        reasons::LEDGER_VERIFIED,
-        "every migration of the image stands in the ledgers, with its checksum",
-    );
-    pass.condition(
-        reasons::VALIDATED,
-        true,
-        reasons::LEDGER_VERIFIED,
-        "no row is unfinished and no new index is invalid",
-    );
-    run::end(pass, RunOutcome::Succeeded);
-    let message = if applied == 0 {
-        format!("{}, nothing pending", count(number, "database"))
-    } else {
-        format!(
-            "{number} of {}, {}, {took}s",
-            count(number, "database"),
-            count(applied as usize, "migration")
-        )
-    };
-    pass.event(false, reasons::SUCCEEDED, message.clone());
-    if ahead {
-        pass.ready(
-            reasons::DATABASE_AHEAD,
-            format!("{message}; the database is ahead of the image"),
-        );
-    } else {
-        pass.ready(reasons::SUCCEEDED, message);
-    }
-    super::finished::schedule(pass);
-}
-
-/// Nothing more is started, and what ran has ended.
-pub(super) fn suspended(pass: &mut Pass<'_>) {
-    let ready = |d: &&crate::api::DatabaseStatus| d.phase == DatabasePhase::Succeeded;
-    let done = pass.status.databases.iter().filter(ready).count();
-    let shown = if done == 0 {
-        status::get(&pass.status, reasons::PLANNED)
-            .map_or("", |c| c.message.as_str())
-            .to_owned()
-    } else {
-        format!(
-            "{done} of {} migrated",
-            count(pass.status.databases.len(), "database")
-        )
-    };
-    let text = format!("{shown}; suspended: nothing is started. Un-suspend to go on.");
-    pass.working(Phase::Suspended, reasons::SUSPENDED, text);
-    status::drop_condition(&mut pass.status, reasons::RECONCILING);
-    pass.requeue(60_000);
+    pass.stalled(Phase::Failed, reason, message, "");
 }

@@ -253,6 +253,13 @@ impl<'a> Pass<'a> {
     }
 
     pub(super) fn finish(mut self) -> Decision {
+        let resource = &self.snapshot.resource;
+        let choices =
+            super::choices::choices(&resource.name, &resource.namespace, self.spec, &self.status);
+        if let Some(first) = choices.first() {
+            self.status.next_command.clone_from(&first.command);
+        }
+        self.status.choices = choices;
         status::finish(&mut self.status);
         let changed = status::differs(&self.snapshot.resource.status, &self.status);
         Decision {
@@ -264,21 +271,11 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The command that shows a Job's log.
-    pub(super) fn logs_command(&self, job: &str) -> String {
-        format!(
-            "kubectl logs -n {} job/{job} -c migrate",
-            self.snapshot.resource.namespace
-        )
-    }
-
     /// The command that asks for a new run.
     pub(super) fn retry_command(&self) -> String {
         format!(
-            "kubectl annotate dbm {} -n {} --overwrite {}=\"$(date +%s)\"",
-            self.snapshot.resource.name,
-            self.snapshot.resource.namespace,
-            crate::api::ANNOTATION_RETRY
+            "kubectl dbm retry {} -n {}",
+            self.snapshot.resource.name, self.snapshot.resource.namespace
         )
     }
 

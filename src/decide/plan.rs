@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbm_agent::protocol::{DatabaseInventory, ProblemReason};
+use dbm_agent::protocol::{DatabaseInventory, Migration, ProblemReason};
 
-use crate::api::{FindingKind, FindingStatus, HistorySpec, Policy, digest, reasons};
+use crate::api::{FailedStatus, FindingKind, FindingStatus, HistorySpec, Policy, digest, reasons};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
 use crate::tools::prisma::{self, RowState};
 
@@ -23,6 +23,8 @@ pub struct DatabasePlan {
     pub ahead: bool,
     /// Why nothing may start.
     pub blocker: Option<Blocker>,
+    /// The migration of an earlier run whose row blocks every deploy.
+    pub open: Option<FailedStatus>,
 }
 
 /// Why nothing may start on a database.
@@ -39,7 +41,6 @@ pub struct Blocker {
 /// Compares what the image holds with what the ledger says.
 pub fn plan(
     database: &str,
-    schema: &str,
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
     history: &HistorySpec,
@@ -57,25 +58,26 @@ pub fn plan(
             );
         }
         Ledger::Absent { objects } if *objects > 0 => {
-            let first = inventory.migrations.first().map_or("", |m| m.name.as_str());
-            let mut plan = blocked(
+            return blocked(
                 reasons::BASELINE_NEEDED,
                 format!(
-                    "{database}: its schema {} holds {objects} tables or views and no _prisma_migrations, so Prisma refuses to deploy (P3005). Mark as applied what is there already, beginning with {first}; it goes on by itself.",
+                    "{database}: its schema {} holds {objects} tables or views and no _prisma_migrations, so Prisma refuses to deploy (P3005). Baseline it: say up to which migration it is there already; it goes on by itself.",
                     facts.identity.schema
                 ),
             );
-            if let Some(blocker) = &mut plan.blocker {
-                blocker.next = resolve(prisma::Resolution::Applied, first, schema);
-            }
-            return plan;
         }
         Ledger::Absent { .. } => &[],
         Ledger::Rows(rows) => rows,
     };
     let mut result = compare(inventory, rows, history);
-    result.blocker =
-        open_row(database, schema, rows, facts).or_else(|| denied(database, &result.findings));
+    if let Some((row, blocker)) = open_row(database, rows, facts) {
+        // What somebody else migrates right now is nobody's to decide about.
+        let busy = facts.lock_holder.is_some() && prisma::row_state(row) != RowState::Failed;
+        result.open = (!busy).then(|| open_status(row, inventory));
+        result.blocker = Some(blocker);
+    } else {
+        result.blocker = denied(database, &result.findings);
+    }
     result
 }
 
@@ -164,16 +166,16 @@ fn compare(
         pending,
         findings,
         blocker: None,
+        open: None,
     }
 }
 
 /// A row that neither finished nor was rolled back: Prisma refuses every deploy (P3009).
-fn open_row(
+fn open_row<'a>(
     database: &str,
-    schema: &str,
-    rows: &[LedgerRow],
+    rows: &'a [LedgerRow],
     facts: &DatabaseFacts,
-) -> Option<Blocker> {
+) -> Option<(&'a LedgerRow, Blocker)> {
     let (row, state) =
         rows.iter()
             .map(|row| (row, prisma::row_state(row)))
@@ -185,7 +187,7 @@ fn open_row(
             })?;
     let name = &row.migration_name;
     let busy = facts.lock_holder.as_ref();
-    Some(match (state, busy) {
+    let blocker = match (state, busy) {
         (RowState::Unfinished | RowState::ScriptDone, Some(session)) => Blocker {
             reason: reasons::UNFINISHED_ROW_FOUND,
             message: format!(
@@ -197,35 +199,44 @@ fn open_row(
         (RowState::Unfinished | RowState::ScriptDone, None) => Blocker {
             reason: reasons::UNFINISHED_ROW_FOUND,
             message: format!(
-                "{database}: an earlier run of {name} was cut off (row {} is neither finished nor rolled back, nothing is running). Look at what it left in the schema; then mark it rolled back (it runs again) or applied (after finishing it by hand). It goes on by itself.",
+                "{database}: an earlier run of {name} was cut off (row {} is neither finished nor rolled back, nothing is running). Look at what it left in the schema.",
                 row.id
             ),
-            next: resolve(prisma::Resolution::RolledBack, name, schema),
+            next: String::new(),
         },
         _ => {
             let failure = prisma::parse_failure(row.logs.as_deref().unwrap_or_default());
             Blocker {
                 reason: reasons::FAILED_ROW_FOUND,
                 message: format!(
-                    "{database}: {name} failed in an earlier run (row {}{}{}) and blocks every deploy (P3009). Undo or finish its statements by hand; then mark it rolled back (it runs again) or applied. It goes on by itself.",
+                    "{database}: {name} failed in an earlier run (row {}{}{}) and blocks every deploy (P3009).",
                     row.id,
                     if failure.summary.is_empty() { "" } else { ": " },
                     failure.summary
                 ),
-                next: resolve(prisma::Resolution::RolledBack, name, schema),
+                next: String::new(),
             }
         }
-    })
+    };
+    Some((row, blocker))
 }
 
-/// The Prisma command that changes the ledger, for a shell in the repository or in the image.
-fn resolve(action: prisma::Resolution, migration: &str, schema: &str) -> String {
-    let arguments = prisma::resolve_command(action, migration, schema);
-    let words: Vec<String> = arguments
-        .iter()
-        .map(|word| prisma::shell_quote(word))
-        .collect();
-    format!("npx prisma {}", words.join(" "))
+/// What is known of a migration of an earlier run that blocks.
+fn open_status(row: &LedgerRow, inventory: &DatabaseInventory) -> FailedStatus {
+    let failure = prisma::parse_failure(row.logs.as_deref().unwrap_or_default());
+    let of_name = |m: &&Migration| m.name == row.migration_name;
+    FailedStatus {
+        name: row.migration_name.clone(),
+        ledger_row: row.id.clone(),
+        sql_state: failure.sql_state.unwrap_or_default(),
+        summary: failure.summary,
+        has_down: inventory
+            .migrations
+            .iter()
+            .find(of_name)
+            .is_some_and(|m| m.down_sql.is_some()),
+        ..FailedStatus::default()
+    }
 }
 
 /// The first kind of finding whose policy is Deny.

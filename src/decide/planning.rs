@@ -11,7 +11,9 @@ use super::running;
 use super::snapshot::{Effect, JobPlan};
 use super::status::{self, count};
 use super::waiting;
-use crate::api::{DatabasePhase, Phase, StepKind, StepOutcome, StepStatus, digest, reasons};
+use crate::api::{
+    DatabasePhase, FindingKind, Phase, StepKind, StepOutcome, StepStatus, digest, reasons,
+};
 use crate::facts::{JobProgress, Reading};
 
 /// What the image holds, by database.
@@ -269,7 +271,6 @@ pub(super) fn plan(
         };
         let plan = plan::plan(
             &database.name,
-            &database.prisma.schema,
             inventory,
             facts,
             &pass.spec.preflight.history,
@@ -282,6 +283,10 @@ pub(super) fn plan(
     if let Some(run) = &mut pass.status.run {
         run.inventory_hash = digest(hashes.join("\n").as_bytes());
     }
+    let plan_hash = digest(format!("{}\n{}", pass.run().spec_hash, parts.join("\n")).as_bytes());
+    // Also of a plan that is blocked: a baseline names the plan that was looked at.
+    let first_time = pass.run().plan_hash.is_empty();
+    pass.status.plan_hash.clone_from(&plan_hash);
     if let Some(blocker) = duplicate(pass).or_else(|| first_blocker(pass, &plans)) {
         let message = blocker.message.clone();
         pass.condition(reasons::PLANNED, false, blocker.reason, &message);
@@ -295,12 +300,9 @@ pub(super) fn plan(
         waiting::poll(pass, reasons::STALLED);
         return None;
     }
-    let plan_hash = digest(format!("{}\n{}", pass.run().spec_hash, parts.join("\n")).as_bytes());
-    let first_time = pass.run().plan_hash.is_empty();
     if let Some(run) = &mut pass.status.run {
-        run.plan_hash.clone_from(&plan_hash);
+        run.plan_hash = plan_hash;
     }
-    pass.status.plan_hash = plan_hash;
     let pending: Vec<(&String, usize)> = plans
         .iter()
         .filter(|(_, plan)| !plan.pending.is_empty())
@@ -356,11 +358,18 @@ pub(super) fn show(
         entry.applied = bounded(plan.applied);
         entry.pending_count = bounded(plan.pending.len());
         entry.pending.clone_from(&plan.pending);
-        entry.findings.clone_from(&plan.findings);
-        entry.findings_count = bounded(plan.findings.len());
+        // What a migration's output said stays; the rest is what is so now.
+        let said = std::mem::take(&mut entry.findings)
+            .into_iter()
+            .filter(|finding| finding.kind == FindingKind::Log);
+        entry.findings = plan.findings.iter().cloned().chain(said).collect();
+        entry.findings_count = bounded(entry.findings.len());
         if entry.phase == DatabasePhase::Unknown {
             entry.phase = DatabasePhase::Planned;
         }
+    }
+    if entry.phase != DatabasePhase::Failed {
+        entry.failed.clone_from(&plan.open);
     }
 }
 

@@ -67,18 +67,19 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
     pass.status.plan_hash.clear();
     pass.status.last_handled_retry = resource.retry.clone().unwrap_or_default();
     let old = std::mem::take(&mut pass.status.databases);
+    let before = |name: &str| old.iter().find(|before| before.name == name);
     pass.status.databases = pass
         .spec
         .databases
         .iter()
         .map(|database| DatabaseStatus {
             name: database.name.clone(),
-            // A turn that is still held is given back by the run that took it.
-            lease: old
-                .iter()
-                .find(|before| before.name == database.name)
+            // A turn that is still held is given back by the run that took it. The last restore point stays known
+            // until this run makes its own: a run with nothing to do makes none.
+            lease: before(&database.name)
                 .map(|before| before.lease.clone())
                 .unwrap_or_default(),
+            restore_point: before(&database.name).and_then(|before| before.restore_point.clone()),
             ..DatabaseStatus::default()
         })
         .collect();
@@ -87,6 +88,7 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
         reasons::PREFLIGHT_PASSED,
         reasons::MIGRATED,
         reasons::VALIDATED,
+        reasons::ROLLED_BACK,
     ] {
         status::drop_condition(&mut pass.status, kind);
     }
@@ -187,8 +189,27 @@ fn prune(pass: &mut Pass<'_>) {
     }
 }
 
+/// A run that had ended is known to have ended in another way since.
+pub(super) fn ended_otherwise(pass: &mut Pass<'_>, outcome: RunOutcome) {
+    let Some(run) = &mut pass.status.run else {
+        return;
+    };
+    run.outcome = Some(outcome);
+    let id = run.id.clone();
+    let entry = pass.status.history.iter_mut().find(|entry| entry.id == id);
+    if let Some(entry) = entry {
+        entry.outcome = outcome;
+    }
+}
+
 /// A run that failed: what was not started is skipped.
 pub(super) fn fail(pass: &mut Pass<'_>) {
+    skip(pass);
+    end(pass, RunOutcome::Failed);
+}
+
+/// What was not started will not be.
+pub(super) fn skip(pass: &mut Pass<'_>) {
     for database in &mut pass.status.databases {
         if matches!(
             database.phase,
@@ -197,7 +218,6 @@ pub(super) fn fail(pass: &mut Pass<'_>) {
             database.phase = DatabasePhase::Skipped;
         }
     }
-    end(pass, RunOutcome::Failed);
 }
 
 /// Who we are on a Lease: [`super::snapshot::LeaseFacts::holder`]'s form.

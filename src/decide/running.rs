@@ -46,8 +46,10 @@ pub(super) fn running(
     since: Timestamp,
 ) {
     let observe = pass.spec.timeouts.observe.seconds().unwrap_or(10).max(1);
-    pass.requeue(u64::try_from(observe).unwrap_or(10) * 1000);
     let age = pass.age(since);
+    // A lock is waited for at once or never, and not for long: who holds it is seen early or not at all.
+    pass.requeue(u64::try_from(age.clamp(1, observe)).unwrap_or(10) * 1000);
+    let mut next = String::new();
     let mut reason = reasons::MIGRATING;
     let name = step.database.clone();
     let mut message = format!("{name}: migrating");
@@ -62,10 +64,15 @@ pub(super) fn running(
         let application = prisma::application_name(&pass.run().id, &name);
         if let Some(wait) = waits(facts, &application) {
             reason = reasons::WAITING_LOCK;
+            let holder = who(&wait.blocker);
+            next = terminate(wait.blocker.pid);
+            if let Some(entry) = pass.step_mut(&step.job) {
+                entry.message.clone_from(&holder);
+            }
             message.push_str(&format!(
                 " waits {}for {}; attempt {} of {}",
                 wait.seconds.map(|s| format!("{s}s ")).unwrap_or_default(),
-                who(&wait.blocker),
+                holder,
                 step.attempt,
                 pass.spec.timeouts.lock_attempts
             ));
@@ -87,6 +94,7 @@ pub(super) fn running(
         }
     }
     pass.working(Phase::Migrating, reason, message);
+    pass.status.next_command = next;
     let kill = pass.spec.timeouts.kill.seconds().unwrap_or(0);
     if kill > 0 && age > kill {
         let text = format!(
@@ -101,7 +109,15 @@ pub(super) fn running(
     }
 }
 
-fn waits<'a>(facts: &'a DatabaseFacts, application: &str) -> Option<&'a crate::facts::Wait> {
+/// The command that ends a session.
+pub(super) fn terminate(pid: i32) -> String {
+    format!("psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend({pid})'")
+}
+
+pub(super) fn waits<'a>(
+    facts: &'a DatabaseFacts,
+    application: &str,
+) -> Option<&'a crate::facts::Wait> {
     let ours: Vec<i32> = facts
         .our_sessions
         .iter()

@@ -73,8 +73,8 @@ pub struct Resource {
 pub struct LeaseFacts {
     /// `spec.holderIdentity`: `<namespace>/<name>/<uid>/<run>`.
     pub holder: String,
-    /// That run is over, or its resource is gone, or its journal names this Lease at no database: it was killed
-    /// between the journal and giving it back. Read from the API server after the Lease, never from a cache: a run
+    /// Another run came after that one, or its resource is gone, or its journal names this Lease at no database: it was
+    /// killed between the journal and giving it back. Read from the API server after the Lease, never from a cache: a run
     /// journals a Lease before it takes it, and taking it writes it, also where the holder stays the same.
     pub holder_gone: bool,
     /// For a take-over that nobody else may have made first.

@@ -1,23 +1,17 @@
 //! Starting a database: what may start, its journal entry, its Job.
 
 use super::migrate::is_other_database;
-use super::names::{job_name, lease_name};
+use super::names::lease_name;
 use super::outcome::{backoff_seconds, set_aside};
 use super::pass::Pass;
 use super::plan::{DatabasePlan, ledger_digest};
 use super::planning::{self, Inventories};
-use super::run;
 use super::running;
-use super::snapshot::{Effect, JobPlan};
-use super::status::{self, count};
+use super::status::count;
+use super::steps;
+use super::validate;
 use super::waiting;
-use crate::api::{
-    DatabasePhase, DatabaseSpec, Phase, Resolution, StepKind, StepOutcome, StepStatus, reasons,
-};
-use crate::facts::DatabaseFacts;
-
-/// The first server that knows `client_connection_check_interval`.
-const CONNECTION_CHECK_SINCE: u32 = 140_000;
+use crate::api::{DatabasePhase, DatabaseSpec, Phase, StepKind, StepOutcome, StepStatus, reasons};
 
 /// Starts what may start: in the list's order, or as `dependsOn` says where several may run at once.
 pub(super) fn start_next(
@@ -66,6 +60,7 @@ fn ready_to_start(pass: &Pass<'_>, database: &DatabaseSpec, at: usize, paralleli
     let succeeded = |name: &str| {
         pass.database(name)
             .is_some_and(|d| d.phase == DatabasePhase::Succeeded)
+            && validate::passed_after(pass, name)
     };
     let earlier = pass.spec.databases[..at]
         .iter()
@@ -109,13 +104,7 @@ fn start(
     let plan = match plans.and_then(|plans| plans.get(name)) {
         Some(plan) => plan,
         None => {
-            fresh = super::plan::plan(
-                name,
-                &database.prisma.schema,
-                inventory,
-                facts,
-                &pass.spec.preflight.history,
-            );
+            fresh = super::plan::plan(name, inventory, facts, &pass.spec.preflight.history);
             planning::show(pass, name, inventory, &fresh);
             &fresh
         }
@@ -145,7 +134,6 @@ fn start(
     if pass.active().iter().any(taken) || !running::may_touch(pass, name, facts) {
         return true;
     }
-    let attempt = pass.next_attempt(StepKind::Migrate, name);
     let text = format!(
         "{name}: starting {}",
         count(plan.pending.len(), "migration")
@@ -161,86 +149,15 @@ fn start(
         entry.phase = DatabasePhase::Migrating;
         entry.lease = lease;
     }
-    let indexes = facts.invalid_indexes.clone();
-    start_job(pass, StepKind::Migrate, name, attempt, facts, "", indexes);
-    true
-}
-
-/// Journals a step and makes its Job: finalizer, journal, Lease, Job, in this order.
-pub(super) fn start_job(
-    pass: &mut Pass<'_>,
-    kind: StepKind,
-    database: &str,
-    attempt: u32,
-    facts: &DatabaseFacts,
-    migration: &str,
-    invalid_indexes: Vec<String>,
-) {
-    let resource = &pass.snapshot.resource;
-    let run = pass.run().id;
-    let job = job_name(&resource.name, &resource.uid, &run, database, kind, attempt);
-    let step = StepStatus {
-        name: kind,
-        database: database.to_owned(),
-        attempt,
-        job: job.clone(),
-        migration: migration.to_owned(),
-        started_at: status::time(pass.now()),
-        ledger: ledger_digest(&facts.ledger),
-        applied: pass.database(database).map(|entry| entry.applied),
-        catalog: facts.catalog.clone().unwrap_or_default(),
-        invalid_indexes,
+    let mut step = StepStatus {
+        name: StepKind::Migrate,
+        database: name.clone(),
+        invalid_indexes: facts.invalid_indexes.clone(),
         ..StepStatus::default()
     };
-    if let Some(run) = &mut pass.status.run {
-        run.steps.push(step.clone());
-    }
-    make_job(pass, &step, facts);
-}
-
-fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) {
-    if !pass.snapshot.resource.finalizer {
-        pass.effects.push(Effect::AddFinalizer);
-    }
-    let name = lease_name(&facts.identity);
-    let take_over = pass
-        .snapshot
-        .leases
-        .get(&name)
-        .map(|lease| lease.resource_version.clone());
-    let holder = run::holder(pass);
-    pass.effects.push(Effect::AcquireLease {
-        name,
-        holder,
-        take_over,
-    });
-    let start = pass.spec.timeouts.start.seconds().unwrap_or(600);
-    let not_after = pass
-        .now()
-        .checked_add(jiff::SignedDuration::from_secs(start))
-        .ok();
-    let expect = pass
-        .database(&step.database)
-        .map(|entry| entry.inventory_hash.clone())
-        .unwrap_or_default();
-    pass.effects.push(Effect::CreateJob(Box::new(JobPlan {
-        name: step.job.clone(),
-        step: step.name,
-        database: step.database.clone(),
-        run: pass.run().id,
-        expect,
-        not_after,
-        connection_check: facts.server_version >= CONNECTION_CHECK_SINCE,
-        migrations: (!step.migration.is_empty())
-            .then(|| step.migration.clone())
-            .into_iter()
-            .collect(),
-        // An entry of an earlier release does not say it: it knew only this one.
-        resolution: (step.name == StepKind::Resolve)
-            .then(|| step.resolution.unwrap_or(Resolution::RolledBack)),
-        ..JobPlan::default()
-    })));
-    pass.again = true;
+    steps::journal(pass, &mut step, Some(facts));
+    steps::make_job(pass, &step, Some(facts));
+    true
 }
 
 /// The intent stands in the journal and no Job was ever confirmed: it was never made, or it was made, ran and is gone.
@@ -279,7 +196,7 @@ pub(super) fn create_again(pass: &mut Pass<'_>, step: &StepStatus, draining: boo
         return Some(true);
     }
     if !running::refused(pass, step) && running::may_touch(pass, &step.database, facts) {
-        make_job(pass, step, facts);
+        steps::make_job(pass, step, Some(facts));
     }
     Some(false)
 }

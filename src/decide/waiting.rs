@@ -16,12 +16,15 @@ pub(super) fn not_started(
     let since = step.started_at.as_ref().map_or(pass.now(), |time| time.0);
     let limit = pass.spec.timeouts.start.seconds().unwrap_or(600);
     let age = pass.age(since);
-    let phase = if step.name == StepKind::Inventory {
-        Phase::Planning
-    } else {
-        Phase::Migrating
+    let phase = match step.name {
+        StepKind::Inventory => Phase::Planning,
+        StepKind::SmokeTest => Phase::Validating,
+        StepKind::Down | StepKind::Restore => Phase::RollingBack,
+        StepKind::Migrate | StepKind::Resolve => Phase::Migrating,
     };
-    let subject = if database.is_empty() {
+    let subject = if step.name == StepKind::SmokeTest {
+        format!("smoke test {}", step.test)
+    } else if database.is_empty() {
         format!("image {}", pass.spec.image)
     } else {
         database.to_owned()

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
+use super::actions;
 use super::run::cause;
 use super::snapshot::Resource;
-use crate::api::{DatabasePhase, RunOutcome, StepKind};
-use crate::facts::{JobFacts, JobProgress};
+use crate::api::{DatabasePhase, RunOutcome, StepKind, StepStatus};
+use crate::facts::{ActionFacts, JobFacts, JobProgress};
 
 /// What to look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,105 +15,199 @@ pub struct Wants {
     pub inventories: bool,
     /// The log of this ended inventory Job.
     pub report_of: Option<String>,
-    /// These databases, each no older than so many seconds; `true` for the catalog, too.
-    pub databases: BTreeMap<String, (i64, bool)>,
+    /// These databases.
+    pub databases: BTreeMap<String, LookWant>,
 }
 
-/// Decides it from the journal and the Jobs.
+/// How a database is to be looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookWant {
+    /// An earlier look is good enough if it is no older than so many seconds.
+    pub age: i64,
+    /// With the digest of the catalog.
+    pub catalog: bool,
+    /// With the names of everything in the catalog.
+    pub objects: bool,
+}
+
+impl LookWant {
+    fn at(age: i64) -> Self {
+        LookWant {
+            age,
+            ..LookWant::default()
+        }
+    }
+
+    fn with_catalog(age: i64) -> Self {
+        LookWant {
+            catalog: true,
+            ..LookWant::at(age)
+        }
+    }
+}
+
+/// Decides it from the journal, the Jobs and the actions.
 pub fn wants(
     resource: &Resource,
     jobs: &BTreeMap<String, Option<JobFacts>>,
+    actions: &[ActionFacts],
     look_due: bool,
-    _now: Timestamp,
 ) -> Wants {
     let mut wants = Wants::default();
     if resource.frozen || resource.deleting {
         return wants;
     }
-    let spec = &resource.spec;
-    let all = |wants: &mut Wants, age: i64, catalog: bool| {
-        for database in &spec.databases {
-            wants
-                .databases
-                .insert(database.name.clone(), (age, catalog));
-        }
-    };
-    let Some(run) = resource
-        .status
-        .run
-        .as_ref()
-        .filter(|run| run.finished_at.is_none())
-    else {
-        let starts = cause(resource).is_some();
-        let succeeded = resource
-            .status
-            .run
-            .as_ref()
-            .is_some_and(|run| run.outcome == Some(RunOutcome::Succeeded));
-        if starts {
-            wants.inventories = true;
-            all(&mut wants, 0, true);
-        } else if look_due && succeeded {
-            wants.inventories = true;
-            all(&mut wants, 0, false);
+    let run = resource.status.run.as_ref();
+    if actions::has_step(resource) {
+        wants.inventories = true;
+        for step in run.iter().flat_map(|run| &run.steps) {
+            if step.finished_at.is_none() {
+                of_step(&mut wants, resource, step, jobs);
+            }
         }
         return wants;
-    };
-    wants.inventories = true;
-    let active: Vec<_> = run
-        .steps
-        .iter()
-        .filter(|step| step.finished_at.is_none())
-        .collect();
-    let observe = spec.timeouts.observe.seconds().unwrap_or(10);
-    for step in &active {
-        let progress = jobs
-            .get(&step.job)
-            .and_then(Option::as_ref)
-            .map(|job| &job.progress);
-        if step.name == StepKind::Inventory {
-            if matches!(progress, Some(JobProgress::Ended(_))) {
-                wants.report_of = Some(step.job.clone());
-            }
-            continue;
-        }
-        match progress {
-            Some(JobProgress::Running { .. }) => {
-                wants
-                    .databases
-                    .insert(step.database.clone(), (observe, false));
-            }
-            Some(JobProgress::NotStarted(_)) => {}
-            Some(JobProgress::Ended(_) | JobProgress::Lost { .. }) | None => {
-                wants.databases.insert(step.database.clone(), (0, true));
-            }
-        }
     }
-    if active.iter().all(|step| step.name == StepKind::Inventory) {
-        let started = run.steps.iter().any(|step| step.name == StepKind::Migrate);
-        if started && active.is_empty() {
-            // Between two databases: what comes next is looked at again, what is done is not.
-            for database in &resource.status.databases {
-                if database.phase != DatabasePhase::Succeeded {
-                    wants.databases.insert(database.name.clone(), (0, true));
-                }
-            }
-        } else {
-            let ended = wants.report_of.is_some() || active.is_empty();
-            all(&mut wants, if ended { 1 } else { 5 }, true);
-        }
-    } else if spec.parallelism > 1 {
-        for database in &resource.status.databases {
-            if matches!(
-                database.phase,
-                DatabasePhase::Planned | DatabasePhase::Unknown
-            ) {
-                wants
-                    .databases
-                    .entry(database.name.clone())
-                    .or_insert((observe, true));
+    match run.filter(|run| run.finished_at.is_none()) {
+        None => at_rest(&mut wants, resource, look_due),
+        Some(run) => at_work(&mut wants, resource, &run.steps, jobs),
+    }
+    for (name, objects) in actions
+        .iter()
+        .filter_map(|a| actions::wants_database(resource, a))
+    {
+        wants.inventories = true;
+        let look = LookWant {
+            objects,
+            ..LookWant::with_catalog(0)
+        };
+        wants.databases.insert(name.to_owned(), look);
+        if resource.spec.rollback.restore.is_some() {
+            // What a restore must not touch.
+            for database in &resource.spec.databases {
+                let look = LookWant::at(1);
+                wants.databases.entry(database.name.clone()).or_insert(look);
             }
         }
     }
     wants
+}
+
+fn all(wants: &mut Wants, resource: &Resource, look: LookWant) {
+    for database in &resource.spec.databases {
+        wants.databases.insert(database.name.clone(), look);
+    }
+}
+
+/// No run is under way.
+fn at_rest(wants: &mut Wants, resource: &Resource, look_due: bool) {
+    let outcome = resource.status.run.as_ref().and_then(|run| run.outcome);
+    if cause(resource).is_some() {
+        wants.inventories = true;
+        all(wants, resource, LookWant::with_catalog(0));
+    } else if look_due && outcome == Some(RunOutcome::Succeeded) {
+        wants.inventories = true;
+        all(wants, resource, LookWant::at(0));
+    } else if look_due && resource.spec.rollback.restore.is_some() {
+        // For what a restore would lose.
+        all(wants, resource, LookWant::at(0));
+    }
+}
+
+/// A step that has not ended, and the database it works on.
+fn of_step(
+    wants: &mut Wants,
+    resource: &Resource,
+    step: &StepStatus,
+    jobs: &BTreeMap<String, Option<JobFacts>>,
+) {
+    let observe = resource.spec.timeouts.observe.seconds().unwrap_or(10);
+    let job = jobs.get(&step.job).and_then(Option::as_ref);
+    let progress = job.map(|job| &job.progress);
+    match step.name {
+        StepKind::Inventory => {
+            if matches!(progress, Some(JobProgress::Ended(_))) {
+                wants.report_of = Some(step.job.clone());
+            }
+            return;
+        }
+        // It is judged by its own end.
+        StepKind::SmokeTest => return,
+        StepKind::Migrate | StepKind::Resolve | StepKind::Down | StepKind::Restore => {}
+    }
+    match progress {
+        Some(JobProgress::Running { .. }) if step.name == StepKind::Restore => {}
+        Some(JobProgress::Running { .. }) => {
+            wants
+                .databases
+                .insert(step.database.clone(), LookWant::at(observe));
+        }
+        Some(JobProgress::NotStarted(_)) => {}
+        Some(JobProgress::Ended(_) | JobProgress::Lost { .. }) | None => {
+            // What is left of a migration that failed is told by name.
+            let well = match progress {
+                Some(JobProgress::Ended(end)) => end.exit_code == 0,
+                _ => false,
+            };
+            let look = LookWant {
+                objects: step.name == StepKind::Migrate && job.is_some() && !well,
+                ..LookWant::with_catalog(0)
+            };
+            wants.databases.insert(step.database.clone(), look);
+            for other in step.other_ledgers.keys() {
+                wants.databases.insert(other.clone(), LookWant::at(0));
+            }
+        }
+    }
+}
+
+/// A run is under way.
+fn at_work(
+    wants: &mut Wants,
+    resource: &Resource,
+    steps: &[StepStatus],
+    jobs: &BTreeMap<String, Option<JobFacts>>,
+) {
+    wants.inventories = true;
+    let active: Vec<_> = steps
+        .iter()
+        .filter(|step| step.finished_at.is_none())
+        .collect();
+    for step in &active {
+        of_step(wants, resource, step, jobs);
+    }
+    let observe = resource.spec.timeouts.observe.seconds().unwrap_or(10);
+    let waits =
+        |phase: DatabasePhase| matches!(phase, DatabasePhase::Planned | DatabasePhase::Unknown);
+    if active.iter().all(|step| step.name == StepKind::Inventory) {
+        let started = steps.iter().any(|step| step.name == StepKind::Migrate);
+        if started && active.is_empty() {
+            // Between two databases: what comes next is looked at again, what is done is not.
+            for database in &resource.status.databases {
+                if database.phase != DatabasePhase::Succeeded {
+                    let look = LookWant::with_catalog(0);
+                    wants.databases.insert(database.name.clone(), look);
+                }
+            }
+        } else {
+            let ended = wants.report_of.is_some() || active.is_empty();
+            all(
+                wants,
+                resource,
+                LookWant::with_catalog(if ended { 1 } else { 5 }),
+            );
+        }
+        let watched = resource.status.run.as_ref();
+        if watched.is_some_and(|run| run.watched_since.is_some()) {
+            all(wants, resource, LookWant::at(observe));
+        }
+    } else if resource.spec.parallelism > 1 {
+        for database in &resource.status.databases {
+            if waits(database.phase) {
+                wants
+                    .databases
+                    .entry(database.name.clone())
+                    .or_insert(LookWant::with_catalog(observe));
+            }
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use database_migration_operator::api::{DatabaseMigrationStatus, Phase, reasons};
+use database_migration_operator::api::{
+    DatabaseMigrationStatus, Phase, RestorePointPolicy, reasons,
+};
 use database_migration_operator::decide::{Decision, Effect, Refusal, Snapshot, decide, status};
 use database_migration_operator::facts::{
     ContainerEnd, DatabaseFacts, DatabaseIdentity, JobFacts, JobProgress, Ledger, LedgerRow,
@@ -32,9 +34,11 @@ fn snapshot(databases: usize) -> Snapshot {
             ..DatabaseFacts::default()
         })
     };
+    let mut resource = schedule::resource(1, "app@sha256:1", specs).resource;
+    resource.spec.preflight.backup.restore_point = RestorePointPolicy::None;
     Snapshot {
         now: at(START),
-        resource: schedule::resource(1, "app@sha256:1", specs).resource,
+        resource,
         inventories: (0..databases).map(|n| (name(n), inventory(1))).collect(),
         report: None,
         databases: (0..databases).map(|n| (name(n), facts(n))).collect(),
@@ -234,7 +238,7 @@ fn an_image_that_cannot_be_used_is_read_once() {
         (said.phase, reason(&said)),
         (Some(Phase::Blocked), reasons::SCHEMA_MISSING)
     );
-    assert!(said.next_command.contains("dbops.dev/retry"));
+    assert!(said.next_command.contains("kubectl dbm retry"));
     snapshot.report = None;
     let read = snapshot.databases.clone();
     let why = Unreadable {
@@ -362,7 +366,7 @@ fn a_look_starts_nothing() {
             .resource
             .status
             .next_command
-            .contains("dbops.dev/retry")
+            .contains("kubectl dbm retry")
     );
     // And back again.
     snapshot.databases = read;

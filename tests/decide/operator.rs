@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use database_migration_operator::decide::{
     Effect, LeaseFacts, Refusal, Snapshot, decide, inventory_key, wants,
 };
-use database_migration_operator::facts::{JobFacts, Reading, Unreadable, UnreadableReason};
+use database_migration_operator::facts::{
+    JobFacts, Reading, RestorePointFacts, Unreadable, UnreadableReason,
+};
 use dbm_agent::protocol::{InventoryReport, VERSION};
 
 use super::invariants;
@@ -14,6 +16,7 @@ use super::world::{World, at};
 /// What the process remembers of one resource; gone when it dies.
 #[derive(Default)]
 struct Memory {
+    points: BTreeMap<String, Reading<RestorePointFacts>>,
     leases: BTreeSet<String>,
     refusal: Option<Refusal>,
     timer: Option<i64>,
@@ -93,7 +96,7 @@ impl Operator {
         if memory.wake { Some(now) } else { memory.timer }
     }
 
-    fn observe(&self, world: &World, resource: usize, look_due: bool, get: bool) -> Snapshot {
+    fn observe(&mut self, world: &World, resource: usize, look_due: bool, get: bool) -> Snapshot {
         let object = world.objects[resource].resource.clone();
         let mut jobs = BTreeMap::new();
         for step in object.status.run.iter().flat_map(|run| &run.steps) {
@@ -105,7 +108,7 @@ impl Operator {
             }
         }
         let now = at(world.now);
-        let wants = wants(&object, &jobs, look_due, now);
+        let wants = wants(&object, &jobs, &[], look_due);
         let mut inventories = BTreeMap::new();
         if wants.inventories {
             for database in &object.spec.databases {
@@ -126,12 +129,12 @@ impl Operator {
         });
         let mut databases = BTreeMap::new();
         for database in &object.spec.databases {
-            let Some((_, catalog)) = wants.databases.get(&database.name) else {
+            let Some(want) = wants.databases.get(&database.name) else {
                 continue;
             };
             let target = &database.connection.secret_key_ref.name;
             let reading = if world.databases[super::world::split(target).0].readable {
-                Reading::Known(world.facts(target, *catalog))
+                Reading::Known(world.facts(target, want.catalog))
             } else {
                 Reading::Unknown(Unreadable {
                     reason: UnreadableReason::Unreachable,
@@ -166,7 +169,7 @@ impl Operator {
             old_jobs: Vec::new(),
             refusal: self.memory[resource].refusal.clone(),
             actions: Vec::new(),
-            restore_points: BTreeMap::new(),
+            restore_points: std::mem::take(&mut self.memory[resource].points),
             look_due,
         }
     }
@@ -289,7 +292,19 @@ impl Operator {
         effect: &Effect,
     ) -> bool {
         match effect {
-            Effect::SetAction { .. } | Effect::MakeRestorePoint { .. } => {}
+            Effect::SetAction { .. } => {}
+            Effect::MakeRestorePoint { database, name } => {
+                let point = RestorePointFacts {
+                    name: Some(name.clone()),
+                    refused: None,
+                    lsn: "0/1".to_owned(),
+                    at: at(world.now),
+                    commits: 1,
+                };
+                self.memory[resource]
+                    .points
+                    .insert(database.clone(), Reading::Known(point));
+            }
             Effect::AddFinalizer => {}
             Effect::RemoveFinalizer => {
                 let object = &mut world.objects[resource];
@@ -365,6 +380,6 @@ fn holder_gone(world: &World, lease: &str, holder: &str) -> bool {
                 .status
                 .run
                 .as_ref()
-                .is_some_and(|run| run.id == parts[3] && run.finished_at.is_none())
+                .is_some_and(|run| run.id == parts[3])
     })
 }

@@ -114,7 +114,7 @@ fn plans(
         (Policy::Ignore, None),
         (Policy::Deny, denied),
     ] {
-        let plan = plan("shop", "s", &inventory(), &facts(rows), &history(policy));
+        let plan = plan("shop", &inventory(), &facts(rows), &history(policy));
         assert_eq!(plan.pending, pending);
         assert_eq!(
             plan.findings.iter().map(|f| f.kind).collect::<Vec<_>>(),
@@ -131,7 +131,6 @@ fn history_before_since_is_shown_and_not_judged() {
     history.since = "3".to_owned();
     let plan = plan(
         "shop",
-        "s",
         &inventory(),
         &facts(&[("2_a", Row::Edited)]),
         &history,
@@ -150,15 +149,19 @@ fn an_open_row_blocks(
     #[case] kind: Row,
     #[case] busy: bool,
     #[case] reason: &str,
-    #[case] command: bool,
+    #[case] to_decide: bool,
 ) {
     let mut facts = facts(&[("2_a", kind)]);
     facts.lock_holder = busy.then(Session::default);
-    let blocker = plan("shop", "s", &inventory(), &facts, &history(Policy::Warn))
-        .blocker
-        .unwrap();
-    assert_eq!(blocker.reason, reason);
-    assert_eq!(!blocker.next.is_empty(), command);
+    let plan = plan("shop", &inventory(), &facts, &history(Policy::Warn));
+    assert_eq!(plan.blocker.unwrap().reason, reason);
+    assert_eq!(plan.open.is_some(), to_decide);
+    if let Some(open) = plan.open {
+        assert_eq!(
+            (open.name.as_str(), open.ledger_row.as_str()),
+            ("2_a", "row 2_a")
+        );
+    }
 }
 
 #[rstest]
@@ -170,7 +173,7 @@ fn without_rows(#[case] ledger: Ledger, #[case] reason: Option<&str>) {
         ledger,
         ..Default::default()
     };
-    let plan = plan("shop", "s", &inventory(), &facts, &history(Policy::Warn));
+    let plan = plan("shop", &inventory(), &facts, &history(Policy::Warn));
     assert_eq!(plan.blocker.map(|b| b.reason), reason);
 }
 

@@ -9,7 +9,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _};
 
 use super::{Cluster, Error, jobs, told};
-use crate::api::{DatabaseMigration, DatabasePhase, FINALIZER, RunOutcome, StepKind};
+use crate::api::{ActionState, DatabaseMigration, DatabasePhase, FINALIZER, RunOutcome, StepKind};
 use crate::build;
 use crate::decide::{Decision, Effect, Event, JobPlan, Refusal, Snapshot};
 use crate::runtime::{clock, metrics};
@@ -71,7 +71,12 @@ impl Cluster {
             .status
             .as_ref()
             .and_then(|status| status.run.as_ref());
-        if run.is_some_and(|run| run.finished_at.is_some()) {
+        let acting = object
+            .status
+            .as_ref()
+            .and_then(|status| status.action.as_ref())
+            .is_some_and(|action| action.state == ActionState::Running);
+        if run.is_some_and(|run| run.finished_at.is_some()) && !acting {
             let mut memory = self.memory();
             let remembered = memory.of(&snapshot.resource.uid);
             if was.is_none() {
@@ -87,7 +92,12 @@ impl Cluster {
         let api: Api<Job> = Api::namespaced(self.shared.client.clone(), &resource.namespace);
         match effect {
             Effect::AddFinalizer | Effect::RemoveFinalizer => {}
-            Effect::SetAction { .. } | Effect::MakeRestorePoint { .. } => {}
+            Effect::SetAction { name, uid, status } => {
+                self.answer(resource, name, uid, status).await?;
+            }
+            Effect::MakeRestorePoint { database, name } => {
+                self.make_restore_point(resource, database, name).await?;
+            }
             Effect::StoreInventory { key, inventory } => {
                 self.store_inventory(resource, key, inventory).await?;
             }

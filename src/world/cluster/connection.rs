@@ -6,6 +6,7 @@ use kube::Api;
 use super::{Cluster, Error};
 use crate::api::{DatabaseSpec, KeySelector};
 use crate::database::{self, Look, Rules, Target};
+use crate::decide::{LookWant, Resource};
 use crate::facts::{DatabaseFacts, Reading, Unreadable, UnreadableReason};
 use crate::runtime::clock;
 
@@ -17,16 +18,16 @@ impl Cluster {
         uid: &str,
         spec: &DatabaseSpec,
         index: usize,
-        max_age: i64,
-        catalog: bool,
+        want: LookWant,
     ) -> Result<Reading<DatabaseFacts>, Error> {
         let now = clock::monotonic();
         let known = {
             let mut memory = self.memory();
             let remembered = memory.of(uid);
-            if let Some((at, with_catalog, reading)) = remembered.looks.get(&spec.name)
-                && now.saturating_sub(*at).as_secs() < u64::try_from(max_age).unwrap_or(0)
-                && (*with_catalog || !catalog)
+            if let Some((at, what, reading)) = remembered.looks.get(&spec.name)
+                && now.saturating_sub(*at).as_secs() < u64::try_from(want.age).unwrap_or(0)
+                && (what.catalog || !want.catalog)
+                && (what.objects || !want.objects)
             {
                 return Ok(reading.clone());
             }
@@ -36,18 +37,12 @@ impl Cluster {
             Some(found) => Ok(found),
             None => self.target(namespace, spec, index).await?,
         };
+        let look = Look {
+            catalog: want.catalog,
+            objects: want.objects,
+        };
         let reading = match &found {
-            Ok((target, ca)) => {
-                database::look(
-                    target,
-                    ca.as_deref(),
-                    Look {
-                        catalog,
-                        ..Look::default()
-                    },
-                )
-                .await
-            }
+            Ok((target, ca)) => database::look(target, ca.as_deref(), look).await,
             Err(unreadable) => Reading::Unknown(unreadable.clone()),
         };
         let mut memory = self.memory();
@@ -63,9 +58,41 @@ impl Cluster {
         }
         remembered.looks.insert(
             spec.name.clone(),
-            (clock::monotonic(), catalog, reading.clone()),
+            (clock::monotonic(), look, reading.clone()),
         );
         Ok(reading)
+    }
+
+    /// Makes a restore point; what came of it is for the next look.
+    pub(super) async fn make_restore_point(
+        &self,
+        resource: &Resource,
+        database: &str,
+        name: &str,
+    ) -> Result<(), Error> {
+        let mut databases = resource.spec.databases.iter().enumerate();
+        let Some((index, spec)) = databases.find(|(_, spec)| spec.name == database) else {
+            return Ok(());
+        };
+        let known = self
+            .memory()
+            .of(&resource.uid)
+            .targets
+            .get(database)
+            .cloned();
+        let found = match known {
+            Some(found) => Ok(found),
+            None => self.target(&resource.namespace, spec, index).await?,
+        };
+        let reading = match &found {
+            Ok((target, ca)) => database::restore_point(target, ca.as_deref(), name).await,
+            Err(unreadable) => Reading::Unknown(unreadable.clone()),
+        };
+        self.memory()
+            .of(&resource.uid)
+            .restore_points
+            .insert(database.to_owned(), reading);
+        Ok(())
     }
 
     /// Reads where a database is.

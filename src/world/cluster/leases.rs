@@ -134,8 +134,9 @@ impl Cluster {
             .databases
             .iter()
             .any(|database| database.lease == lease);
-        let current = status.run.filter(|run| run.finished_at.is_none());
-        Ok(!journaled || current.is_none_or(|current| current.id != *run))
+        // A run that has ended may hold one again: for a human's action on it.
+        let current = status.run.is_some_and(|current| current.id == *run);
+        Ok(!journaled || !current)
     }
 
     /// Gives the turn back, if it is ours, and wakes who waits for it.

@@ -7,16 +7,18 @@ use std::time::Duration;
 use dbm_agent::protocol::DatabaseInventory;
 use kube::api::Preconditions;
 
-use crate::api::DatabaseMigration;
-use crate::database::Target;
+use crate::api::{DatabaseMigration, MigrationActionStatus};
+use crate::database::{Look, Target};
 use crate::decide::{LeaseFacts, Refusal};
-use crate::facts::{DatabaseFacts, JobFacts, Reading};
+use crate::facts::{DatabaseFacts, JobFacts, Reading, RestorePointFacts};
 use crate::runtime::clock;
 
 /// How long a refusal of the API server is believed before it is asked again.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(14);
 /// How long a Job that was just made may be missing from the cache before the API server is asked.
 const CACHE_LAG: Duration = Duration::from_secs(10);
+/// Answers to MigrationActions that are remembered until the cache shows them.
+const ANSWERS: usize = 16;
 /// Versions of one object that were overtaken by own writes, the newest last.
 const OVERTAKEN: usize = 16;
 
@@ -38,8 +40,8 @@ pub struct Memory {
 pub struct Remembered {
     newest: Option<Arc<DatabaseMigration>>,
     overtaken: Vec<String>,
-    /// The last look at each database: when, whether with the catalog, what was seen.
-    pub looks: HashMap<String, (Duration, bool, Reading<DatabaseFacts>)>,
+    /// The last look at each database: when, at what, what was seen.
+    pub looks: HashMap<String, (Duration, Look, Reading<DatabaseFacts>)>,
     /// Where each database is, and its certificate authority, as the Secret said.
     pub targets: HashMap<String, (Target, Option<Vec<u8>>)>,
     /// The inventories found under these keys, while a run needs them.
@@ -49,6 +51,9 @@ pub struct Remembered {
     created: HashMap<String, (Duration, JobFacts)>,
     /// Leases that could not be had.
     pub leases: BTreeMap<String, LeaseFacts>,
+    /// The restore points that were just made, for the next look.
+    pub restore_points: BTreeMap<String, Reading<RestorePointFacts>>,
+    answers: VecDeque<(String, MigrationActionStatus)>,
     refusal: Option<(Duration, Refusal)>,
     last_look: Option<Duration>,
 }
@@ -173,6 +178,21 @@ impl Remembered {
         self.created.remove(name);
     }
 
+    /// What was last said on a MigrationAction.
+    pub fn answered(&self, uid: &str) -> Option<&MigrationActionStatus> {
+        let said = self.answers.iter().find(|(known, _)| known == uid);
+        said.map(|(_, status)| status)
+    }
+
+    /// This was said on a MigrationAction.
+    pub fn answer(&mut self, uid: &str, status: MigrationActionStatus) {
+        self.answers.retain(|(known, _)| known != uid);
+        self.answers.push_back((uid.to_owned(), status));
+        if self.answers.len() > ANSWERS {
+            self.answers.pop_front();
+        }
+    }
+
     /// The API server refused a Job.
     pub fn refuse(&mut self, refusal: Refusal) {
         self.refusal = Some((clock::monotonic(), refusal));
@@ -194,7 +214,9 @@ impl Remembered {
         let last_look = self.last_look;
         let newest = self.newest.take();
         let overtaken = std::mem::take(&mut self.overtaken);
+        let answers = std::mem::take(&mut self.answers);
         *self = Remembered {
+            answers,
             last_look,
             newest,
             overtaken,

@@ -1,5 +1,6 @@
 //! The world as a Kubernetes cluster: `observe` reads it, `apply` changes it.
 
+mod actions;
 mod apply;
 mod connection;
 mod inventory;
@@ -19,7 +20,7 @@ use kube::runtime::reflector::Store;
 pub use memory::Memory;
 pub use wake::{Sleepers, Wake};
 
-use crate::api::DatabaseMigration;
+use crate::api::{DatabaseMigration, MigrationAction};
 use crate::build::Settings;
 use crate::runtime::metrics::Metrics;
 
@@ -86,6 +87,7 @@ pub struct Cluster {
     resources: Store<DatabaseMigration>,
     pub(crate) jobs: Store<Job>,
     pub(crate) pods: Store<Pod>,
+    pub(crate) actions: Store<MigrationAction>,
     memory: Mutex<Memory>,
 }
 
@@ -96,12 +98,14 @@ impl Cluster {
         resources: Store<DatabaseMigration>,
         jobs: Store<Job>,
         pods: Store<Pod>,
+        actions: Store<MigrationAction>,
     ) -> Self {
         Cluster {
             shared,
             resources,
             jobs,
             pods,
+            actions,
             memory: Mutex::new(Memory::default()),
         }
     }

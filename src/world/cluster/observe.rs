@@ -44,8 +44,8 @@ impl Cluster {
             jobs.insert(name, job);
         }
         let look_due = self.next_look_ms(object) == 0;
-        let now = clock::now();
-        let wants = wants(&resource, &jobs, look_due, now);
+        let actions = self.actions_of(&resource);
+        let wants = wants(&resource, &jobs, &actions, look_due);
 
         let inventories = if wants.inventories {
             self.inventories(&resource).await?
@@ -62,18 +62,11 @@ impl Cluster {
             .iter()
             .enumerate()
             .filter_map(|(index, database)| {
-                let (age, catalog) = wants.databases.get(&database.name)?;
+                let want = *wants.databases.get(&database.name)?;
                 let resource = &resource;
                 Some(async move {
                     let reading = self
-                        .database(
-                            &resource.namespace,
-                            &resource.uid,
-                            database,
-                            index,
-                            *age,
-                            *catalog,
-                        )
+                        .database(&resource.namespace, &resource.uid, database, index, want)
                         .await?;
                     Ok::<_, Error>((database.name.clone(), reading))
                 })
@@ -96,8 +89,8 @@ impl Cluster {
             old_jobs,
             leases: remembered.leases.clone(),
             refusal: remembered.refusal(),
-            actions: Vec::new(),
-            restore_points: BTreeMap::new(),
+            actions,
+            restore_points: std::mem::take(&mut remembered.restore_points),
             look_due,
             resource,
         })

@@ -1,0 +1,288 @@
+//! What an action that was carried out leads to.
+
+use super::super::ending;
+use super::super::outcome;
+use super::super::pass::Pass;
+use super::super::plan::ledger_digest;
+use super::super::run;
+use super::super::status::{self, count};
+use super::work::{self, said};
+use crate::api::{
+    ActionKind, ActionOutcome, DatabasePhase, FindingKind, Phase, Policy, Resolution, StepKind,
+    StepOutcome, StepStatus, reasons,
+};
+use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow};
+use crate::tools::prisma::{self, RowState};
+
+/// The action did not reach its goal: said on it and on the resource. Nothing is tried again by itself.
+pub(super) fn failed(pass: &mut Pass<'_>, step: Option<&StepStatus>, why: &str) {
+    let kind = pass.status.action.as_ref().map(|taken| taken.action);
+    if let Some(step) = step {
+        pass.end_step(&step.job, StepOutcome::Failed);
+        outcome::release(pass, &step.database);
+    }
+    super::done(pass, ActionOutcome::Failed, why);
+    let (reason, rollback) = match kind {
+        Some(ActionKind::Restore) => (reasons::RESTORE_FAILED, true),
+        Some(ActionKind::DownMigration) => (reasons::ROLLBACK_FAILED, true),
+        _ => (reasons::RESOLVE_FAILED, false),
+    };
+    if rollback {
+        pass.condition(reasons::ROLLED_BACK, false, reason, why);
+        // A run that waited to begin does not begin on a database that is half undone.
+        if pass.run().finished_at.is_none() {
+            run::fail(pass);
+        }
+    }
+    run::tidy(pass);
+    pass.halted(Phase::Failed, reason, why, String::new());
+    if pass.run().finished_at.is_none() {
+        // It was blocked before it began, and is planned again.
+        pass.again = true;
+    }
+}
+
+/// `migrate resolve` has ended: the ledger says what is true.
+pub(super) fn judge_resolve(
+    pass: &mut Pass<'_>,
+    step: &StepStatus,
+    end: Option<&ContainerEnd>,
+    facts: &DatabaseFacts,
+) {
+    let (database, name) = (&step.database, &step.migration);
+    let rows = rows(facts);
+    let baseline = pass
+        .status
+        .action
+        .as_ref()
+        .is_some_and(|taken| taken.action == ActionKind::Baseline);
+    if step.resolution == Some(Resolution::RolledBack) {
+        let blocks =
+            |row: &&LedgerRow| row.id == step.ledger_row && prisma::row_state(row).blocks();
+        if rows.iter().any(|row| blocks(&row)) {
+            let why = format!("{database}: Prisma did not mark {name} rolled back");
+            return failed(pass, Some(step), &said(end, &why));
+        }
+        pass.end_step(&step.job, StepOutcome::Succeeded);
+        let text = format!("{database}: {name} is marked rolled back");
+        return rolled_back(pass, database, &text);
+    }
+    let latest = prisma::latest_by_name(rows);
+    let applied = latest
+        .get(name.as_str())
+        .is_some_and(|(state, _)| state.is_applied());
+    let missing = match (baseline, applied) {
+        (true, _) => super::fits::baseline_names(pass, database, name)
+            .len()
+            .max(usize::from(!applied)),
+        (false, _) => usize::from(!applied),
+    };
+    if missing > 0 {
+        let why = if baseline {
+            format!(
+                "{database}: {} not marked applied; baseline again to go on",
+                {
+                    let verb = if missing == 1 { "is" } else { "are" };
+                    format!("{} {verb}", count(missing, "migration"))
+                }
+            )
+        } else {
+            format!("{database}: Prisma did not mark {name} applied")
+        };
+        return failed(pass, Some(step), &said(end, &why));
+    }
+    pass.end_step(&step.job, StepOutcome::Succeeded);
+    outcome::release(pass, database);
+    let text = if baseline {
+        format!("{database}: marked applied up to {name}; the run goes on")
+    } else {
+        format!("{database}: {name} is marked applied; the run goes on")
+    };
+    super::done(pass, ActionOutcome::Succeeded, text.clone());
+    reopen(pass, Some(database));
+    pass.working(Phase::Planning, reasons::PLANNING, text);
+    pass.again = true;
+}
+
+/// A run that had ended goes on: with this database, and with what was skipped because of it.
+fn reopen(pass: &mut Pass<'_>, database: Option<&str>) {
+    let Some(run) = &mut pass.status.run else {
+        return;
+    };
+    let id = run.id.clone();
+    run.finished_at = None;
+    run.outcome = None;
+    run.aborting = false;
+    run.watched_since = None;
+    pass.status.history.retain(|entry| entry.id != id);
+    for entry in &mut pass.status.databases {
+        let this = Some(entry.name.as_str()) == database;
+        if this {
+            entry.failed = None;
+        }
+        if entry.phase == DatabasePhase::Skipped || this {
+            entry.phase = DatabasePhase::Planned;
+        }
+    }
+}
+
+/// A down.sql has ended. In a transaction the row says whether it was done; else the Job's own end, and then Prisma is
+/// told.
+pub(super) fn judge_down(
+    pass: &mut Pass<'_>,
+    step: &StepStatus,
+    end: Option<&ContainerEnd>,
+    facts: &DatabaseFacts,
+) {
+    let (database, name) = (&step.database, &step.migration);
+    let row = rows(facts).iter().find(|row| row.id == step.ledger_row);
+    let undone = row.is_none_or(|row| prisma::row_state(row) == RowState::RolledBack);
+    if undone {
+        pass.end_step(&step.job, StepOutcome::Succeeded);
+        let text =
+            format!("{database}: {name} was undone with its down.sql and is marked rolled back");
+        return rolled_back(pass, database, &text);
+    }
+    let exited_well = end.is_some_and(|end| end.exit_code == 0);
+    if !work::in_transaction(pass, step) && exited_well {
+        pass.end_step(&step.job, StepOutcome::Succeeded);
+        let next = StepStatus {
+            name: StepKind::Resolve,
+            database: database.clone(),
+            migration: name.clone(),
+            ledger_row: step.ledger_row.clone(),
+            resolution: Some(Resolution::RolledBack),
+            ..StepStatus::default()
+        };
+        return work::start(pass, next, Some(facts));
+    }
+    let why = said(end, &format!("{database}: the down.sql of {name} failed"));
+    let left = if work::in_transaction(pass, step) {
+        "It ran in one transaction, so nothing of it took effect."
+    } else if facts.catalog.is_some() && facts.catalog.as_ref() == Some(&step.catalog) {
+        "The schema is as it was before; whether rows changed cannot be seen."
+    } else {
+        "It cannot run in a transaction, and a part of it took effect: look at the schema."
+    };
+    failed(
+        pass,
+        Some(step),
+        &format!("{why}. {left} Undo the migration by hand, then kubectl dbm mark-rolled-back."),
+    );
+}
+
+/// A restore has ended: the ledger has to be what it was at the place that was asked for, and no other database touched.
+pub(super) fn judge_restore(
+    pass: &mut Pass<'_>,
+    step: &StepStatus,
+    end: Option<&ContainerEnd>,
+    facts: &DatabaseFacts,
+) {
+    let database = &step.database;
+    let touched: Vec<String> = step
+        .other_ledgers
+        .iter()
+        .filter(|(name, before)| {
+            pass.facts(name)
+                .is_some_and(|facts| ledger_digest(&facts.ledger) != **before)
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    if !touched.is_empty() {
+        let names: Vec<&str> = touched.iter().map(String::as_str).collect();
+        let why = format!(
+            "{database}: during the restore the ledger of {} changed: the command restored another database than {database}, or more than one. Look at every database before anything else",
+            status::names(&names)
+        );
+        return failed(pass, Some(step), &said(end, &why));
+    }
+    let well = end.is_some_and(|end| end.exit_code == 0);
+    if !well {
+        let timed_out = end
+            .and_then(|end| end.summary.as_deref())
+            .is_some_and(|summary| summary.timed_out);
+        let what = if timed_out {
+            "the restore took longer than rollback.restore.timeout and was ended"
+        } else {
+            "the restore Job failed"
+        };
+        let why = said(end, &format!("{database}: {what}"));
+        let state = if ledger_digest(&facts.ledger) == step.ledger {
+            "The ledger is as it was before."
+        } else {
+            "The ledger has changed: look at the database."
+        };
+        return failed(pass, Some(step), &format!("{why}. {state}"));
+    }
+    if let Some(at) = target_time(pass, step) {
+        // A restored ledger can hold nothing that began after the place that was asked for.
+        let later = rows(facts).iter().find(|row| row.started_at > at);
+        if let Some(row) = later {
+            let why = format!(
+                "{database}: the restore Job ended well, and the ledger still holds {}, which began after {}: it restored another database, or to another place",
+                row.migration_name, step.message
+            );
+            return failed(pass, Some(step), &why);
+        }
+    }
+    pass.end_step(&step.job, StepOutcome::Succeeded);
+    let text = format!("{database}: brought back to {}", step.message);
+    rolled_back(pass, database, &text);
+}
+
+/// The time of the place that a restore goes back to.
+fn target_time(pass: &Pass<'_>, step: &StepStatus) -> Option<jiff::Timestamp> {
+    let point = pass.database(&step.database)?.restore_point.as_ref();
+    match point.filter(|point| !point.name.is_empty() && point.name == step.message) {
+        // Whole seconds in status: what began within that second is not held against it.
+        Some(point) => point
+            .at
+            .as_ref()
+            .and_then(|at| at.0.checked_add(jiff::SignedDuration::from_secs(1)).ok()),
+        None => step.message.parse().ok(),
+    }
+}
+
+fn rows(facts: &DatabaseFacts) -> &[LedgerRow] {
+    match &facts.ledger {
+        Ledger::Rows(rows) => rows,
+        _ => &[],
+    }
+}
+
+/// What the run did is undone: it ends as RolledBack, and only a changed spec or a retry starts another.
+fn rolled_back(pass: &mut Pass<'_>, database: &str, text: &str) {
+    super::done(pass, ActionOutcome::Succeeded, text);
+    outcome::release(pass, database);
+    ending::finish_rolled_back(pass, database, text);
+}
+
+/// A human accepts what the validation found: the run goes on as if it had passed.
+pub(super) fn accepted(pass: &mut Pass<'_>) {
+    if let Some(run) = &mut pass.status.run {
+        for step in &mut run.steps {
+            if step.name == StepKind::SmokeTest && step.outcome == Some(StepOutcome::Failed) {
+                step.outcome = Some(StepOutcome::Accepted);
+            }
+        }
+    }
+    for entry in &mut pass.status.databases {
+        for finding in &mut entry.findings {
+            if finding.kind == FindingKind::Log && finding.policy == Policy::Deny {
+                finding.policy = Policy::Warn;
+            }
+        }
+    }
+    reopen(pass, None);
+    super::done(
+        pass,
+        ActionOutcome::Succeeded,
+        "what the validation found is accepted; the run goes on",
+    );
+    pass.working(
+        Phase::Validating,
+        reasons::VALIDATION_ACCEPTED,
+        "what the validation found is accepted",
+    );
+    pass.again = true;
+}

@@ -1,0 +1,395 @@
+//! Whether an action fits the state that it names, as the world is now. What changed since is refused, never guessed.
+
+use super::super::migrate;
+use super::super::pass::Pass;
+use super::super::running as at_work;
+use super::super::snapshot::Resource;
+use super::super::status::names;
+use super::restore_target;
+use crate::api::{
+    ActionKind, DatabaseMigrationStatus, DatabaseSpec, MigrationActionSpec, RunOutcome, StepKind,
+    reasons,
+};
+use crate::facts::{ActionFacts, DatabaseFacts, Ledger, LedgerRow, Reading};
+use crate::tools::{prisma, prisma::RowState, sql};
+
+/// What is concluded.
+pub(super) enum Fit {
+    /// It may be carried out.
+    Yes,
+    /// It does not fit: why, and what to do.
+    Refused(String),
+    /// Something that passes by itself stands against it: what, and when to look again, milliseconds.
+    Wait(String, u64),
+}
+
+/// How soon it is looked again at something that passes by itself, milliseconds.
+const SOON: u64 = 2_000;
+
+/// The database that must be looked at before an action can be judged, and whether with its objects.
+pub(in super::super) fn wants_database<'a>(
+    resource: &'a Resource,
+    action: &'a ActionFacts,
+) -> Option<(&'a str, bool)> {
+    let spec = &action.spec;
+    let named = resource
+        .spec
+        .databases
+        .iter()
+        .any(|d| d.name == spec.database);
+    let fits = named && stale(&resource.status, spec).is_none();
+    fits.then_some((spec.database.as_str(), spec.action == ActionKind::Baseline))
+}
+
+/// The run has moved on.
+fn stale(status: &DatabaseMigrationStatus, spec: &MigrationActionSpec) -> Option<String> {
+    let run = status.run.as_ref().map_or("", |run| run.id.as_str());
+    (run != spec.run).then(|| {
+        let now = if run.is_empty() { "none" } else { run };
+        format!(
+            "it was decided on run {}, and the run is {now} now. Look again: kubectl dbm status {}",
+            spec.run, spec.migration
+        )
+    })
+}
+
+pub(super) fn fits(pass: &mut Pass<'_>, action: &ActionFacts) -> Fit {
+    match check(pass, &action.spec) {
+        Ok(()) => Fit::Yes,
+        Err(fit) => fit,
+    }
+}
+
+fn check(pass: &mut Pass<'_>, spec: &MigrationActionSpec) -> Result<(), Fit> {
+    if let Some(why) = stale(&pass.status, spec) {
+        return Err(Fit::Refused(why));
+    }
+    let run = pass.run();
+    match spec.action {
+        ActionKind::Abort => {
+            if run.finished_at.is_some() {
+                return refused(format!("run {} has ended already", run.id));
+            }
+            return Ok(());
+        }
+        ActionKind::AcceptValidation => return acceptable(pass),
+        _ => {}
+    }
+    let busy = pass.active();
+    if let Some(step) = busy.iter().find(|step| step.name != StepKind::Inventory) {
+        let what = if step.database.is_empty() {
+            step.name.as_str().to_owned()
+        } else {
+            format!("{} of {}", step.name.as_str(), step.database)
+        };
+        return refused(format!(
+            "{what} is at work (Job {}); decide again when it has ended",
+            step.job
+        ));
+    }
+    if spec.action == ActionKind::Retry {
+        return Ok(());
+    }
+    let Some(database) = pass
+        .spec
+        .databases
+        .iter()
+        .find(|database| database.name == spec.database)
+    else {
+        let known: Vec<&str> = pass
+            .spec
+            .databases
+            .iter()
+            .map(|d| d.name.as_str())
+            .collect();
+        return refused(format!(
+            "the resource has no database {}; it has: {}",
+            spec.database,
+            names(&known)
+        ));
+    };
+    if spec.action == ActionKind::Restore {
+        if pass.spec.rollback.restore.is_none() {
+            return refused(
+                "spec.rollback.restore is not set: it is the command that brings the database back"
+                    .to_owned(),
+            );
+        }
+        restore_target(pass.snapshot, spec).map_err(Fit::Refused)?;
+        // A database that cannot be read may be just what is to be restored.
+        return match pass.facts(&spec.database) {
+            Some(facts) => free(pass, &spec.database, facts),
+            None => Ok(()),
+        };
+    }
+    let facts = match pass.snapshot.databases.get(&spec.database) {
+        Some(Reading::Known(facts)) => facts,
+        Some(Reading::Unknown(why)) => {
+            let text = format!("{}: {}", spec.database, why.message);
+            return Err(Fit::Wait(text, 5_000));
+        }
+        None => {
+            return Err(Fit::Wait(format!("{} is looked at", spec.database), 1_000));
+        }
+    };
+    free(pass, &spec.database, facts)?;
+    match spec.action {
+        ActionKind::Baseline => baseline(pass, database, spec, facts),
+        ActionKind::DownMigration => down(pass, spec, facts),
+        _ => mark(pass, spec, facts),
+    }
+}
+
+fn refused<T>(why: String) -> Result<T, Fit> {
+    Err(Fit::Refused(why))
+}
+
+/// Nobody migrates it: Prisma's lock is free, no session of a migration is left, no other run has the turn.
+fn free(pass: &Pass<'_>, database: &str, facts: &DatabaseFacts) -> Result<(), Fit> {
+    let session = facts.lock_holder.as_ref().or(facts.our_sessions.first());
+    if let Some(session) = session {
+        let text = format!(
+            "{database}: waits for {}, which holds Prisma's lock or is a migration's session. If it never ends: SELECT pg_terminate_backend({});",
+            at_work::who(session),
+            session.pid
+        );
+        return Err(Fit::Wait(text, SOON));
+    }
+    if at_work::is_busy(pass, facts) {
+        let text = format!("{database}: another DatabaseMigration is at work on the same database");
+        return Err(Fit::Wait(text, 5_000));
+    }
+    Ok(())
+}
+
+fn rows(facts: &DatabaseFacts) -> &[LedgerRow] {
+    match &facts.ledger {
+        Ledger::Rows(rows) => rows,
+        _ => &[],
+    }
+}
+
+/// MarkApplied and MarkRolledBack: the row that was judged is still the row that blocks.
+fn mark(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> Result<(), Fit> {
+    let (database, name) = (&spec.database, &spec.migration_name);
+    let Some(row) = rows(facts).iter().find(|row| row.id == spec.ledger_row) else {
+        return refused(format!(
+            "{database}: the ledger has no row {} (any more). Look again: kubectl dbm status {}",
+            spec.ledger_row, spec.migration
+        ));
+    };
+    if row.migration_name != *name {
+        return refused(format!(
+            "{database}: row {} is of {}, not of {name}",
+            row.id, row.migration_name
+        ));
+    }
+    match prisma::row_state(row) {
+        RowState::Applied | RowState::AppliedByHand => {
+            return refused(format!("{database}: {name} is applied already"));
+        }
+        RowState::RolledBack => {
+            return refused(format!("{database}: {name} is rolled back already"));
+        }
+        RowState::Failed | RowState::Unfinished | RowState::ScriptDone => {}
+    }
+    let held = |inventory: &dbm_agent::protocol::DatabaseInventory| {
+        inventory.migrations.iter().any(|m| m.name == *name)
+    };
+    if spec.action == ActionKind::MarkApplied
+        && !pass.snapshot.inventories.get(database).is_some_and(held)
+    {
+        return refused(format!(
+            "{database}: the image {} does not hold {name}, and Prisma marks only what it finds (P3017). Release an image that holds it",
+            pass.spec.image
+        ));
+    }
+    Ok(())
+}
+
+/// DownMigration: there is a down.sql, and nothing was applied after what it undoes.
+fn down(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> Result<(), Fit> {
+    let (database, name) = (&spec.database, &spec.migration_name);
+    let Some(inventory) = pass.snapshot.inventories.get(database) else {
+        return Err(Fit::Wait(
+            format!("{database}: what the image holds is not known yet"),
+            5_000,
+        ));
+    };
+    let Some(script) = inventory
+        .migrations
+        .iter()
+        .find(|migration| migration.name == *name)
+        .map(|migration| migration.down_sql.as_deref().unwrap_or_default())
+    else {
+        return refused(format!(
+            "{database}: the image {} does not hold {name}",
+            pass.spec.image
+        ));
+    };
+    if sql::statements(script).is_empty() {
+        return refused(format!(
+            "{database}: the image {} holds no down.sql beside {name}, or an empty one. Undo it by hand, then kubectl dbm mark-rolled-back",
+            pass.spec.image
+        ));
+    }
+    let Some(row) = target_row(facts, name) else {
+        return refused(format!(
+            "{database}: {name} is not in the ledger, or is rolled back already: there is nothing to undo"
+        ));
+    };
+    if prisma::row_state(row).is_applied() {
+        let later = rows(facts).iter().filter(|other| {
+            prisma::row_state(other).is_applied() && other.started_at > row.started_at
+        });
+        let later: Vec<&str> = later.map(|row| row.migration_name.as_str()).collect();
+        if !later.is_empty() {
+            return refused(format!(
+                "{database}: {} applied after {name}; undo the newest first",
+                match later.as_slice() {
+                    [one] => format!("{one} was"),
+                    many => format!("{} were", names(many)),
+                }
+            ));
+        }
+        if !sql::transactional(script) {
+            return refused(format!(
+                "{database}: the down.sql of {name} cannot run in a transaction, and Prisma does not mark an applied migration rolled back. Run it by hand, or write a new migration that undoes it"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The row that a down migration undoes: the one that blocks, else the one by which it is applied.
+pub(super) fn target_row<'a>(facts: &'a DatabaseFacts, name: &str) -> Option<&'a LedgerRow> {
+    let latest = prisma::latest_by_name(rows(facts));
+    let (state, row) = latest.get(name)?;
+    (*state != RowState::RolledBack).then_some(*row)
+}
+
+/// What a baseline marks: up to and including the named migration, what is not applied yet.
+pub(super) fn baseline_names(pass: &Pass<'_>, database: &str, last: &str) -> Vec<String> {
+    let rows = pass.facts(database).map(rows).unwrap_or_default();
+    let applied = |name: &str| {
+        let of_name = |row: &&LedgerRow| row.migration_name == name;
+        rows.iter()
+            .filter(of_name)
+            .any(|row| prisma::row_state(row).is_applied())
+    };
+    let Some(inventory) = pass.snapshot.inventories.get(database) else {
+        return Vec::new();
+    };
+    let mut names = Vec::new();
+    for migration in &inventory.migrations {
+        if !applied(&migration.name) {
+            names.push(migration.name.clone());
+        }
+        if migration.name == last {
+            return names;
+        }
+    }
+    Vec::new()
+}
+
+/// Baseline: no ledger, or one that a baseline began; and everything that the migrations make is there.
+fn baseline(
+    pass: &Pass<'_>,
+    database: &DatabaseSpec,
+    spec: &MigrationActionSpec,
+    facts: &DatabaseFacts,
+) -> Result<(), Fit> {
+    let (name, last) = (&database.name, &spec.migration_name);
+    if spec.plan_hash != pass.status.plan_hash {
+        return refused(format!(
+            "{name}: the plan has changed since. Look again: kubectl dbm plan {}",
+            spec.migration
+        ));
+    }
+    match &facts.ledger {
+        Ledger::Absent { objects: 0 } => {
+            return refused(format!(
+                "{name}: its schema is empty: there is nothing to baseline, retry and let Prisma deploy"
+            ));
+        }
+        Ledger::Absent { .. } => {}
+        Ledger::NoRight { grant } => {
+            return refused(format!(
+                "{name}: the role may not read _prisma_migrations. Run as the table's owner: {grant}"
+            ));
+        }
+        Ledger::Rows(rows) => {
+            let by_hand = |row: &LedgerRow| prisma::row_state(row) == RowState::AppliedByHand;
+            if !rows.iter().all(by_hand) {
+                return refused(format!(
+                    "{name}: Prisma has migrated it before, so it needs no baseline"
+                ));
+            }
+        }
+    }
+    let Some(inventory) = pass.snapshot.inventories.get(name) else {
+        return Err(Fit::Wait(
+            format!("{name}: what the image holds is not known yet"),
+            5_000,
+        ));
+    };
+    let Some(at) = inventory.migrations.iter().position(|m| m.name == *last) else {
+        return refused(format!(
+            "{name}: the image {} does not hold {last}",
+            pass.spec.image
+        ));
+    };
+    let wanted = &inventory.migrations[..=at];
+    let (Some(objects), Some(scripts)) = (
+        &facts.objects,
+        wanted
+            .iter()
+            .map(|m| Some((m.name.as_str(), m.sql.as_deref()?)))
+            .collect::<Option<Vec<_>>>(),
+    ) else {
+        return refused(format!(
+            "{name}: the migrations' SQL was too big to be kept, so it cannot be checked what they make. Baseline it with Prisma by hand"
+        ));
+    };
+    let absent = sql::not_there(&scripts, &facts.identity.schema, objects);
+    if !absent.is_empty() {
+        let list: Vec<String> = absent
+            .iter()
+            .take(3)
+            .map(|(migration, object)| format!("{object} ({migration})"))
+            .collect();
+        let more = match absent.len().saturating_sub(3) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        return refused(format!(
+            "{name}: not everything that these migrations make is there: {}{more}. Baseline up to an earlier migration",
+            list.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// AcceptValidation: the run failed, and nothing else failed than its validation.
+fn acceptable(pass: &Pass<'_>) -> Result<(), Fit> {
+    let run = pass.run();
+    let reason = super::super::status::ready_reason(&pass.status).to_owned();
+    let validation = [reasons::SMOKE_TEST_FAILED, reasons::LOG_LINE_FOUND];
+    if run.outcome == Some(RunOutcome::Failed) && validation.contains(&reason.as_str()) {
+        return Ok(());
+    }
+    let now = if reason.is_empty() {
+        "nothing"
+    } else {
+        reason.as_str()
+    };
+    refused(format!(
+        "no validation of run {} failed (it says {now}), so there is nothing to accept",
+        run.id
+    ))
+}
+
+/// A step's database is still the one that its Secret leads to.
+pub(super) fn is_other(pass: &Pass<'_>, step: &crate::api::StepStatus) -> bool {
+    migrate::is_other_database(pass, step)
+}

@@ -1,0 +1,284 @@
+//! MigrationActions: what humans decide. One at a time is taken up, checked against the world as it is now, journaled in
+//! `status.action`, carried out, and settled on its own object. What does not fit is refused with the reason.
+//!
+//! ```text
+//!   Pending ── does not fit ─────────────────────────────▶ Refused
+//!      │
+//!      ├── Retry, AcceptValidation ─────────────────────▶ Done
+//!      ├── Abort ── a migration runs: Running, its end ──▶ Done
+//!      └── the others: Running, a Job ── judged by the database ──▶ Done (Succeeded | Failed)
+//! ```
+//!
+//! The journal is written before each effect, so a crash anywhere finds either a Pending action and no trace of it, or
+//! the journal and goes on from there.
+
+mod ends;
+mod fits;
+mod target;
+mod work;
+
+pub(super) use fits::wants_database;
+pub(super) use target::restore_plan;
+pub(super) use work::{in_transaction, resolved};
+
+use target::restore_target;
+
+use super::ending;
+use super::pass::Pass;
+use super::run::{self, Cause};
+use super::snapshot::{Effect, Resource};
+use super::status;
+use crate::api::{
+    ActionKind, ActionOutcome, ActionState, DatabaseMigrationStatus, MigrationActionStatus,
+    StepKind, TakenAction, reasons,
+};
+use crate::facts::ActionFacts;
+use fits::Fit;
+
+/// The action that is being carried out, if there is one.
+pub(super) fn running(status: &DatabaseMigrationStatus) -> Option<&TakenAction> {
+    status
+        .action
+        .as_ref()
+        .filter(|taken| taken.state == ActionState::Running)
+}
+
+/// The action by which a step's Job is judged here and not by the run.
+pub(super) fn has_step(resource: &Resource) -> bool {
+    running(&resource.status).is_some_and(|taken| taken.action != ActionKind::Abort)
+}
+
+/// Says on their objects what the journal says of actions, and takes up the next one. `true`: the pass is the action's
+/// alone.
+pub(super) fn advance(pass: &mut Pass<'_>) -> bool {
+    settle(pass);
+    let running = running(&pass.status).cloned();
+    if let Some(taken) = &running {
+        let by = format!(
+            "{} ({}) is being carried out; look again when it is over",
+            taken.name,
+            taken.action.as_str()
+        );
+        for other in waiting(pass) {
+            refuse(pass, &other, &by);
+        }
+        if taken.action != ActionKind::Abort {
+            work::go_on(pass, taken);
+            return true;
+        }
+        return false;
+    }
+    while let Some(action) = waiting(pass).into_iter().next() {
+        match fits::fits(pass, &action) {
+            Fit::Refused(why) => refuse(pass, &action, &why),
+            Fit::Wait(why, milliseconds) => {
+                said(pass, &action, &why);
+                pass.requeue(milliseconds);
+                return false;
+            }
+            Fit::Yes => return take(pass, &action),
+        }
+    }
+    false
+}
+
+/// Actions that nothing was said about yet, oldest first.
+fn waiting(pass: &Pass<'_>) -> Vec<ActionFacts> {
+    let known = |action: &&ActionFacts| {
+        let taken = pass.status.action.as_ref();
+        let refused =
+            |effect: &Effect| matches!(effect, Effect::SetAction { uid, .. } if *uid == action.uid);
+        taken.is_none_or(|taken| taken.uid != action.uid) && !pass.effects.iter().any(refused)
+    };
+    pass.snapshot
+        .actions
+        .iter()
+        .filter(known)
+        .cloned()
+        .collect()
+}
+
+/// What the journal says stands on the object too, whatever was lost in between.
+fn settle(pass: &mut Pass<'_>) {
+    let Some(taken) = pass.status.action.clone() else {
+        return;
+    };
+    let behind = pass
+        .snapshot
+        .actions
+        .iter()
+        .any(|action| action.uid == taken.uid && action.state != taken.state);
+    if behind {
+        tell_object(pass, &taken);
+    }
+}
+
+/// Every action of a resource that goes is refused.
+pub(super) fn refuse_all(pass: &mut Pass<'_>) {
+    settle(pass);
+    for action in waiting(pass) {
+        refuse(pass, &action, "the DatabaseMigration is being deleted");
+    }
+}
+
+fn tell_object(pass: &mut Pass<'_>, taken: &TakenAction) {
+    pass.effects
+        .retain(|effect| !matches!(effect, Effect::SetAction { uid, .. } if *uid == taken.uid));
+    pass.effects.push(Effect::SetAction {
+        name: taken.name.clone(),
+        uid: taken.uid.clone(),
+        status: Box::new(MigrationActionStatus {
+            state: taken.state,
+            outcome: taken.outcome,
+            message: taken.message.clone(),
+            job: taken.job.clone(),
+            started_at: taken.started_at.clone(),
+            finished_at: taken.finished_at.clone(),
+        }),
+    });
+}
+
+/// It does not fit: nothing is done, and it says why.
+fn refuse(pass: &mut Pass<'_>, action: &ActionFacts, why: &str) {
+    let message = status::cut(why, status::MESSAGE_LIMIT);
+    let text = format!(
+        "{} {}: refused: {message}",
+        action.spec.action.as_str(),
+        action.name
+    );
+    pass.event(true, reasons::events::ACTION_REFUSED, text);
+    let now = pass.now();
+    pass.effects.push(Effect::SetAction {
+        name: action.name.clone(),
+        uid: action.uid.clone(),
+        status: Box::new(MigrationActionStatus {
+            state: ActionState::Refused,
+            message,
+            finished_at: status::time(now),
+            ..MigrationActionStatus::default()
+        }),
+    });
+}
+
+/// It waits for something that passes by itself.
+fn said(pass: &mut Pass<'_>, action: &ActionFacts, why: &str) {
+    pass.effects.push(Effect::SetAction {
+        name: action.name.clone(),
+        uid: action.uid.clone(),
+        status: Box::new(MigrationActionStatus {
+            message: status::cut(why, status::MESSAGE_LIMIT),
+            ..MigrationActionStatus::default()
+        }),
+    });
+}
+
+/// Journals that an action is taken up, and begins. `true`: the pass is the action's alone.
+fn take(pass: &mut Pass<'_>, action: &ActionFacts) -> bool {
+    let now = pass.now();
+    pass.status.action = Some(TakenAction {
+        name: action.name.clone(),
+        uid: action.uid.clone(),
+        action: action.spec.action,
+        requested_by: status::cut(&action.spec.requested_by, status::NAME_LIMIT),
+        database: action.spec.database.clone(),
+        state: ActionState::Running,
+        outcome: None,
+        message: String::new(),
+        job: String::new(),
+        started_at: status::time(now),
+        finished_at: None,
+    });
+    let subject = match (
+        action.spec.database.as_str(),
+        action.spec.migration_name.as_str(),
+    ) {
+        ("", _) => String::new(),
+        (database, "") => format!(" of {database}"),
+        (database, migration) => format!(" of {database}: {migration}"),
+    };
+    let text = format!(
+        "{} {}{subject}, asked for by {}: {}",
+        action.spec.action.as_str(),
+        action.name,
+        action.spec.requested_by,
+        action.spec.reason
+    );
+    pass.event(false, reasons::events::ACTION_TAKEN, text);
+    match action.spec.action {
+        ActionKind::Retry => {
+            run::start(pass, Cause::Retry);
+            let run = pass.run().id;
+            done(pass, ActionOutcome::Succeeded, format!("run {run} began"));
+            // What the old run held is let go first; the new one is decided on what is then seen.
+            pass.again = true;
+            true
+        }
+        ActionKind::AcceptValidation => {
+            ends::accepted(pass);
+            true
+        }
+        ActionKind::Abort => {
+            if let Some(run) = &mut pass.status.run {
+                run.aborting = true;
+            }
+            // The effect that says "Running" is superseded if it ends in this very pass.
+            if let Some(taken) = pass.status.action.clone() {
+                tell_object(pass, &taken);
+            }
+            false
+        }
+        ActionKind::MarkApplied
+        | ActionKind::MarkRolledBack
+        | ActionKind::DownMigration
+        | ActionKind::Baseline
+        | ActionKind::Restore => {
+            work::begin(pass, action);
+            true
+        }
+    }
+}
+
+/// Journals the end of the action that is being carried out, and says so on its object.
+pub(super) fn done(pass: &mut Pass<'_>, outcome: ActionOutcome, message: impl Into<String>) {
+    let now = pass.now();
+    let Some(taken) = &mut pass.status.action else {
+        return;
+    };
+    taken.state = ActionState::Done;
+    taken.outcome = Some(outcome);
+    taken.message = status::cut(&message.into(), status::MESSAGE_LIMIT);
+    taken.finished_at = status::time(now);
+    let taken = taken.clone();
+    let failed = outcome == ActionOutcome::Failed;
+    let reason = if failed {
+        reasons::events::ACTION_FAILED
+    } else {
+        reasons::events::ACTION_DONE
+    };
+    let text = format!(
+        "{} {}: {}",
+        taken.action.as_str(),
+        taken.name,
+        taken.message
+    );
+    pass.event(failed, reason, text);
+    tell_object(pass, &taken);
+}
+
+/// Ends the run that a human asked to end, if nothing of it is at work any more. `true`: it has ended.
+pub(super) fn abort(pass: &mut Pass<'_>) -> bool {
+    let at_work = |step: &crate::api::StepStatus| step.name != StepKind::Inventory;
+    if !pass.run().aborting || pass.active().iter().any(at_work) {
+        return false;
+    }
+    ending::finish_aborted(pass);
+    if running(&pass.status).is_some_and(|taken| taken.action == ActionKind::Abort) {
+        let run = pass.run().id;
+        done(
+            pass,
+            ActionOutcome::Succeeded,
+            format!("run {run} ended before its next step"),
+        );
+    }
+    true
+}

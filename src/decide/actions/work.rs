@@ -1,0 +1,339 @@
+//! An action's Job: journaled, made, followed, and judged by the database.
+
+use super::super::names::lease_name;
+use super::super::pass::{Pass, Seen};
+use super::super::plan::ledger_digest;
+use super::super::running;
+use super::super::steps;
+use super::super::waiting;
+use super::ends;
+use super::fits::{baseline_names, is_other, target_row};
+use crate::api::{ActionKind, Phase, Resolution, StepKind, StepStatus, TakenAction, reasons};
+use crate::facts::{ActionFacts, ContainerEnd, DatabaseFacts, JobProgress, Reading};
+use crate::tools::{prisma, sql};
+
+/// Journals the action's first step and makes its Job.
+pub(super) fn begin(pass: &mut Pass<'_>, action: &ActionFacts) {
+    let spec = &action.spec;
+    let database = spec.database.clone();
+    let facts = pass.facts(&database);
+    let mut step = StepStatus {
+        database: database.clone(),
+        migration: spec.migration_name.clone(),
+        ledger_row: spec.ledger_row.clone(),
+        ..StepStatus::default()
+    };
+    match spec.action {
+        ActionKind::MarkApplied | ActionKind::Baseline => {
+            step.name = StepKind::Resolve;
+            step.resolution = Some(Resolution::Applied);
+        }
+        ActionKind::MarkRolledBack => {
+            step.name = StepKind::Resolve;
+            step.resolution = Some(Resolution::RolledBack);
+        }
+        ActionKind::DownMigration => {
+            step.name = StepKind::Down;
+            step.ledger_row = facts
+                .and_then(|facts| target_row(facts, &spec.migration_name))
+                .map(|row| row.id.clone())
+                .unwrap_or_default();
+        }
+        ActionKind::Restore => {
+            step.name = StepKind::Restore;
+            step.other_ledgers = ledgers(pass, &database);
+            step.message = super::restore_target(pass.snapshot, spec).unwrap_or_default();
+        }
+        ActionKind::Retry | ActionKind::AcceptValidation | ActionKind::Abort => {}
+    }
+    start(pass, step, facts);
+}
+
+/// The digests of the other databases' ledgers, as far as they can be read.
+fn ledgers(pass: &Pass<'_>, but: &str) -> std::collections::BTreeMap<String, String> {
+    pass.snapshot
+        .databases
+        .iter()
+        .filter(|(name, _)| *name != but)
+        .filter_map(|(name, reading)| match reading {
+            Reading::Known(facts) => Some((name.clone(), ledger_digest(&facts.ledger))),
+            Reading::Unknown(_) => None,
+        })
+        .collect()
+}
+
+/// Journals a step of the action under way and makes its Job.
+pub(super) fn start(pass: &mut Pass<'_>, mut step: StepStatus, facts: Option<&DatabaseFacts>) {
+    if let (Some(facts), Some(entry)) = (facts, pass.database_mut(&step.database)) {
+        entry.lease = lease_name(&facts.identity);
+    }
+    steps::journal(pass, &mut step, facts);
+    if let Some(taken) = &mut pass.status.action {
+        taken.job.clone_from(&step.job);
+    }
+    announce(pass, &step);
+    if let Some(taken) = pass.status.action.clone() {
+        super::tell_object(pass, &taken);
+    }
+    steps::make_job(pass, &step, facts);
+}
+
+/// What is going on, where people see it.
+fn announce(pass: &mut Pass<'_>, step: &StepStatus) {
+    let (phase, reason, text) = words(pass, step);
+    pass.working(phase, reason, text);
+}
+
+fn words(pass: &Pass<'_>, step: &StepStatus) -> (Phase, &'static str, String) {
+    let name = &step.database;
+    let by = pass
+        .status
+        .action
+        .as_ref()
+        .map(|taken| taken.requested_by.clone())
+        .unwrap_or_default();
+    match (step.name, step.resolution) {
+        (StepKind::Restore, _) => (
+            Phase::RollingBack,
+            reasons::RESTORING,
+            format!("{name}: going back to {}, as {by} decided", step.message),
+        ),
+        (StepKind::Down, _) => (
+            Phase::RollingBack,
+            reasons::ROLLING_BACK,
+            format!(
+                "{name}: undoing {} with its down.sql, as {by} decided",
+                step.migration
+            ),
+        ),
+        (_, Some(Resolution::Applied)) => (
+            Phase::Migrating,
+            reasons::RESOLVING,
+            format!(
+                "{name}: marking {} applied, as {by} decided",
+                step.migration
+            ),
+        ),
+        _ => (
+            Phase::RollingBack,
+            reasons::RESOLVING,
+            format!(
+                "{name}: marking {} rolled back, as {by} decided",
+                step.migration
+            ),
+        ),
+    }
+}
+
+/// Goes one step further with the action that is being carried out.
+pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
+    let step = pass.active().into_iter().find(|step| {
+        matches!(
+            step.name,
+            StepKind::Resolve | StepKind::Down | StepKind::Restore
+        ) && step.job == taken.job
+    });
+    let Some(step) = step else {
+        // The journal says Running and holds no step: nothing of it is at work.
+        ends::failed(
+            pass,
+            None,
+            "its step is not in the journal; nothing is at work",
+        );
+        return;
+    };
+    let restore = step.name == StepKind::Restore;
+    let end = match pass.job(&step.job) {
+        Seen::NotYet => return,
+        Seen::Foreign => return running::foreign(pass, &step),
+        Seen::Gone if step.job_uid.is_empty() => match make_again(pass, &step) {
+            true => return,
+            false => None,
+        },
+        Seen::Gone => None,
+        Seen::Job(job) => {
+            if step.job_uid.is_empty() {
+                let uid = job.uid.clone();
+                if let Some(entry) = pass.step_mut(&step.job) {
+                    entry.job_uid = uid;
+                }
+            }
+            match &job.progress {
+                JobProgress::NotStarted(why) => {
+                    waiting::not_started(pass, &step, &step.database, why);
+                    return;
+                }
+                JobProgress::Running { .. } => {
+                    if !waits_for_lock(pass, &step) {
+                        announce(pass, &step);
+                    }
+                    let observe = pass.spec.timeouts.observe.seconds().unwrap_or(10).max(1);
+                    pass.requeue(u64::try_from(observe).unwrap_or(10) * 1000);
+                    return;
+                }
+                JobProgress::Ended(end) => Some(end),
+                JobProgress::Lost { .. } => None,
+            }
+        }
+    };
+    judge(pass, &step, end, restore);
+}
+
+/// Who holds what the action waits for.
+fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
+    let application = prisma::application_name(&pass.run().id, &step.database);
+    let Some(wait) = pass
+        .facts(&step.database)
+        .and_then(|facts| running::waits(facts, &application))
+    else {
+        return false;
+    };
+    let (phase, _, text) = words(pass, step);
+    let text = format!(
+        "{text}; it waits for {}. To end that session: SELECT pg_terminate_backend({});",
+        running::who(&wait.blocker),
+        wait.blocker.pid
+    );
+    pass.working(phase, reasons::WAITING_LOCK, text);
+    true
+}
+
+/// The intent stands in the journal and no Job was ever confirmed. It is made only where the ledger is as it was and
+/// nothing is at work. `false`: the database decides what became of it.
+fn make_again(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
+    if running::refused(pass, step) {
+        return true;
+    }
+    let facts = pass.facts(&step.database);
+    match facts {
+        Some(facts) => {
+            if is_other(pass, step) || ledger_digest(&facts.ledger) != step.ledger {
+                return false;
+            }
+            if running::may_touch(pass, &step.database, facts) {
+                steps::make_job(pass, step, Some(facts));
+            }
+            true
+        }
+        // A restore is for databases that cannot be read, too; where its ledger was never read, it was not.
+        None if step.name == StepKind::Restore && step.ledger.is_empty() => {
+            steps::make_job(pass, step, None);
+            true
+        }
+        None => {
+            unreadable(pass, step);
+            true
+        }
+    }
+}
+
+/// The database cannot be read: nothing is judged.
+fn unreadable(pass: &mut Pass<'_>, step: &StepStatus) {
+    match pass.snapshot.databases.get(&step.database) {
+        Some(Reading::Unknown(why)) => {
+            waiting::unreadable(pass, &step.database, why);
+            pass.status.phase = Some(Phase::RollingBack);
+        }
+        _ => pass.requeue(1_000),
+    }
+}
+
+fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, restore: bool) {
+    let exited_well = end.is_some_and(|end| end.exit_code == 0);
+    let Some(facts) = pass.facts(&step.database) else {
+        if restore && end.is_some() && !exited_well {
+            // It failed and left the database down, or it was down before: said at once.
+            let text = said(
+                end,
+                "the restore Job failed, and the database cannot be read",
+            );
+            ends::failed(pass, Some(step), &text);
+            return;
+        }
+        return unreadable(pass, step);
+    };
+    let others_unread = step
+        .other_ledgers
+        .keys()
+        .any(|name| pass.facts(name).is_none());
+    if restore && others_unread && exited_well {
+        return unreadable_other(pass, step);
+    }
+    if let Some(session) = facts.lock_holder.as_ref().or(facts.our_sessions.first()) {
+        let pid = session.pid;
+        let text = format!(
+            "{}: the Job has ended, and session {} is still at work in the database. Nothing is judged before it has ended; if it never does: SELECT pg_terminate_backend({pid});",
+            step.database,
+            running::who(session),
+        );
+        let next = format!("psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend({pid})'");
+        running::wait_for_backend(pass, &step.job, end, text, next);
+        return;
+    }
+    match step.name {
+        StepKind::Restore => ends::judge_restore(pass, step, end, facts),
+        StepKind::Down => ends::judge_down(pass, step, end, facts),
+        _ => ends::judge_resolve(pass, step, end, facts),
+    }
+}
+
+fn unreadable_other(pass: &mut Pass<'_>, step: &StepStatus) {
+    let unread =
+        step.other_ledgers
+            .keys()
+            .find_map(|name| match pass.snapshot.databases.get(name) {
+                Some(Reading::Unknown(why)) => Some((name.clone(), why.clone())),
+                _ => None,
+            });
+    match unread {
+        Some((name, why)) => waiting::unreadable(pass, &name, &why),
+        None => pass.requeue(1_000),
+    }
+}
+
+/// What a Job's end says, in a sentence.
+pub(super) fn said(end: Option<&ContainerEnd>, otherwise: &str) -> String {
+    let summary = end.and_then(|end| end.summary.as_deref());
+    let message = summary
+        .and_then(|summary| summary.message.clone())
+        .unwrap_or_default();
+    match (message.is_empty(), end) {
+        (false, _) => format!("{otherwise}: {message}"),
+        (true, Some(end)) if end.reason == "OOMKilled" => {
+            format!("{otherwise}: its container ran out of memory")
+        }
+        (true, Some(end)) => format!("{otherwise} (exit code {})", end.exit_code),
+        (true, None) => format!("{otherwise}: its pod was lost"),
+    }
+}
+
+/// Whether the down.sql of a step runs in one transaction that also marks the row.
+pub(in super::super) fn in_transaction(pass: &Pass<'_>, step: &StepStatus) -> bool {
+    pass.snapshot
+        .inventories
+        .get(&step.database)
+        .and_then(|inventory| {
+            let of_name = |m: &&dbm_agent::protocol::Migration| m.name == step.migration;
+            inventory
+                .migrations
+                .iter()
+                .find(of_name)?
+                .down_sql
+                .as_deref()
+        })
+        .is_some_and(sql::transactional)
+}
+
+/// The migrations that a resolve step marks.
+pub(in super::super) fn resolved(pass: &Pass<'_>, step: &StepStatus) -> Vec<String> {
+    let baseline = pass
+        .status
+        .action
+        .as_ref()
+        .is_some_and(|taken| taken.action == ActionKind::Baseline && taken.job == step.job);
+    if baseline {
+        baseline_names(pass, &step.database, &step.migration)
+    } else {
+        vec![step.migration.clone()]
+    }
+}

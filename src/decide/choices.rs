@@ -1,0 +1,208 @@
+//! What a human can do now, safest first, each with the command that does it. Derived from status alone.
+
+use crate::api::{
+    ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus,
+    FailedStatus, RunOutcome, Traces, reasons,
+};
+use crate::tools::prisma::shell_quote;
+
+use super::status;
+
+/// The commands of one resource.
+struct Commands<'a> {
+    name: &'a str,
+    namespace: &'a str,
+}
+
+impl Commands<'_> {
+    fn dbm(&self, verb: &str, rest: &[(&str, &str)]) -> String {
+        let mut text = format!(
+            "kubectl dbm {verb} {} -n {}",
+            shell_quote(self.name),
+            shell_quote(self.namespace)
+        );
+        for (flag, value) in rest {
+            text.push_str(&format!(" --{flag} {}", shell_quote(value)));
+        }
+        text
+    }
+}
+
+/// The choices. Empty while it is at work, or ready.
+pub(super) fn choices(
+    name: &str,
+    namespace: &str,
+    spec: &DatabaseMigrationSpec,
+    now: &DatabaseMigrationStatus,
+) -> Vec<ChoiceStatus> {
+    let commands = Commands { name, namespace };
+    if status::get(now, reasons::STALLED).is_none() {
+        return Vec::new();
+    }
+    let mut list = Vec::new();
+    let reason = status::ready_reason(now);
+    let failed = now
+        .databases
+        .iter()
+        .find_map(|entry| Some((entry, entry.failed.as_ref()?)))
+        .filter(|(entry, _)| entry.phase != DatabasePhase::RolledBack);
+    let ended = now.run.as_ref().and_then(|run| run.outcome);
+    match (reason, failed) {
+        (reasons::BASELINE_NEEDED, _) => baseline(&mut list, &commands, now),
+        (reasons::SMOKE_TEST_FAILED | reasons::LOG_LINE_FOUND, _) => {
+            let retry = "correct what it found, then run the playbook again";
+            push(&mut list, retry, commands.dbm("retry", &[]));
+            let accept = "accept it: the run goes on as if it had passed";
+            let command = commands.dbm("accept", &[("reason", "...")]);
+            push(&mut list, accept, command);
+        }
+        (_, Some((entry, failed))) if !failed.name.is_empty() => {
+            of_migration(&mut list, &commands, now, entry, failed);
+        }
+        (
+            reasons::ROLLED_BACK
+            | reasons::ABORTED
+            | reasons::PENDING_FOUND
+            | reasons::EDITED_FOUND
+            | reasons::INVENTORY_FAILED,
+            _,
+        ) => {
+            let title = "release a corrected image, or ask for a new run of this one";
+            push(&mut list, title, commands.dbm("retry", &[]));
+        }
+        _ if ended == Some(RunOutcome::Failed) => {
+            let title = "mend what the message says, then ask for a new run";
+            push(&mut list, title, commands.dbm("retry", &[]));
+        }
+        _ => {}
+    }
+    if ended.is_some() && spec.rollback.restore.is_some() && reason != reasons::ROLLED_BACK {
+        restore(&mut list, &commands, now, failed.map(|(entry, _)| entry));
+    }
+    list
+}
+
+fn push(list: &mut Vec<ChoiceStatus>, title: impl Into<String>, command: String) {
+    list.push(ChoiceStatus {
+        title: title.into(),
+        command,
+    });
+}
+
+/// A migration that failed, or was cut off.
+fn of_migration(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    now: &DatabaseMigrationStatus,
+    entry: &DatabaseStatus,
+    failed: &FailedStatus,
+) {
+    let at = [
+        ("database", entry.name.as_str()),
+        ("migration", failed.name.as_str()),
+    ];
+    let with_reason = [at[0], at[1], ("reason", "...")];
+    let then = match now
+        .databases
+        .iter()
+        .any(|d| d.phase == DatabasePhase::Skipped)
+    {
+        true => "the run goes on with the next database",
+        false => "the run goes on",
+    };
+    if let Some(pid) = blocker(&failed.blocked_by) {
+        let title = format!("end the session that held the lock: {}", failed.blocked_by);
+        let command = format!("psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend({pid})'");
+        push(list, title, command);
+    }
+    let applied = (
+        "finish it by hand in SQL, then tell Prisma so",
+        commands.dbm("mark-applied", &with_reason),
+    );
+    if status::ready_reason(now) == reasons::SCRIPT_DONE_NOT_RECORDED {
+        let title =
+            format!("its script ran to its end: look at the schema, then tell Prisma so; {then}");
+        push(list, title, applied.1);
+        return;
+    }
+    if failed.traces == Traces::None {
+        let title =
+            "nothing of it is left: mark it rolled back, then release a corrected image or retry";
+        push(list, title, commands.dbm("mark-rolled-back", &with_reason));
+    } else if failed.has_down {
+        let title = "undo it with its down.sql, then release a corrected image";
+        push(list, title, commands.dbm("down", &at));
+    }
+    push(list, format!("{}; {then}", applied.0), applied.1);
+    if failed.traces != Traces::None {
+        let title = "undo it by hand in SQL, mark it rolled back, then release a corrected image";
+        push(list, title, commands.dbm("mark-rolled-back", &with_reason));
+    }
+}
+
+/// The pid in `pid 4242 (portal, idle in transaction 3m)`.
+fn blocker(who: &str) -> Option<u32> {
+    let digits = who.strip_prefix("pid ")?;
+    digits.split(' ').next()?.parse().ok()
+}
+
+fn baseline(list: &mut Vec<ChoiceStatus>, commands: &Commands<'_>, now: &DatabaseMigrationStatus) {
+    let message = &now.message;
+    let entry = now
+        .databases
+        .iter()
+        .find(|entry| message.starts_with(&format!("{}:", entry.name)));
+    let Some(entry) = entry else { return };
+    let rest = [
+        ("database", entry.name.as_str()),
+        ("migration", "<the last one that is there already>"),
+        ("reason", "..."),
+    ];
+    let title = "tell Prisma which migrations are there already; it is checked that what they make is there";
+    push(list, title, commands.dbm("baseline", &rest));
+}
+
+/// The way back that loses what was written since.
+fn restore(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    now: &DatabaseMigrationStatus,
+    failed: Option<&DatabaseStatus>,
+) {
+    let run = now.run.as_ref().map_or("", |run| run.id.as_str());
+    let of_run = |entry: &&DatabaseStatus| {
+        let point = entry.restore_point.as_ref();
+        point.is_some_and(|point| point.run == run)
+    };
+    let entry = failed.filter(of_run).or_else(|| {
+        now.databases
+            .iter()
+            .filter(of_run)
+            .find(|d| d.applied_by_run > 0)
+    });
+    let Some((entry, point)) = entry.and_then(|e| Some((e, e.restore_point.as_ref()?))) else {
+        return;
+    };
+    let at = point
+        .at
+        .as_ref()
+        .map(|at| at.0.to_string())
+        .unwrap_or_default();
+    let lost = point
+        .commits_since
+        .map(|commits| format!(": about {commits} commits"))
+        .unwrap_or_default();
+    let target = if point.name.is_empty() {
+        &at
+    } else {
+        &point.name
+    };
+    let title =
+        format!("go back to the restore point of {at} (loses what was written since{lost})");
+    let rest = [
+        ("database", entry.name.as_str()),
+        ("target", target.as_str()),
+        ("reason", "..."),
+    ];
+    push(list, title, commands.dbm("restore", &rest));
+}

@@ -1,0 +1,182 @@
+//! How a run ends: succeeded, failed, rolled back, not valid, aborted; or it is held.
+
+use super::pass::Pass;
+use super::run;
+use super::status::{self, count};
+use super::validate;
+use crate::api::{DatabasePhase, Phase, RunOutcome, reasons};
+
+/// Ends a run that stopped at a database: what failed was not undone, or was.
+pub(super) fn finish_stopped(pass: &mut Pass<'_>) {
+    let failed = |d: &crate::api::DatabaseStatus| d.phase == DatabasePhase::Failed;
+    if pass.status.databases.iter().any(failed) {
+        return finish_failed(pass);
+    }
+    let text = status::get(&pass.status, reasons::ROLLED_BACK)
+        .map(|condition| condition.message.clone())
+        .unwrap_or_default();
+    let undone = |d: &&crate::api::DatabaseStatus| d.phase == DatabasePhase::RolledBack;
+    let name = pass
+        .status
+        .databases
+        .iter()
+        .find(undone)
+        .map(|d| d.name.clone());
+    finish_rolled_back(pass, &name.unwrap_or_default(), &text);
+}
+
+/// Ends a run in which a database failed, in the failure's own words: what ran beside it has spoken since.
+fn finish_failed(pass: &mut Pass<'_>) {
+    run::fail(pass);
+    let skipped: Vec<&str> = pass
+        .status
+        .databases
+        .iter()
+        .filter(|d| d.phase == DatabasePhase::Skipped)
+        .map(|d| d.name.as_str())
+        .collect();
+    let (reason, mut text) = status::get(&pass.status, reasons::MIGRATED)
+        .map(|failure| (failure.reason.clone(), failure.message.clone()))
+        .unwrap_or_default();
+    if !skipped.is_empty() {
+        text = format!("{text} Not started: {}.", status::names(&skipped));
+        if let Some(event) = pass.events.iter_mut().rev().find(|event| event.warning) {
+            event.message = status::cut(&text, status::MESSAGE_LIMIT);
+        }
+    }
+    pass.halted(Phase::Failed, &reason, text, String::new());
+}
+
+/// Every database is migrated; an application may start on that.
+pub(super) fn migrated(pass: &mut Pass<'_>) {
+    pass.condition(
+        reasons::MIGRATED,
+        true,
+        reasons::LEDGER_VERIFIED,
+        "every migration of the image stands in the ledgers, with its checksum",
+    );
+}
+
+/// What was to be proven after the migrations was not: the run ends, everything stays as it is.
+pub(super) fn finish_not_valid(pass: &mut Pass<'_>, reason: &'static str, text: String) {
+    run::fail(pass);
+    pass.condition(reasons::VALIDATED, false, reason, &text);
+    let skipped: Vec<&str> = pass
+        .status
+        .databases
+        .iter()
+        .filter(|d| d.phase == DatabasePhase::Skipped)
+        .map(|d| d.name.as_str())
+        .collect();
+    let text = if skipped.is_empty() {
+        text
+    } else {
+        let text = format!("{text} Not started: {}.", status::names(&skipped));
+        pass.condition(reasons::MIGRATED, false, reason, &text);
+        text
+    };
+    pass.stalled(Phase::Failed, reason, text, "");
+}
+
+pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
+    let applied: u32 = pass
+        .status
+        .databases
+        .iter()
+        .map(|database| database.applied_by_run)
+        .sum();
+    let number = pass.status.databases.len();
+    let started = pass.run().started_at.map_or(pass.now(), |time| time.0);
+    let took = pass.age(started);
+    let ahead = pass.status.databases.iter().any(|database| {
+        database
+            .findings
+            .iter()
+            .any(|finding| finding.kind == crate::api::FindingKind::Ahead)
+    });
+    migrated(pass);
+    let (reason, verdict) = validate::verdict(pass);
+    pass.condition(reasons::VALIDATED, true, reason, &verdict);
+    run::end(pass, RunOutcome::Succeeded);
+    let message = if applied == 0 {
+        format!("{}, nothing pending", count(number, "database"))
+    } else {
+        format!(
+            "{number} of {}, {}, {took}s",
+            count(number, "database"),
+            count(applied as usize, "migration")
+        )
+    };
+    pass.event(false, reasons::SUCCEEDED, message.clone());
+    if ahead {
+        pass.ready(
+            reasons::DATABASE_AHEAD,
+            format!("{message}; the database is ahead of the image"),
+        );
+    } else {
+        pass.ready(reasons::SUCCEEDED, message);
+    }
+    super::finished::schedule(pass);
+}
+
+/// Nothing more is started, and what ran has ended.
+pub(super) fn suspended(pass: &mut Pass<'_>) {
+    let ready = |d: &&crate::api::DatabaseStatus| d.phase == DatabasePhase::Succeeded;
+    let done = pass.status.databases.iter().filter(ready).count();
+    let shown = if done == 0 {
+        status::get(&pass.status, reasons::PLANNED)
+            .map_or("", |c| c.message.as_str())
+            .to_owned()
+    } else {
+        format!(
+            "{done} of {} migrated",
+            count(pass.status.databases.len(), "database")
+        )
+    };
+    let text = format!("{shown}; suspended: nothing is started. Un-suspend to go on.");
+    pass.working(Phase::Suspended, reasons::SUSPENDED, text);
+    status::drop_condition(&mut pass.status, reasons::RECONCILING);
+    pass.requeue(60_000);
+}
+
+/// What the run did was undone: it ends, or ended before, and only a changed spec or a retry starts another.
+pub(super) fn finish_rolled_back(pass: &mut Pass<'_>, database: &str, text: &str) {
+    if let Some(entry) = pass.database_mut(database) {
+        entry.phase = DatabasePhase::RolledBack;
+        entry.current = None;
+    }
+    let ended = pass.run().finished_at.is_some();
+    if ended {
+        run::ended_otherwise(pass, RunOutcome::RolledBack);
+    } else {
+        run::skip(pass);
+        run::end(pass, RunOutcome::RolledBack);
+    }
+    run::tidy(pass);
+    pass.condition(reasons::ROLLED_BACK, true, reasons::ROLLED_BACK, text);
+    let text = format!(
+        "{text}. Nothing starts by itself: release a corrected image, or ask for a new run."
+    );
+    pass.halted(Phase::RolledBack, reasons::ROLLED_BACK, text, "");
+}
+
+/// A human ended the run before its next step.
+pub(super) fn finish_aborted(pass: &mut Pass<'_>) {
+    let done = |d: &&crate::api::DatabaseStatus| d.phase == DatabasePhase::Succeeded;
+    let ready = pass.status.databases.iter().filter(done).count();
+    let total = pass.status.databases.len();
+    run::skip(pass);
+    run::end(pass, RunOutcome::Aborted);
+    let by = pass
+        .status
+        .action
+        .as_ref()
+        .map(|taken| taken.requested_by.clone())
+        .unwrap_or_default();
+    let text = format!(
+        "{by} ended the run before its next step: {ready} of {} migrated. Ask for a new run to go on.",
+        count(total, "database")
+    );
+    pass.condition(reasons::MIGRATED, false, reasons::ABORTED, &text);
+    pass.stalled(Phase::Failed, reasons::ABORTED, text, "");
+}

@@ -1,0 +1,114 @@
+//! Restore points: one name on every database before the first statement of a run, always with LSN and time.
+
+use std::collections::BTreeMap;
+
+use super::pass::Pass;
+use super::plan::DatabasePlan;
+use super::snapshot::Effect;
+use super::status;
+use super::waiting;
+use crate::api::{Phase, RestorePointPolicy, RestorePointStatus, Time, reasons};
+use crate::facts::Reading;
+
+/// Sees to it that there is one on every database, where something is to be run. `false`: not yet, or never.
+pub(super) fn made(pass: &mut Pass<'_>, plans: Option<&BTreeMap<String, DatabasePlan>>) -> bool {
+    let policy = pass.spec.preflight.backup.restore_point;
+    let pending = plans.is_some_and(|plans| plans.values().any(|plan| !plan.pending.is_empty()));
+    if policy == RestorePointPolicy::None || !pending {
+        return true;
+    }
+    let run = pass.run().id;
+    let mut told = Vec::new();
+    let mut lacking = Vec::new();
+    for database in &pass.spec.databases {
+        let name = &database.name;
+        let known = pass
+            .database(name)
+            .and_then(|entry| entry.restore_point.as_ref());
+        if known.is_some_and(|point| point.run == run) {
+            continue;
+        }
+        match pass.snapshot.restore_points.get(name) {
+            None => lacking.push(name.clone()),
+            Some(Reading::Unknown(why)) => {
+                waiting::unreadable(pass, name, why);
+                return false;
+            }
+            Some(Reading::Known(point)) => {
+                if let (RestorePointPolicy::Required, Some(why)) = (policy, &point.refused) {
+                    let text = format!(
+                        "{name}: preflight.backup.restorePoint is Required, and {why} It goes on by itself."
+                    );
+                    blocked(pass, text);
+                    return false;
+                }
+                told.push(match &point.name {
+                    Some(point_name) => format!("{name}: {point_name} at {}", point.lsn),
+                    None => format!("{name}: {} (no name: {})", point.lsn, brief(&point.refused)),
+                });
+                let entry = RestorePointStatus {
+                    run: run.clone(),
+                    name: point.name.clone().unwrap_or_default(),
+                    lsn: point.lsn.clone(),
+                    at: Some(Time(status::seconds(point.at))),
+                    commits: point.commits,
+                    commits_since: None,
+                };
+                if let Some(database) = pass.database_mut(name) {
+                    database.restore_point = Some(entry);
+                }
+            }
+        }
+    }
+    if !lacking.is_empty() {
+        again(pass);
+        for database in lacking {
+            pass.effects.push(Effect::MakeRestorePoint {
+                database,
+                name: format!("dbm-{run}"),
+            });
+        }
+        pass.again = true;
+        return false;
+    }
+    if !told.is_empty() {
+        pass.event(false, reasons::events::RESTORE_POINT, told.join("; "));
+    }
+    true
+}
+
+/// The first sentence of why there is no name.
+fn brief(refused: &Option<String>) -> &str {
+    refused
+        .as_deref()
+        .and_then(|text| text.split('.').next())
+        .unwrap_or("not said")
+}
+
+fn blocked(pass: &mut Pass<'_>, text: String) {
+    pass.condition(
+        reasons::PREFLIGHT_PASSED,
+        false,
+        reasons::RESTORE_POINT_FORBIDDEN,
+        &text,
+    );
+    pass.stalled(Phase::Blocked, reasons::RESTORE_POINT_FORBIDDEN, text, "");
+    waiting::poll(pass, reasons::STALLED);
+}
+
+/// It was refused a moment ago and is tried again: until that is known, what was said stands.
+fn again(pass: &mut Pass<'_>) {
+    let before = &pass.snapshot.resource.status;
+    let said = status::get(before, reasons::STALLED)
+        .filter(|condition| condition.reason == reasons::RESTORE_POINT_FORBIDDEN)
+        .map(|condition| condition.message.clone());
+    if let Some(text) = said {
+        pass.condition(
+            reasons::PREFLIGHT_PASSED,
+            false,
+            reasons::RESTORE_POINT_FORBIDDEN,
+            &text,
+        );
+        pass.halted(Phase::Blocked, reasons::RESTORE_POINT_FORBIDDEN, text, "");
+    }
+}

@@ -1,0 +1,100 @@
+//! What the operator undoes by itself: a migration that provably left no trace is marked rolled back, so that it can be
+//! tried again (a lock time-out), or so that nothing is left of it (`rollback.onMigrationFailure: RevertIfClean`).
+
+use super::outcome::{backoff_seconds, fail_database, open_row, release, set_aside};
+use super::pass::Pass;
+use super::steps;
+use crate::api::{
+    DatabasePhase, FailedStatus, OnMigrationFailure, Phase, Resolution, StepKind, StepOutcome,
+    StepStatus, Traces, reasons,
+};
+use crate::facts::DatabaseFacts;
+
+/// Begins to mark a failed migration rolled back, where the policy says so and it left no trace. `false`: it does not,
+/// and stays failed.
+pub(super) fn revert(
+    pass: &mut Pass<'_>,
+    step: &StepStatus,
+    facts: &DatabaseFacts,
+    failed: &FailedStatus,
+    message: &str,
+) -> bool {
+    let clean = failed.traces == Traces::None && !failed.ledger_row.is_empty();
+    if pass.spec.rollback.on_migration_failure != OnMigrationFailure::RevertIfClean || !clean {
+        return false;
+    }
+    pass.condition(reasons::MIGRATED, false, reasons::MIGRATION_FAILED, message);
+    pass.event(true, reasons::MIGRATION_FAILED, message);
+    let text = format!("{message} It is marked rolled back (rollback.onMigrationFailure).");
+    pass.working(Phase::RollingBack, reasons::ROLLING_BACK, text);
+    if let Some(entry) = pass.database_mut(&step.database) {
+        entry.failed = Some(failed.clone());
+        entry.current = None;
+    }
+    let mut resolve = StepStatus {
+        name: StepKind::Resolve,
+        database: step.database.clone(),
+        migration: failed.name.clone(),
+        ledger_row: failed.ledger_row.clone(),
+        resolution: Some(Resolution::RolledBack),
+        ..StepStatus::default()
+    };
+    steps::journal(pass, &mut resolve, Some(facts));
+    steps::make_job(pass, &resolve, Some(facts));
+    true
+}
+
+/// The row is rolled back, or it is not.
+pub(super) fn judge_resolve(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) -> bool {
+    let row = open_row(facts, &step.migration);
+    let database = &step.database;
+    // Only a revert names the row; a lock time-out's is tried again.
+    let reverts = !step.ledger_row.is_empty();
+    if row.is_empty() {
+        pass.end_step(&step.job, StepOutcome::Succeeded);
+        if reverts {
+            release(pass, database);
+            if let Some(entry) = pass.database_mut(database) {
+                entry.phase = DatabasePhase::RolledBack;
+            }
+            let text = format!(
+                "{database}: {} failed, left no trace, and is marked rolled back",
+                step.migration
+            );
+            pass.condition(reasons::ROLLED_BACK, true, reasons::ROLLED_BACK, &text);
+            pass.event(true, reasons::ROLLED_BACK, text);
+        } else {
+            set_aside(pass, database);
+            let wait = backoff_seconds(step.attempt);
+            pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
+        }
+        return true;
+    }
+    pass.end_step(&step.job, StepOutcome::Failed);
+    let known = pass
+        .database(database)
+        .and_then(|entry| entry.failed.clone());
+    let failed = FailedStatus {
+        name: step.migration.clone(),
+        ledger_row: row,
+        traces: Traces::None,
+        ..known.unwrap_or_default()
+    };
+    let (reason, why) = if reverts {
+        (reasons::ROLLBACK_FAILED, "failed and left no trace")
+    } else {
+        (
+            reasons::LOCK_TIMEOUT,
+            "could not get its lock and left no trace",
+        )
+    };
+    let text = format!(
+        "{database}: {} {why}, and marking it rolled back failed. Read the log of Job {}.",
+        step.migration, step.job
+    );
+    if reverts {
+        pass.condition(reasons::ROLLED_BACK, false, reason, &text);
+    }
+    fail_database(pass, step, reason, failed, text);
+    true
+}

@@ -1,0 +1,114 @@
+//! A step of any kind: its journal entry, and what its Job is told.
+
+use super::actions;
+use super::names::{job_name, lease_name};
+use super::pass::Pass;
+use super::plan::ledger_digest;
+use super::run;
+use super::snapshot::{DownPlan, Effect, JobPlan};
+use super::status;
+use crate::api::{Resolution, StepKind, StepStatus};
+use crate::facts::DatabaseFacts;
+
+/// The first server that knows `client_connection_check_interval`.
+const CONNECTION_CHECK_SINCE: u32 = 140_000;
+
+/// Journals a step: its attempt, its Job's name, and what the database is like before it.
+pub(super) fn journal(pass: &mut Pass<'_>, step: &mut StepStatus, facts: Option<&DatabaseFacts>) {
+    let subject = if step.test.is_empty() {
+        step.database.clone()
+    } else {
+        step.test.clone()
+    };
+    let same = |other: &&StepStatus| {
+        other.name == step.name && other.database == step.database && other.test == step.test
+    };
+    let tries = pass.steps().iter().filter(same).map(|other| other.attempt);
+    if step.attempt == 0 {
+        // Higher than any before, also where the oldest were dropped for their size.
+        step.attempt = tries.max().unwrap_or(0).saturating_add(1);
+    }
+    let resource = &pass.snapshot.resource;
+    step.job = job_name(
+        &resource.name,
+        &resource.uid,
+        &pass.run().id,
+        &subject,
+        step.name,
+        step.attempt,
+    );
+    step.started_at = status::time(pass.now());
+    if let Some(facts) = facts {
+        step.ledger = ledger_digest(&facts.ledger);
+        step.catalog = facts.catalog.clone().unwrap_or_default();
+        step.applied = pass.database(&step.database).map(|entry| entry.applied);
+    }
+    if let Some(run) = &mut pass.status.run {
+        run.steps.push(step.clone());
+    }
+}
+
+/// Makes the Job of a journaled step: finalizer, journal, Lease, Job, in this order. Without facts there is no Lease:
+/// a smoke test needs no turn, and a database that cannot be read has none.
+pub(super) fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: Option<&DatabaseFacts>) {
+    if !pass.snapshot.resource.finalizer && !pass.effects.contains(&Effect::AddFinalizer) {
+        pass.effects.push(Effect::AddFinalizer);
+    }
+    if let Some(facts) = facts {
+        let name = lease_name(&facts.identity);
+        let take_over = pass
+            .snapshot
+            .leases
+            .get(&name)
+            .map(|lease| lease.resource_version.clone());
+        let holder = run::holder(pass);
+        pass.effects.push(Effect::AcquireLease {
+            name,
+            holder,
+            take_over,
+        });
+    }
+    let start = pass.spec.timeouts.start.seconds().unwrap_or(600);
+    let not_after = pass
+        .now()
+        .checked_add(jiff::SignedDuration::from_secs(start))
+        .ok();
+    let mut plan = JobPlan {
+        name: step.job.clone(),
+        step: step.name,
+        database: step.database.clone(),
+        run: pass.run().id,
+        not_after,
+        connection_check: facts.is_some_and(|facts| facts.server_version >= CONNECTION_CHECK_SINCE),
+        ..JobPlan::default()
+    };
+    let hash = pass
+        .database(&step.database)
+        .map(|entry| entry.inventory_hash.clone())
+        .unwrap_or_default();
+    match step.name {
+        StepKind::Inventory => {}
+        StepKind::Migrate => plan.expect = hash,
+        StepKind::Resolve => {
+            plan.expect = hash;
+            plan.migrations = actions::resolved(pass, step);
+            // An entry of an earlier release does not say it: it knew only this one.
+            plan.resolution = Some(step.resolution.unwrap_or(Resolution::RolledBack));
+        }
+        StepKind::Down => {
+            plan.expect = hash;
+            plan.migrations = vec![step.migration.clone()];
+            plan.down = Some(DownPlan {
+                transaction: actions::in_transaction(pass, step),
+                ledger_row: step.ledger_row.clone(),
+                schema: facts
+                    .map(|facts| facts.identity.schema.clone())
+                    .unwrap_or_default(),
+            });
+        }
+        StepKind::SmokeTest => plan.test.clone_from(&step.test),
+        StepKind::Restore => plan.restore = actions::restore_plan(pass, step),
+    }
+    pass.effects.push(Effect::CreateJob(Box::new(plan)));
+    pass.again = true;
+}

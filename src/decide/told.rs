@@ -1,0 +1,106 @@
+//! A failed migration, told well: which statement failed, what took effect before it, what cannot be seen.
+
+use dbm_agent::protocol::DatabaseInventory;
+
+use super::status::{self, names};
+use crate::api::{FailedStatement, FailedStatus, Traces};
+use crate::facts::DatabaseFacts;
+use crate::tools::sql;
+
+/// Lines about what is left.
+const LEFT_LIMIT: usize = 10;
+
+/// Fills in what is known of the statements, and answers it as a sentence that begins with a blank. `position` is where
+/// the error stands in the file, in characters from 1.
+pub(super) fn statements(
+    failed: &mut FailedStatus,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    position: Option<usize>,
+) -> String {
+    let migration = inventory.migrations.iter().find(|m| m.name == failed.name);
+    failed.has_down = migration.is_some_and(|m| m.down_sql.is_some());
+    let script = migration.and_then(|m| m.sql.as_deref()).unwrap_or_default();
+    let stopped = sql::Stopped {
+        position,
+        sql_state: Some(failed.sql_state.as_str()).filter(|state| !state.is_empty()),
+        message: &failed.summary,
+    };
+    let schema = &facts.identity.schema;
+    failed.statement = sql::failed_statement(script, schema, &stopped).map(|at| FailedStatement {
+        number: u32::try_from(at.number).unwrap_or(u32::MAX),
+        of: u32::try_from(at.of).unwrap_or(u32::MAX),
+        text: at.text,
+    });
+    let at = failed
+        .statement
+        .as_ref()
+        .map(|statement| {
+            format!(
+                " It failed in statement {} of {}.",
+                statement.number, statement.of
+            )
+        })
+        .unwrap_or_default();
+    if failed.traces == Traces::None {
+        return format!("{at} It left no trace in the schema.");
+    }
+    let Some(objects) = facts.objects.as_ref().filter(|_| !script.is_empty()) else {
+        let left = match failed.traces {
+            Traces::Some => "Statements before the error took effect: the schema has changed.",
+            _ => {
+                "Whether statements before the error took effect cannot be told from here: look at the schema."
+            }
+        };
+        return format!("{at} {left}");
+    };
+    let stopped = sql::Stopped {
+        position,
+        sql_state: Some(failed.sql_state.as_str()).filter(|state| !state.is_empty()),
+        message: &failed.summary,
+    };
+    let left = sql::left_behind_after(script, schema, objects, &stopped);
+    let mut lines = Vec::new();
+    if !left.changes.is_empty() {
+        let changes = left.changes.join(", ");
+        lines.push(format!(
+            "{} took effect: {changes}",
+            numbers(&left.statements)
+        ));
+    } else if failed.traces == Traces::Some {
+        lines.push("the schema has changed".to_owned());
+    }
+    lines.extend(left.unseen);
+    lines.truncate(LEFT_LIMIT);
+    let text = lines
+        .iter()
+        .map(|line| format!(" {}.", capital(line)))
+        .collect::<String>();
+    failed.left = lines.iter().map(|line| status::cut(line, 300)).collect();
+    if lines.is_empty() {
+        format!("{at} None of its statements is seen to have taken effect.")
+    } else {
+        format!("{at}{text}")
+    }
+}
+
+/// `statement 1`, `statements 1 and 2`, `statements 1, 2, 3 and 4 more`.
+fn numbers(list: &[usize]) -> String {
+    match list {
+        [one] => format!("statement {one}"),
+        [one, two] => format!("statements {one} and {two}"),
+        many => {
+            let texts: Vec<String> = many.iter().map(usize::to_string).collect();
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            format!("statements {}", names(&texts))
+        }
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}

@@ -1,0 +1,389 @@
+//! What is verified besides the ledgers: smoke tests, after a database or at the end, lines of the output that are
+//! denied, and the watch at the very end.
+
+use std::collections::BTreeMap;
+
+use super::ending;
+use super::finished;
+use super::pass::{Pass, Seen};
+use super::plan;
+use super::planning;
+use super::running;
+use super::snapshot::Effect;
+use super::status::{self, count, names};
+use super::steps;
+use super::waiting;
+use crate::api::{
+    DatabasePhase, FindingKind, OnValidationFailure, Phase, Policy, SmokeTestSpec, StepKind,
+    StepOutcome, StepStatus, reasons,
+};
+use crate::facts::JobProgress;
+
+/// A test's Job is ended by its own agent; this much later by the operator, seconds.
+const KILL_GRACE: i64 = 60;
+
+/// How far a smoke test is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Test {
+    /// It is to be run, again or for the first time.
+    Due,
+    /// It runs.
+    Running,
+    /// It passed, after so many failures, or a human accepted that it did not.
+    Passed { failures: usize, accepted: bool },
+    /// It failed in all its attempts.
+    Failed,
+}
+
+fn state(pass: &Pass<'_>, test: &SmokeTestSpec) -> Test {
+    let steps: Vec<&StepStatus> = pass
+        .steps()
+        .iter()
+        .filter(|step| step.name == StepKind::SmokeTest && step.test == test.name)
+        .collect();
+    let failures = steps
+        .iter()
+        .filter(|step| step.finished_at.is_some() && step.outcome != Some(StepOutcome::Succeeded))
+        .count();
+    match steps.last() {
+        None => Test::Due,
+        Some(step) if step.finished_at.is_none() => Test::Running,
+        Some(step) => match step.outcome {
+            Some(StepOutcome::Succeeded) => Test::Passed {
+                failures,
+                accepted: false,
+            },
+            Some(StepOutcome::Accepted) => Test::Passed {
+                failures: 0,
+                accepted: true,
+            },
+            _ if failures >= test.attempts as usize => Test::Failed,
+            _ => Test::Due,
+        },
+    }
+}
+
+/// Whether what is to be proven after a database is proven.
+pub(super) fn passed_after(pass: &Pass<'_>, database: &str) -> bool {
+    let mut tests = pass.spec.validation.smoke_tests.iter();
+    tests.all(|test| test.after != database || matches!(state(pass, test), Test::Passed { .. }))
+        && denied_line(pass, database).is_none()
+}
+
+/// Starts the tests that are due, and ends a run whose validation failed. `false`: nothing else is started now.
+pub(super) fn go_on(pass: &mut Pass<'_>) -> bool {
+    if failure(pass).is_some() {
+        if !pass.active().iter().any(at_work) {
+            finish_failed(pass);
+        }
+        return false;
+    }
+    let testing = |step: &StepStatus| step.name == StepKind::SmokeTest;
+    if pass.active().iter().any(testing) {
+        return pass.spec.parallelism > 1;
+    }
+    let succeeded = |name: &str| {
+        pass.database(name)
+            .is_some_and(|entry| entry.phase == DatabasePhase::Succeeded)
+    };
+    let all = pass.spec.databases.iter().all(|d| succeeded(&d.name));
+    let due = pass.spec.validation.smoke_tests.iter().find(|test| {
+        let ready = if test.after.is_empty() {
+            all && pass
+                .spec
+                .databases
+                .iter()
+                .all(|d| passed_after(pass, &d.name))
+        } else {
+            succeeded(&test.after)
+        };
+        ready && state(pass, test) == Test::Due
+    });
+    let Some(test) = due else { return true };
+    let mut step = StepStatus {
+        name: StepKind::SmokeTest,
+        database: test.after.clone(),
+        test: test.name.clone(),
+        ..StepStatus::default()
+    };
+    steps::journal(pass, &mut step, None);
+    announce(pass, &step);
+    steps::make_job(pass, &step, None);
+    pass.spec.parallelism > 1
+}
+
+fn at_work(step: &StepStatus) -> bool {
+    step.name != StepKind::Inventory
+}
+
+fn announce(pass: &mut Pass<'_>, step: &StepStatus) {
+    let attempts = spec_of(pass, step).map_or(1, |test| test.attempts);
+    let text = format!(
+        "smoke test {} runs (attempt {} of {attempts})",
+        step.test, step.attempt
+    );
+    pass.working(Phase::Validating, reasons::SMOKE_TESTING, text);
+}
+
+fn spec_of<'a>(pass: &Pass<'a>, step: &StepStatus) -> Option<&'a SmokeTestSpec> {
+    let mut tests = pass.spec.validation.smoke_tests.iter();
+    tests.find(|test| test.name == step.test)
+}
+
+/// Looks after a smoke test. `false`: what became of it is not known yet.
+pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
+    let job = match pass.job(&step.job) {
+        Seen::NotYet => return false,
+        Seen::Foreign => {
+            running::foreign(pass, step);
+            return false;
+        }
+        Seen::Gone if step.job_uid.is_empty() => {
+            if !running::refused(pass, step) {
+                steps::make_job(pass, step, None);
+            }
+            return false;
+        }
+        Seen::Gone => {
+            ended(pass, step, false, "its Job is gone");
+            return true;
+        }
+        Seen::Job(job) => job,
+    };
+    if step.job_uid.is_empty() {
+        let uid = job.uid.clone();
+        if let Some(entry) = pass.step_mut(&step.job) {
+            entry.job_uid = uid;
+        }
+    }
+    match &job.progress {
+        JobProgress::NotStarted(why) => waiting::not_started(pass, step, "", why),
+        JobProgress::Running { since } => {
+            announce(pass, step);
+            let timeout = spec_of(pass, step)
+                .and_then(|test| test.timeout.seconds())
+                .unwrap_or(300);
+            let left = timeout + KILL_GRACE - pass.age(*since);
+            if left < 0 {
+                pass.effects.push(Effect::DeleteJob {
+                    name: job.name.clone(),
+                    uid: job.uid.clone(),
+                });
+            }
+            pass.requeue(
+                u64::try_from(left.max(5))
+                    .unwrap_or(5)
+                    .saturating_mul(1_000),
+            );
+        }
+        JobProgress::Lost { .. } => ended(pass, step, false, "its pod was lost"),
+        JobProgress::Ended(end) => {
+            let summary = end.summary.as_deref();
+            let said = summary
+                .and_then(|summary| summary.message.clone())
+                .unwrap_or_default();
+            let text = match (summary.is_some_and(|s| s.timed_out), said.as_str()) {
+                (true, _) => "it took longer than its timeout and was ended".to_owned(),
+                (false, "") if end.reason == "OOMKilled" => "it ran out of memory".to_owned(),
+                (false, "") => format!("exit code {}", end.exit_code),
+                (false, said) => said.to_owned(),
+            };
+            ended(pass, step, end.exit_code == 0, &text);
+        }
+    }
+    true
+}
+
+/// Journals the end of an attempt.
+fn ended(pass: &mut Pass<'_>, step: &StepStatus, passed: bool, said: &str) {
+    let outcome = if passed {
+        StepOutcome::Succeeded
+    } else {
+        StepOutcome::Failed
+    };
+    pass.end_step(&step.job, outcome);
+    if let Some(entry) = pass.step_mut(&step.job)
+        && !passed
+    {
+        entry.message = status::cut(said, 300);
+    }
+    pass.again = true;
+    let Some(test) = spec_of(pass, step) else {
+        return;
+    };
+    match state(pass, test) {
+        Test::Passed { failures, .. } if failures > 0 => {
+            let text = format!(
+                "smoke test {} passed at attempt {}, after it had failed: it is flaky",
+                step.test, step.attempt
+            );
+            pass.event(true, reasons::events::SMOKE_TEST_FLAKY, text);
+        }
+        Test::Due => {
+            let text = format!(
+                "smoke test {} failed ({said}); attempt {} of {} follows",
+                step.test,
+                step.attempt + 1,
+                test.attempts
+            );
+            pass.event(true, reasons::events::STEP_RETRIED, text);
+        }
+        _ => {}
+    }
+}
+
+/// A line of a database's migration that is denied and not accepted.
+fn denied_line(pass: &Pass<'_>, database: &str) -> Option<String> {
+    let entry = pass.database(database)?;
+    let finding = entry
+        .findings
+        .iter()
+        .find(|finding| finding.kind == FindingKind::Log && finding.policy == Policy::Deny)?;
+    Some(format!(
+        "{database}: line {} of the migration's output is denied by validation.logs: {}",
+        finding.line.unwrap_or_default(),
+        finding.text
+    ))
+}
+
+/// What the validation failed on, if it did.
+fn failure(pass: &Pass<'_>) -> Option<(&'static str, String)> {
+    let line = pass.spec.databases.iter().find_map(|database| {
+        let entry = pass.database(&database.name)?;
+        (entry.phase == DatabasePhase::Succeeded).then(|| denied_line(pass, &database.name))?
+    });
+    if let Some(line) = line {
+        return Some((reasons::LOG_LINE_FOUND, line));
+    }
+    let tests = &pass.spec.validation.smoke_tests;
+    let test = tests
+        .iter()
+        .find(|test| state(pass, test) == Test::Failed)?;
+    let last = pass
+        .steps()
+        .iter()
+        .rfind(|step| step.name == StepKind::SmokeTest && step.test == test.name)?;
+    let after = if test.after.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", test.after)
+    };
+    Some((
+        reasons::SMOKE_TEST_FAILED,
+        format!(
+            "{after}smoke test {} failed in {}: {}. Every migration before it is applied.",
+            test.name,
+            count(test.attempts as usize, "attempt"),
+            last.message
+        ),
+    ))
+}
+
+/// The validation failed: the run ends.
+fn finish_failed(pass: &mut Pass<'_>) {
+    if let Some((reason, text)) = failure(pass) {
+        fail(pass, reason, text);
+    }
+}
+
+fn fail(pass: &mut Pass<'_>, reason: &'static str, text: String) {
+    match pass.spec.rollback.on_validation_failure {
+        OnValidationFailure::Halt => ending::finish_not_valid(pass, reason, text),
+    }
+}
+
+/// Everything is migrated and every test passed: the watch, if there is one. `true`: it is over.
+pub(super) fn watched(pass: &mut Pass<'_>) -> bool {
+    let watch = pass.spec.validation.watch.seconds().unwrap_or(0);
+    if watch <= 0 {
+        return true;
+    }
+    let now = pass.now();
+    let since = match pass.run().watched_since {
+        Some(since) => since.0,
+        None => {
+            if let Some(run) = &mut pass.status.run {
+                run.watched_since = status::time(now);
+            }
+            now
+        }
+    };
+    let mut plans = BTreeMap::new();
+    for database in &pass.spec.databases {
+        let (Some(facts), Some(inventory)) = (
+            pass.facts(&database.name),
+            pass.snapshot.inventories.get(&database.name),
+        ) else {
+            continue;
+        };
+        let plan = plan::plan(
+            &database.name,
+            inventory,
+            facts,
+            &pass.spec.preflight.history,
+        );
+        planning::show(pass, &database.name, inventory, &plan);
+        plans.insert(database.name.clone(), plan);
+    }
+    let order: Vec<&str> = pass
+        .spec
+        .databases
+        .iter()
+        .map(|d| d.name.as_str())
+        .collect();
+    if let Some((reason, text, _)) = finished::trouble(&order, &plans) {
+        fail(pass, reason, text);
+        return false;
+    }
+    let left = watch - pass.age(since);
+    if left <= 0 {
+        return true;
+    }
+    let text = format!(
+        "{} migrated and verified; watched for {}",
+        names(&order),
+        pass.spec.validation.watch.0
+    );
+    pass.working(Phase::Validating, reasons::WATCHING, text);
+    let observe = pass.spec.timeouts.observe.seconds().unwrap_or(10).max(1);
+    pass.requeue(
+        u64::try_from(left.min(observe))
+            .unwrap_or(1)
+            .saturating_mul(1_000),
+    );
+    false
+}
+
+/// What the condition Validated says of a run that passed.
+pub(super) fn verdict(pass: &Pass<'_>) -> (&'static str, String) {
+    let base = "no row is unfinished and no new index is invalid";
+    let mut passed = 0_usize;
+    let (mut flaky, mut accepted) = (Vec::new(), Vec::new());
+    for test in &pass.spec.validation.smoke_tests {
+        match state(pass, test) {
+            Test::Passed { accepted: true, .. } => accepted.push(test.name.as_str()),
+            Test::Passed { failures, .. } => {
+                passed += 1;
+                if failures > 0 {
+                    flaky.push(test.name.as_str());
+                }
+            }
+            Test::Due | Test::Running | Test::Failed => {}
+        }
+    }
+    if !accepted.is_empty() {
+        let text = format!(
+            "{base}; {} failed, which a human accepted",
+            names(&accepted)
+        );
+        return (reasons::VALIDATION_ACCEPTED, text);
+    }
+    if passed == 0 {
+        return (reasons::LEDGER_VERIFIED, base.to_owned());
+    }
+    let mut text = format!("{base}; {} passed", count(passed, "smoke test"));
+    if !flaky.is_empty() {
+        text = format!("{text}, of which {} after a failure (flaky)", names(&flaky));
+    }
+    (reasons::TESTS_PASSED, text)
+}

@@ -1,0 +1,174 @@
+//! MigrationActions: read from the cache, answered on their own status, each with a line of the audit log.
+
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::reflector::ObjectRef;
+
+use super::{Cluster, Error};
+use crate::api::{ActionState, DatabaseMigration, MigrationAction, MigrationActionStatus};
+use crate::decide::Resource;
+use crate::facts::ActionFacts;
+use crate::runtime::clock;
+
+impl Cluster {
+    /// The actions for a resource that are not over, oldest first.
+    pub(super) fn actions_of(&self, resource: &Resource) -> Vec<ActionFacts> {
+        let mut found = self.open_actions(&resource.namespace, &resource.name);
+        let mut memory = self.memory();
+        let remembered = memory.of(&resource.uid);
+        // Answered a moment ago; the cache lags behind.
+        found.retain(|action| {
+            !remembered
+                .answered(&action.uid)
+                .is_some_and(|said| said.state.is_final())
+        });
+        for action in &mut found {
+            if let Some(said) = remembered.answered(&action.uid) {
+                action.state = said.state;
+            }
+        }
+        found
+    }
+
+    fn open_actions(&self, namespace: &str, migration: &str) -> Vec<ActionFacts> {
+        let all = self.actions.state();
+        let mut found: Vec<ActionFacts> = all
+            .iter()
+            .filter(|action| {
+                action.metadata.namespace.as_deref() == Some(namespace)
+                    && action.spec.migration == migration
+                    && action.metadata.deletion_timestamp.is_none()
+            })
+            .map(|action| facts(action))
+            .filter(|action| !action.state.is_final())
+            .collect();
+        found.sort_by(|a, b| (a.created_at, &a.name).cmp(&(b.created_at, &b.name)));
+        found
+    }
+
+    /// Says on an action how far it is. One that was deleted meanwhile needs no answer.
+    pub(super) async fn answer(
+        &self,
+        resource: &Resource,
+        name: &str,
+        uid: &str,
+        status: &MigrationActionStatus,
+    ) -> Result<(), Error> {
+        if self.memory().of(&resource.uid).answered(uid) == Some(status) {
+            return Ok(());
+        }
+        self.write_answer(&resource.namespace, name, uid, status)
+            .await?;
+        self.memory().of(&resource.uid).answer(uid, status.clone());
+        Ok(())
+    }
+
+    async fn write_answer(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        status: &MigrationActionStatus,
+    ) -> Result<(), Error> {
+        let mut said = serde_json::to_value(status).unwrap_or_default();
+        // What was said before goes, also where nothing is said now.
+        said["message"] = status.message.clone().into();
+        let patch = serde_json::json!({"metadata": {"uid": uid}, "status": said});
+        let api: Api<MigrationAction> = Api::namespaced(self.shared.client.clone(), namespace);
+        let written = match api
+            .patch_status(name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+        {
+            Ok(written) => written,
+            Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => return Ok(()),
+            Err(error) => {
+                return Err(Error::api(format!("answering MigrationAction {name}"))(
+                    error,
+                ));
+            }
+        };
+        audit(namespace, &written, status);
+        Ok(())
+    }
+
+    /// Actions for a resource that there is not are refused.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn refuse_orphans(
+        &self,
+        resource: &ObjectRef<DatabaseMigration>,
+    ) -> Result<(), Error> {
+        let namespace = resource.namespace.clone().unwrap_or_default();
+        let open = self.open_actions(&namespace, &resource.name);
+        if open.is_empty() {
+            return Ok(());
+        }
+        let api: Api<DatabaseMigration> = Api::namespaced(self.shared.client.clone(), &namespace);
+        let found = api
+            .get_opt(&resource.name)
+            .await
+            .map_err(Error::api(format!(
+                "reading DatabaseMigration {namespace}/{}",
+                resource.name
+            )))?;
+        if found.is_some() {
+            return Ok(());
+        }
+        let status = MigrationActionStatus {
+            state: ActionState::Refused,
+            message: format!(
+                "namespace {namespace} has no DatabaseMigration {}",
+                resource.name
+            ),
+            finished_at: crate::decide::status::time(clock::now()),
+            ..MigrationActionStatus::default()
+        };
+        for action in open {
+            self.write_answer(&namespace, &action.name, &action.uid, &status)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn facts(action: &MigrationAction) -> ActionFacts {
+    ActionFacts {
+        name: action.metadata.name.clone().unwrap_or_default(),
+        uid: action.metadata.uid.clone().unwrap_or_default(),
+        created_at: action
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map_or(jiff::Timestamp::UNIX_EPOCH, |time| time.0),
+        spec: action.spec.clone(),
+        state: action
+            .status
+            .as_ref()
+            .map_or(ActionState::Pending, |status| status.state),
+    }
+}
+
+/// Who decided what, why, and what became of it: one line for each answer but "it waits".
+fn audit(namespace: &str, action: &MigrationAction, status: &MigrationActionStatus) {
+    if status.state == ActionState::Pending {
+        return;
+    }
+    let spec = &action.spec;
+    tracing::info!(
+        target: "audit",
+        namespace,
+        action = spec.action.as_str(),
+        name = action.metadata.name.as_deref().unwrap_or_default(),
+        migration = spec.migration,
+        run = spec.run,
+        database = spec.database,
+        migration_name = spec.migration_name,
+        requested_by = spec.requested_by,
+        reason = spec.reason,
+        state = ?status.state,
+        outcome = ?status.outcome,
+        "{}",
+        status.message
+    );
+}
