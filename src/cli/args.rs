@@ -1,0 +1,410 @@
+//! PURE. The command line's grammar.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::api::{ActionKind, Duration};
+
+/// Database migrations on Kubernetes: what happened, what is left, and what to do about it.
+///
+/// Exit codes: 0 done; 1 failed; 2 called wrongly; 3 a human is needed; 4 the cluster is not reachable.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl-dbm", version, max_term_width = 100)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Global {
+    /// The namespace; default: that of the kubeconfig's context
+    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The context of the kubeconfig to use
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The kubeconfig to use; default: $KUBECONFIG, then ~/.kube/config
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// No colours, as with NO_COLOR in the environment
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// What happened, what is left, and what you can do; without NAME a table
+    Status(StatusArgs),
+    /// What is pending in each database, and what was found
+    Plan(PlanArgs),
+    /// Starts a new run
+    Retry(ManyAction),
+    /// Tells Prisma that a failed migration was finished by hand; the run goes on
+    MarkApplied(MigrationArgs),
+    /// Tells Prisma that nothing of a failed migration is left; the run ends
+    MarkRolledBack(MigrationArgs),
+    /// Runs the down.sql beside a migration and marks it rolled back; the run ends
+    Down(MigrationArgs),
+    /// Brings a database back to a restore point or a time, by spec.rollback.restore; the run ends
+    Restore(RestoreArgs),
+    /// Tells Prisma which migrations a database without a ledger holds already (P3005); the run goes on
+    Baseline(BaselineArgs),
+    /// Accepts a validation that failed; the run ends as succeeded
+    Accept(ManyAction),
+    /// Ends a run before its next step; a running migration is not killed
+    Abort(ManyAction),
+    /// The logs of all Jobs of a run, in the order of its steps
+    Logs(LogsArgs),
+    /// Nothing new is started from now on; a running migration goes on
+    Suspend(ManyWrite),
+    /// Takes a suspension back
+    Resume(ManyWrite),
+    /// Waits until resources are migrated or ready, or need somebody
+    Wait(WaitArgs),
+    /// Prints what completes this command line in a shell
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+/// The shells that can be completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+/// One resource by name, or many by their labels.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Which {
+    /// The DatabaseMigration
+    #[arg(value_name = "NAME", required_unless_present = "selector")]
+    pub name: Option<String>,
+    /// All with these labels instead: `team=shop`
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "LABELS",
+        conflicts_with = "name",
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
+    pub selector: Option<String>,
+}
+
+/// How state is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+/// How state is printed.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Output {
+    /// Prints the object itself instead of words about it
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Format>,
+}
+
+/// `status`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct StatusArgs {
+    /// The DatabaseMigration; default: a table of all in the namespace
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// All with these labels
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "name")]
+    pub selector: Option<String>,
+    /// All of all namespaces
+    #[arg(short = 'A', long, conflicts_with_all = ["name", "namespace"])]
+    pub all_namespaces: bool,
+    /// Shows it live until it has settled
+    #[arg(short, long, requires = "name", conflicts_with = "output")]
+    pub watch: bool,
+    /// How it is printed.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `plan`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PlanArgs {
+    /// Which.
+    #[command(flatten)]
+    pub which: Which,
+    /// Prints the SQL of the pending migrations, too
+    #[arg(long)]
+    pub sql: bool,
+    /// How it is printed.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// What a write needs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Write {
+    /// Does not ask whether to go on; for scripts
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `suspend` and `resume`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ManyWrite {
+    /// Which.
+    #[command(flatten)]
+    pub which: Which,
+    /// What a write needs.
+    #[command(flatten)]
+    pub write: Write,
+}
+
+/// What every MigrationAction needs.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Act {
+    /// Why, for those who read it later: 3 to 500 characters
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// The run that was looked at; in another run it is refused. Default: the one of now
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+    /// What a write needs.
+    #[command(flatten)]
+    pub write: Write,
+    /// Waits until it was carried out, and where the run goes on, until that has settled
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = true,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = clap::ArgAction::Set
+    )]
+    pub wait: bool,
+    /// Returns when the MigrationAction was created
+    #[arg(long, conflicts_with = "wait")]
+    pub no_wait: bool,
+    /// Waits for no longer than this: 90s, 30m, 1h30m. Default: for as long as it takes
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// How it is printed.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `retry`, `accept` and `abort`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ManyAction {
+    /// Which.
+    #[command(flatten)]
+    pub which: Which,
+    /// What every MigrationAction needs.
+    #[command(flatten)]
+    pub act: Act,
+}
+
+/// `mark-applied`, `mark-rolled-back` and `down`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct MigrationArgs {
+    /// The DatabaseMigration
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The database; default: the one that failed
+    #[arg(long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// The migration; default: the one that failed
+    #[arg(long, value_name = "NAME")]
+    pub migration: Option<String>,
+    /// What every MigrationAction needs.
+    #[command(flatten)]
+    pub act: Act,
+}
+
+/// `restore`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RestoreArgs {
+    /// The DatabaseMigration
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The database; default: the one that failed, or the only one
+    #[arg(long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// A restore point's name, or a time like 2026-11-22T03:02:11Z; default: the run's restore point
+    #[arg(long, value_name = "POINT|TIME")]
+    pub target: Option<String>,
+    /// What every MigrationAction needs.
+    #[command(flatten)]
+    pub act: Act,
+}
+
+/// `baseline`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct BaselineArgs {
+    /// The DatabaseMigration
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The database; default: the only one
+    #[arg(long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// The last migration that the database holds already; all before it are marked, too
+    #[arg(long, value_name = "NAME")]
+    pub migration: String,
+    /// The plan that was looked at; in another one it is refused. Default: the one of now
+    #[arg(long, value_name = "HASH")]
+    pub plan: Option<String>,
+    /// What every MigrationAction needs.
+    #[command(flatten)]
+    pub act: Act,
+}
+
+/// `logs`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LogsArgs {
+    /// The DatabaseMigration
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The run; default: the one under way, or the last one
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+    /// Only the Jobs of this database
+    #[arg(long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// Goes on until the run has ended
+    #[arg(short, long, conflicts_with = "run")]
+    pub follow: bool,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Goal {
+    /// Migrated and verified, with smoke tests and all
+    #[default]
+    Ready,
+    /// Every migration of the image stands in the ledgers
+    Migrated,
+}
+
+/// `wait`.
+#[derive(Clone, Debug, Args)]
+pub struct WaitArgs {
+    /// Which.
+    #[command(flatten)]
+    pub which: Which,
+    /// What is waited for
+    #[arg(long = "for", value_enum, default_value_t, value_name = "GOAL")]
+    pub goal: Goal,
+    /// Waits for no longer than this: 90s, 30m, 1h30m
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30m")]
+    pub timeout: Duration,
+}
+
+impl Act {
+    /// Whether to stay until it was carried out.
+    pub fn stays(&self) -> bool {
+        self.wait && !self.no_wait
+    }
+}
+
+/// The command's word for an action.
+pub fn verb(kind: ActionKind) -> &'static str {
+    match kind {
+        ActionKind::Retry => "retry",
+        ActionKind::MarkApplied => "mark-applied",
+        ActionKind::MarkRolledBack => "mark-rolled-back",
+        ActionKind::DownMigration => "down",
+        ActionKind::Restore => "restore",
+        ActionKind::Baseline => "baseline",
+        ActionKind::AcceptValidation => "accept",
+        ActionKind::Abort => "abort",
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = Duration::new(text);
+    match duration.seconds() {
+        Some(seconds) if seconds > 0 => Ok(duration),
+        _ => Err("a duration like 90s, 30m or 1h30m".to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[rstest::rstest]
+    #[case("dbm status")]
+    #[case("dbm status shop -w")]
+    #[case("dbm status -A")]
+    #[case("dbm -n production status shop -o json")]
+    #[case("dbm plan -l team=shop --sql")]
+    #[case("dbm retry shop --yes --no-wait")]
+    #[case("dbm retry shop --wait=false")]
+    #[case("dbm mark-applied shop -n p --database identity --migration x --reason done")]
+    #[case("dbm restore shop --target 2026-11-22T03:02:11Z --reason corrupt --timeout 2h")]
+    #[case("dbm baseline shop --migration 0_init --reason adopted")]
+    #[case("dbm logs shop -f --database tasks")]
+    #[case("dbm suspend -l team=shop -y")]
+    #[case("dbm wait shop --for migrated --timeout 90s")]
+    #[case("dbm completion zsh")]
+    fn taken(#[case] line: &str) {
+        parse(line).unwrap();
+    }
+
+    #[rstest::rstest]
+    #[case("dbm")]
+    #[case("dbm retry")]
+    #[case("dbm retry shop -l a=b")]
+    #[case("dbm retry -l")]
+    #[case("dbm status --watch")]
+    #[case("dbm status shop -A")]
+    #[case("dbm mark-applied -l a=b")]
+    #[case("dbm baseline shop")]
+    #[case("dbm wait shop --timeout soon")]
+    #[case("dbm wait shop --for lunch")]
+    #[case("dbm approve shop")]
+    #[case("dbm logs shop -f --run r1-x")]
+    fn refused_as_usage(#[case] line: &str) {
+        let error = parse(line).unwrap_err();
+        assert!(error.exit_code() == 2, "{error}");
+    }
+
+    #[test]
+    fn waits_unless_told_otherwise() {
+        let stays = |line: &str| match parse(line).unwrap().command {
+            Command::Retry(args) => args.act.stays(),
+            _ => unreachable!(),
+        };
+        assert!(stays("dbm retry shop"));
+        assert!(stays("dbm retry shop --wait"));
+        assert!(!stays("dbm retry shop --wait=false"));
+        assert!(!stays("dbm retry shop --no-wait"));
+    }
+}

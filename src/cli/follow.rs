@@ -1,0 +1,195 @@
+//! Staying with something until it is over: an action, or a resource.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::ResourceExt;
+
+use super::cluster::Cluster;
+use super::exit::{Exit, Failure};
+use super::terminal::say;
+use super::text::safe;
+use super::verdict;
+use crate::api::{
+    ActionKind, DatabaseMigration, DatabaseMigrationStatus, MigrationAction, MigrationActionSpec,
+    MigrationActionStatus,
+};
+
+/// After this an action that nobody took up is said to be so.
+const UNANSWERED: Duration = Duration::from_secs(30);
+
+/// Where the operator is to be looked for.
+pub const OPERATOR: &str =
+    "kubectl get pods -A -l app.kubernetes.io/name=database-migration-operator";
+
+/// Follows an action until it is Done or Refused, telling each change on standard error.
+///
+/// # Errors
+/// When it cannot be watched, or was deleted.
+pub async fn action(
+    cluster: &Cluster,
+    created: &MigrationAction,
+    lead: &str,
+) -> Result<MigrationAction, Failure> {
+    let name = created.name_any();
+    let mut events = pin!(cluster.watch(cluster.actions(), &name, "migrationactions"));
+    let mut told = MigrationActionStatus::default();
+    let mut unanswered = pin!(tokio::time::sleep(UNANSWERED));
+    let mut answered = false;
+    loop {
+        let event = tokio::select! {
+            () = &mut unanswered, if !answered => {
+                answered = true;
+                say(&format!(
+                    "{lead}the operator has not taken up {name} for {} s; is it running? {OPERATOR}",
+                    UNANSWERED.as_secs()
+                ));
+                continue;
+            }
+            event = events.next() => event,
+        };
+        let object = match event {
+            Some(Ok(Some(object))) => object,
+            Some(Ok(None)) => {
+                return Err(Failure::failed(format!(
+                    "{lead}MigrationAction {name} was deleted before it was over"
+                )));
+            }
+            Some(Err(failure)) => return Err(failure),
+            None => return Err(Failure::unreachable("the watch has ended")),
+        };
+        if let Some(status) = &object.status {
+            answered = answered || *status != MigrationActionStatus::default();
+            if (status.state, &status.message) != (told.state, &told.message) {
+                say(&format!("{lead}{}", action_words(status)));
+            }
+            told.clone_from(status);
+        }
+        if verdict::action(&object).is_some() {
+            return Ok(object);
+        }
+    }
+}
+
+/// `Running: the message`.
+pub fn action_words(status: &MigrationActionStatus) -> String {
+    let mut text = format!("{:?}", status.state);
+    if let Some(outcome) = status.outcome {
+        text.push_str(&format!(", {outcome:?}"));
+    }
+    if !status.message.is_empty() {
+        text.push_str(&format!(": {}", safe(&status.message)));
+    }
+    text
+}
+
+/// Whether the run goes on after an action, so that its end is worth waiting for.
+pub fn goes_on(kind: ActionKind) -> bool {
+    matches!(
+        kind,
+        ActionKind::Retry
+            | ActionKind::MarkApplied
+            | ActionKind::Baseline
+            | ActionKind::AcceptValidation
+    )
+}
+
+/// Whether a resource's status knows of an action that was carried out: what it said before is not about now.
+pub fn has_followed(
+    resource: &DatabaseMigration,
+    action: &str,
+    asked: &MigrationActionSpec,
+) -> bool {
+    let Some(status) = &resource.status else {
+        return false;
+    };
+    let run = status.run.as_ref().map(|run| run.id.as_str());
+    let new_run = run.is_some_and(|run| run != asked.run);
+    let carried_out = status
+        .action
+        .as_ref()
+        .is_some_and(|taken| taken.name == action && taken.state.is_final());
+    match asked.action {
+        ActionKind::Retry => new_run,
+        _ => new_run || carried_out,
+    }
+}
+
+/// Follows a resource until `over` says how it ended, telling each change on standard error.
+///
+/// # Errors
+/// When it cannot be watched, or was deleted.
+pub async fn resource(
+    cluster: &Cluster,
+    name: &str,
+    lead: &str,
+    over: impl Fn(&DatabaseMigration) -> Option<Exit>,
+) -> Result<(DatabaseMigration, Exit), Failure> {
+    let mut events = pin!(cluster.watch(cluster.migrations(), name, "databasemigrations"));
+    let mut told = String::new();
+    loop {
+        let resource = match events.next().await {
+            Some(Ok(Some(resource))) => resource,
+            Some(Ok(None)) => {
+                return Err(Failure::failed(format!(
+                    "DatabaseMigration {}/{} is not there",
+                    safe(&cluster.namespace),
+                    safe(name)
+                )));
+            }
+            Some(Err(failure)) => return Err(failure),
+            None => return Err(Failure::unreachable("the watch has ended")),
+        };
+        let words = resource
+            .status
+            .as_ref()
+            .map_or(String::new(), progress_words);
+        if words != told && !words.is_empty() {
+            say(&format!("{lead}{words}"));
+            told = words;
+        }
+        if let Some(exit) = over(&resource) {
+            return Ok((resource, exit));
+        }
+    }
+}
+
+/// `Migrating 1/2: the message`.
+pub fn progress_words(status: &DatabaseMigrationStatus) -> String {
+    let phase = status
+        .phase
+        .map_or(String::new(), |phase| format!("{phase:?}"));
+    let mut parts = vec![phase];
+    if !status.databases_ready.is_empty() {
+        parts.push(safe(&status.databases_ready));
+    }
+    let lead = parts.join(" ");
+    if status.message.is_empty() {
+        lead.trim().to_owned()
+    } else {
+        format!("{lead}: {}", safe(&status.message))
+    }
+}
+
+/// Stays no longer than `limit`.
+///
+/// # Errors
+/// When the time is over, with `hint`; and what `work` fails with.
+pub async fn within<T>(
+    limit: Option<&crate::api::Duration>,
+    hint: &str,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let Some(limit) = limit else {
+        return work.await;
+    };
+    let seconds = u64::try_from(limit.seconds().unwrap_or_default()).unwrap_or_default();
+    match tokio::time::timeout(Duration::from_secs(seconds), work).await {
+        Ok(result) => result,
+        Err(_) => Err(Failure::failed(format!(
+            "it is not over after {}; {hint}",
+            limit.0
+        ))),
+    }
+}

@@ -1,0 +1,397 @@
+//! PURE. Below the tree: what happened, what is left, what runs, and what can be done, safest first.
+
+use super::Screen;
+use crate::api::{
+    ActionOutcome, ActionState, ChoiceStatus, DatabaseMigrationStatus, DatabasePhase,
+    DatabaseStatus, FailedStatus, FindingKind, FindingStatus, Phase, StepKind, StepOutcome,
+    TakenAction, Traces, reasons,
+};
+use crate::cli::style::Tone;
+use crate::cli::text::{age, between, pad, safe, wrap};
+use crate::cli::verdict::{condition, holds};
+use crate::tools::sql_state::sql_state_meaning;
+
+/// Findings that are shown; the plan has all of them.
+const FINDINGS: usize = 5;
+
+pub(super) fn advice(screen: &Screen) -> String {
+    let Some(status) = screen.status() else {
+        return String::new();
+    };
+    let mut body = String::new();
+    let failed: Vec<&DatabaseStatus> = status
+        .databases
+        .iter()
+        .filter(|database| database.failed.is_some())
+        .collect();
+    let stalled = holds(screen.resource, reasons::STALLED);
+    for database in &failed {
+        if let Some(failure) = &database.failed {
+            failed_database(screen, &mut body, database, failure, failed.len() > 1);
+        }
+    }
+    if failed.is_empty() || message_says_more(status, &failed) {
+        let heading = match status.phase {
+            Some(Phase::Succeeded) => "Result",
+            _ if stalled => "What happened",
+            _ => "Now",
+        };
+        if !status.message.is_empty() {
+            section_once(screen, &mut body, heading, &status.message);
+        }
+    }
+    if stalled && failed.is_empty() {
+        applied(screen, &mut body, status);
+    }
+    if stalled {
+        running_now(screen, &mut body, status, &failed);
+    }
+    for (at, database) in failed.iter().enumerate() {
+        if let Some(failure) = &database.failed {
+            let heading = if at == 0 { "Data" } else { "" };
+            data(screen, &mut body, heading, database, failure);
+        }
+    }
+    if let Some(action) = &status.action {
+        screen.section(&mut body, "Last action", &action_line(screen, action));
+    }
+    findings(screen, &mut body, status);
+    let mut out = String::new();
+    if !body.is_empty() {
+        out.push('\n');
+        out.push_str(&body);
+    }
+    out.push_str(&choices(screen, status));
+    let jobs = status.run.iter().flat_map(|run| &run.steps);
+    if jobs.into_iter().any(|step| !step.job.is_empty()) && status.phase != Some(Phase::Succeeded) {
+        screen.section(
+            &mut out,
+            "Logs",
+            &screen.style.paint(Tone::Code, &screen.command("logs")),
+        );
+    }
+    out
+}
+
+/// A section whose heading stands only where it does not stand above already.
+fn section_once(screen: &Screen, out: &mut String, heading: &str, text: &str) {
+    let shown = out.contains(heading);
+    screen.section(out, if shown { "" } else { heading }, &safe(text));
+}
+
+/// The message is about something else than the failure that stands above it.
+fn message_says_more(status: &DatabaseMigrationStatus, failed: &[&DatabaseStatus]) -> bool {
+    let reason = condition(status, reasons::READY).map_or("", |ready| ready.reason.as_str());
+    let said = [
+        reasons::MIGRATION_FAILED,
+        reasons::FAILED_ROW_FOUND,
+        reasons::PRISMA_FAILED,
+    ];
+    let summarised = failed.iter().all(|database| {
+        let failure = database.failed.as_ref();
+        failure.is_some_and(|failure| !failure.summary.is_empty())
+    });
+    !(summarised && said.contains(&reason))
+}
+
+fn failed_database(
+    screen: &Screen,
+    out: &mut String,
+    database: &DatabaseStatus,
+    failed: &FailedStatus,
+    several: bool,
+) {
+    let whose = if several {
+        format!("{}: ", safe(&database.name))
+    } else {
+        String::new()
+    };
+    let mut codes = Vec::new();
+    if !failed.sql_state.is_empty() {
+        let mut text = format!("SQLSTATE {}", safe(&failed.sql_state));
+        if let Some(meaning) = sql_state_meaning(&failed.sql_state) {
+            text.push_str(&format!(", {meaning}"));
+        }
+        codes.push(text);
+    }
+    if !failed.code.is_empty() {
+        codes.push(safe(&failed.code));
+    }
+    let mut happened = safe(&failed.summary);
+    if !codes.is_empty() {
+        let blank = if happened.is_empty() { "" } else { "  " };
+        happened.push_str(&format!("{blank}({})", codes.join("; ")));
+    }
+    let mut heading = "What happened";
+    let mut say = |out: &mut String, text: &str| {
+        screen.section(out, std::mem::take(&mut heading), text);
+    };
+    if !happened.is_empty() {
+        say(out, &format!("{whose}{happened}"));
+    }
+    if let Some(statement) = &failed.statement {
+        say(
+            out,
+            &format!(
+                "in statement {} of {}: {}",
+                statement.number,
+                statement.of,
+                safe(&statement.text)
+            ),
+        );
+    }
+    if !failed.blocked_by.is_empty() {
+        say(out, &format!("it waited for {}", safe(&failed.blocked_by)));
+    }
+    let mut heading = "What is left";
+    let mut say = |out: &mut String, text: &str| {
+        screen.section(out, std::mem::take(&mut heading), text);
+    };
+    for text in failed.left.iter().filter(|text| !is_about_data(text)) {
+        say(out, &format!("{whose}{}", safe(text)));
+    }
+    if failed.left.iter().all(|text| is_about_data(text)) {
+        let text = match failed.traces {
+            Traces::None => "nothing: the catalog is as before the migration",
+            Traces::Some => "something: the catalog is not as before the migration",
+            Traces::Unknown => "it cannot be told; look at the schema before you decide",
+        };
+        say(out, &format!("{whose}{text}"));
+    }
+}
+
+/// What may have happened to rows is said by itself.
+fn is_about_data(text: &str) -> bool {
+    text.starts_with("data: ") || text.contains("cannot be seen")
+}
+
+fn data(
+    screen: &Screen,
+    out: &mut String,
+    heading: &str,
+    database: &DatabaseStatus,
+    failed: &FailedStatus,
+) {
+    let mut heading = heading;
+    let mut said = false;
+    for text in failed.left.iter().filter(|text| is_about_data(text)) {
+        let text = text.strip_prefix("data: ").unwrap_or(text);
+        screen.section(out, std::mem::take(&mut heading), &safe(text));
+        said = true;
+    }
+    if !said {
+        let name = if failed.name.is_empty() {
+            safe(&database.name)
+        } else {
+            safe(&failed.name)
+        };
+        let text = match failed.traces {
+            Traces::None => format!("as before: {name} has no statement that changes rows"),
+            Traces::Some | Traces::Unknown => {
+                format!("whether {name} changed rows cannot be seen")
+            }
+        };
+        screen.section(out, heading, &text);
+    }
+}
+
+/// Where no database failed: what stands in them.
+fn applied(screen: &Screen, out: &mut String, status: &DatabaseMigrationStatus) {
+    let known: Vec<&DatabaseStatus> = status
+        .databases
+        .iter()
+        .filter(|database| database.phase != DatabasePhase::Unknown && database.total > 0)
+        .collect();
+    if known.is_empty() || known.len() != status.databases.len() {
+        return;
+    }
+    let counts: Vec<String> = known
+        .iter()
+        .map(|d| format!("{} {} of {}", safe(&d.name), d.applied, d.total))
+        .collect();
+    screen.section(
+        out,
+        "What is there",
+        &format!("migrations applied: {}", counts.join(", ")),
+    );
+}
+
+fn running_now(
+    screen: &Screen,
+    out: &mut String,
+    status: &DatabaseMigrationStatus,
+    failed: &[&DatabaseStatus],
+) {
+    let Some(run) = &status.run else { return };
+    let running: Vec<String> = run
+        .steps
+        .iter()
+        .filter(|step| step.finished_at.is_none())
+        .map(|step| {
+            let time = step.started_at.as_ref().map_or(String::new(), |at| {
+                format!(" for {}", between(at.0, screen.now))
+            });
+            let database = if step.database.is_empty() {
+                String::new()
+            } else {
+                format!("{}: ", safe(&step.database))
+            };
+            format!(
+                "{database}{}{time} (Job {})",
+                step.name.as_str(),
+                safe(&step.job)
+            )
+        })
+        .collect();
+    let judged = run.steps.iter().any(|step| {
+        step.name == StepKind::Migrate
+            && step.outcome == Some(StepOutcome::Failed)
+            && step.finished_at.is_some()
+            && failed.iter().any(|d| d.name == step.database)
+    });
+    let text = if !running.is_empty() {
+        running.join(", ")
+    } else if judged {
+        // A failure is judged only when that holds.
+        "nothing: Prisma's lock is free, no session of the migration is left".to_owned()
+    } else if run.finished_at.is_some() {
+        "nothing: the run has ended".to_owned()
+    } else {
+        "nothing: no Job of the run is at work".to_owned()
+    };
+    screen.section(out, "Running now", &text);
+}
+
+fn action_line(screen: &Screen, action: &TakenAction) -> String {
+    let database = if action.database.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", safe(&action.database))
+    };
+    let end = match (action.state, action.outcome) {
+        (ActionState::Done, Some(ActionOutcome::Failed)) => "failed",
+        (ActionState::Done, _) => "done",
+        (ActionState::Refused, _) => "refused",
+        (ActionState::Running, _) => "at work",
+        (ActionState::Pending, _) => "not taken up yet",
+    };
+    let when = action
+        .finished_at
+        .as_ref()
+        .or(action.started_at.as_ref())
+        .map_or(String::new(), |at| {
+            format!(", {} ago", age(at.0, screen.now))
+        });
+    let message = if action.message.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", safe(&action.message))
+    };
+    format!(
+        "{}{database} by {}{when}, {end}{message}",
+        action.action.as_str(),
+        safe(&action.requested_by)
+    )
+}
+
+/// What a finding says of its migration or object.
+pub(super) fn finding(finding: &FindingStatus) -> String {
+    let name = safe(&finding.migration);
+    match finding.kind {
+        FindingKind::Edited => format!("{name} was changed after it was applied"),
+        FindingKind::Unknown => {
+            format!("{name} is applied and not in the image, which has newer ones")
+        }
+        FindingKind::Ahead => format!("{name} is applied and newer than the image"),
+        FindingKind::OutOfOrder => {
+            format!("{name} is pending and older than one that is applied")
+        }
+        FindingKind::InvalidIndex => {
+            format!(
+                "index {name} is invalid: a concurrent build did not end; queries do not use it"
+            )
+        }
+        FindingKind::NotValidated => {
+            format!("constraint {name} does not hold for the rows that were there before it")
+        }
+        FindingKind::Log => {
+            let line = finding
+                .line
+                .map_or(String::new(), |line| format!(", line {line}"));
+            format!("{name}: output{line}: {}", safe(&finding.text))
+        }
+    }
+}
+
+fn findings(screen: &Screen, out: &mut String, status: &DatabaseMigrationStatus) {
+    let all: Vec<String> = status
+        .databases
+        .iter()
+        .flat_map(|database| {
+            let name = safe(&database.name);
+            database
+                .findings
+                .iter()
+                .map(move |found| format!("{name}: {}", finding(found)))
+        })
+        .collect();
+    let count: usize = status
+        .databases
+        .iter()
+        .map(|d| usize::try_from(d.findings_count).unwrap_or(usize::MAX))
+        .fold(0, usize::saturating_add)
+        .max(all.len());
+    for (at, text) in all.iter().take(FINDINGS).enumerate() {
+        screen.section(out, if at == 0 { "Worth a look" } else { "" }, text);
+    }
+    if count > FINDINGS {
+        let more = format!(
+            "and {} more: {}",
+            count - FINDINGS.min(all.len()),
+            screen.style.paint(Tone::Code, &screen.command("plan"))
+        );
+        screen.section(out, "", &more);
+    }
+}
+
+fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> String {
+    let mut choices = status.choices.clone();
+    if choices.is_empty() && !status.next_command.is_empty() {
+        choices.push(ChoiceStatus {
+            title: String::new(),
+            command: status.next_command.clone(),
+        });
+    }
+    if choices.is_empty() && status.phase == Some(Phase::Suspended) {
+        choices.push(ChoiceStatus {
+            title: "go on with it".to_owned(),
+            command: screen.command("resume"),
+        });
+    }
+    if choices.is_empty() {
+        return String::new();
+    }
+    let heading = if choices.len() > 1 {
+        "What you can do, safest first"
+    } else {
+        "What you can do"
+    };
+    let mut out = format!("\n{}\n", screen.style.paint(Tone::Strong, heading));
+    let room = screen.width.map(|columns| columns.saturating_sub(5));
+    for (at, choice) in choices.iter().enumerate() {
+        let number = pad(&format!("  {}", at + 1), 5);
+        let title = safe(&choice.title);
+        let mut lead = number.as_str();
+        if !title.is_empty() {
+            for line in wrap(&title, room) {
+                out.push_str(&format!("{lead}{line}\n"));
+                lead = "     ";
+            }
+        }
+        if !choice.command.is_empty() {
+            let command = screen.style.paint(Tone::Code, &safe(&choice.command));
+            out.push_str(&format!("{lead}{command}\n"));
+        }
+    }
+    out
+}

@@ -1,0 +1,200 @@
+//! PURE. Before something is written: what it will do and to what, and of a restore what it costs.
+
+use super::Screen;
+use crate::api::{
+    ActionKind, DatabaseStatus, MigrationActionSpec, RestorePointStatus, RestoreTarget,
+};
+use crate::cli::style::Tone;
+use crate::cli::text::{age, count, instant, safe};
+
+/// Where and by whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The cluster's name in the kubeconfig.
+    pub cluster: String,
+    /// Its address.
+    pub server: String,
+    /// How the API server knows the caller; empty where it does not matter.
+    pub user: String,
+}
+
+/// What is about to be done. `specs` is empty where it is not an action but `what`.
+pub fn confirmation(
+    screens: &[Screen],
+    specs: &[MigrationActionSpec],
+    facts: &Facts,
+    what: &str,
+) -> String {
+    let mut out = String::new();
+    let Some(first) = screens.first() else {
+        return out;
+    };
+    let cluster = format!("{} ({})", safe(&facts.cluster), safe(&facts.server));
+    first.section(&mut out, "Cluster", &cluster);
+    first.section(&mut out, "Namespace", &first.namespace());
+    for (at, screen) in screens.iter().enumerate() {
+        let spec = specs.get(at);
+        let run = spec.map_or(String::new(), |spec| format!(", run {}", safe(&spec.run)));
+        let phase = screen
+            .status()
+            .and_then(|status| status.phase)
+            .map_or(String::new(), |phase| format!(" ({phase:?})"));
+        let heading = if at == 0 { "Resource" } else { "" };
+        first.section(&mut out, heading, &format!("{}{run}{phase}", screen.name()));
+    }
+    if let Some(spec) = specs.first() {
+        if !spec.database.is_empty() {
+            first.section(&mut out, "Database", &safe(&spec.database));
+        } else {
+            let mut names: Vec<String> = screens
+                .iter()
+                .flat_map(|screen| &screen.resource.spec.databases)
+                .map(|database| safe(&database.name))
+                .collect();
+            names.dedup();
+            let heading = if names.len() == 1 {
+                "Database"
+            } else {
+                "Databases"
+            };
+            first.section(&mut out, heading, &names.join(", "));
+        }
+        if !spec.migration_name.is_empty() {
+            first.section(&mut out, "Migration", &safe(&spec.migration_name));
+        }
+        if let Some(target) = &spec.target {
+            first.section(&mut out, "Back to", &target_words(target));
+        }
+    }
+    first.section(&mut out, "What", what);
+    if let Some(spec) = specs.first() {
+        first.section(&mut out, "Reason", &safe(&spec.reason));
+        first.section(&mut out, "By", &safe(&facts.user));
+    }
+    out
+}
+
+/// What an action does, in a sentence.
+pub fn does(kind: ActionKind) -> &'static str {
+    match kind {
+        ActionKind::Retry => {
+            "a new run: it plans anew and migrates what is pending, in order, with every check"
+        }
+        ActionKind::MarkApplied => {
+            "tells Prisma that this migration was finished by hand (migrate resolve --applied); nothing of its SQL is run; the run goes on"
+        }
+        ActionKind::MarkRolledBack => {
+            "tells Prisma that nothing of this migration is left (migrate resolve --rolled-back); nothing of its SQL is undone; the run ends as RolledBack"
+        }
+        ActionKind::DownMigration => {
+            "runs the down.sql beside this migration and marks it rolled back; the run ends as RolledBack"
+        }
+        ActionKind::Restore => {
+            "runs spec.rollback.restore: the database goes back, and what was written to it since is lost; the run ends as RolledBack"
+        }
+        ActionKind::Baseline => {
+            "tells Prisma that the database holds this migration and all before it; nothing of their SQL is run; the run goes on"
+        }
+        ActionKind::AcceptValidation => {
+            "accepts the validation that failed; the run ends as Succeeded"
+        }
+        ActionKind::Abort => "ends the run before its next step; a running migration is not killed",
+    }
+}
+
+fn target_words(target: &RestoreTarget) -> String {
+    match &target.time {
+        Some(time) => format!("{}", time.0),
+        None => format!("restore point {}", safe(&target.restore_point)),
+    }
+}
+
+/// The restore point that a target means, where the status knows it.
+fn meant<'a>(
+    database: &'a DatabaseStatus,
+    target: &RestoreTarget,
+) -> Option<&'a RestorePointStatus> {
+    database.restore_point.as_ref().filter(|point| {
+        let named = !point.name.is_empty() && point.name == target.restore_point;
+        named || (target.time.is_some() && point.at == target.time)
+    })
+}
+
+/// What a restore costs, as far as it can be seen, and what would cost less.
+pub fn restore_cost(screen: &Screen, spec: &MigrationActionSpec) -> String {
+    let mut out = String::new();
+    let (Some(status), Some(target)) = (screen.status(), &spec.target) else {
+        return out;
+    };
+    let title = format!("What a restore of {} costs\n\n", safe(&spec.database));
+    out.push_str(&screen.style.paint(Tone::Strong, &title));
+    let database = status.databases.iter().find(|d| d.name == spec.database);
+    let point = database.and_then(|database| meant(database, target));
+    let at = target.time.as_ref().or(point.and_then(|p| p.at.as_ref()));
+    let time = match at {
+        Some(at) => instant(at.0, screen.now),
+        None => "not known: this restore point is not of the run that the status shows".to_owned(),
+    };
+    let mut back = format!("{}; {time}", target_words(target));
+    if let Some(point) = point.filter(|point| !point.lsn.is_empty()) {
+        back.push_str(&format!("; LSN {}", safe(&point.lsn)));
+    }
+    screen.section(&mut out, "Back to", &back);
+    let read = database
+        .and_then(|database| database.last_observed_at.as_ref())
+        .map_or("at the last look".to_owned(), |at| {
+            format!("as of {}", instant(at.0, screen.now))
+        });
+    let lost = match point.and_then(|point| point.commits_since) {
+        Some(commits) => format!(
+            "about {} to this database since, {read}; more since then",
+            count(u64::try_from(commits).unwrap_or(0), "commit")
+        ),
+        None => "everything written to this database since; how much cannot be seen".to_owned(),
+    };
+    screen.section(&mut out, "What is lost", &lost);
+    let ahead: Vec<String> = status
+        .databases
+        .iter()
+        .filter(|other| other.name != spec.database && other.applied_by_run > 0)
+        .filter_map(|other| {
+            let point = other.restore_point.as_ref()?;
+            let name = if point.name.is_empty() {
+                safe(&point.lsn)
+            } else {
+                safe(&point.name)
+            };
+            Some(format!(
+                "{} ({} applied by this run; its restore point is {name})",
+                safe(&other.name),
+                other.applied_by_run
+            ))
+        })
+        .collect();
+    let ahead = if ahead.is_empty() {
+        "none: no other database was changed by this run".to_owned()
+    } else {
+        format!(
+            "{}: not brought back with it; what refers from one to the other may not fit any more",
+            ahead.join(", ")
+        )
+    };
+    screen.section(&mut out, "Stay ahead", &ahead);
+    screen.section(
+        &mut out,
+        "Costs less",
+        "restore beside and copy rows: bring the backup back as a second database beside this one, and copy only the rows that were damaged from there. The application stays up and nothing written since is lost; it needs somebody who knows which rows, and room for the copy.",
+    );
+    if let Some(at) = at
+        && at.0 > screen.now
+    {
+        screen.section(&mut out, "Mind", "that time has not come yet");
+    } else if let Some(at) = at {
+        let text = format!(
+            "{} of work of everybody who uses this database",
+            age(at.0, screen.now)
+        );
+        screen.section(&mut out, "In short", &text);
+    }
+    out
+}

@@ -1,0 +1,176 @@
+//! PURE. What is shown: each screen is a function from a resource, the time and a width to text. Whatever comes from the
+//! status is data and made harmless here.
+
+mod advice;
+mod cost;
+mod live;
+mod plan;
+mod sql;
+mod table;
+mod tree;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::style::{Style, Tone};
+use super::text::{age, cut, pad, safe, width, wrap};
+use super::verdict;
+use crate::api::{ANNOTATION_RECONCILE, DatabaseMigration, DatabaseMigrationStatus, Phase};
+
+pub use cost::{Facts, confirmation, does, restore_cost};
+pub use live::live;
+pub use plan::{Stored, plan, plan_object};
+pub use sql::highlight;
+pub use table::table;
+
+/// Where the text of a line begins.
+const COLUMN: usize = 16;
+
+/// One look at a resource.
+#[derive(Clone, Copy)]
+pub struct Screen<'a> {
+    /// The resource.
+    pub resource: &'a DatabaseMigration,
+    /// The time.
+    pub now: Timestamp,
+    /// Columns; `None` where nothing is to be wrapped.
+    pub width: Option<usize>,
+    /// Colours.
+    pub style: Style,
+    /// The versions of Prisma in the image, where they are known.
+    pub prisma: &'a [String],
+}
+
+impl<'a> Screen<'a> {
+    fn status(&self) -> Option<&'a DatabaseMigrationStatus> {
+        self.resource.status.as_ref()
+    }
+
+    fn name(&self) -> String {
+        safe(&self.resource.name_any())
+    }
+
+    fn namespace(&self) -> String {
+        safe(&self.resource.namespace().unwrap_or_default())
+    }
+
+    /// A command of ours about this resource.
+    fn command(&self, verb: &str) -> String {
+        use crate::tools::prisma::shell_quote;
+        format!(
+            "kubectl dbm {verb} {} -n {}",
+            shell_quote(&self.name()),
+            shell_quote(&self.namespace())
+        )
+    }
+
+    /// A heading in the first column, and its text beside it.
+    fn section(&self, out: &mut String, heading: &str, text: &str) {
+        let heading_width = COLUMN.max(width(heading) + 2);
+        let room = self.width.map(|columns| columns.saturating_sub(COLUMN));
+        for (at, line) in wrap(text, room).iter().enumerate() {
+            let first = if at == 0 { heading } else { "" };
+            let lead = pad(&self.style.paint(Tone::Strong, first), heading_width);
+            out.push_str(lead.as_str());
+            out.push_str(line);
+            trim_line(out);
+        }
+    }
+}
+
+/// Ends a line, without blanks at its end.
+fn trim_line(out: &mut String) {
+    out.truncate(out.trim_end_matches(' ').len());
+    out.push('\n');
+}
+
+/// The state of a resource: what happened, what is left, and what can be done.
+pub fn status(screen: &Screen) -> String {
+    let mut out = header(screen);
+    let notes = notes(screen);
+    for note in &notes {
+        for line in wrap(note, screen.width) {
+            out.push_str(&screen.style.paint(Tone::Warn, &line));
+            out.push('\n');
+        }
+    }
+    if screen.status().is_some() {
+        out.push('\n');
+        out.push_str(&tree::tree(screen));
+        out.push_str(&advice::advice(screen));
+    }
+    out
+}
+
+/// Who it is and how it is, in one line.
+pub(super) fn header(screen: &Screen) -> String {
+    let status = screen.status();
+    let phase = status.and_then(|status| status.phase);
+    let word = phase.map_or("Unknown".to_owned(), |phase| format!("{phase:?}"));
+    let mut parts = vec![
+        format!(
+            "{} ({})",
+            screen.style.paint(Tone::Strong, &screen.name()),
+            screen.namespace()
+        ),
+        screen.style.paint(tone(phase), &word),
+    ];
+    if let Some(run) = status.and_then(|status| status.run.as_ref()) {
+        parts.push(format!("run {}", safe(&run.id)));
+        if let Some(end) = &run.finished_at {
+            parts.push(format!("{} ago", age(end.0, screen.now)));
+        } else if let Some(start) = &run.started_at {
+            parts.push(format!("for {}", age(start.0, screen.now)));
+        }
+    }
+    let image = status
+        .and_then(|status| status.run.as_ref())
+        .map(|run| run.image.reference.as_str())
+        .filter(|image| !image.is_empty())
+        .unwrap_or(&screen.resource.spec.image);
+    let mut line = parts.join("  ");
+    let image = format!("image {}", safe(image));
+    match screen.width {
+        Some(columns) if width(&line) + 3 + width(&image) > columns => {
+            line.push_str(&format!("\n{}", cut(&image, columns.max(20))));
+        }
+        _ => line.push_str(&format!("   {image}")),
+    }
+    line.push('\n');
+    line
+}
+
+/// What stands beside the state and may surprise.
+fn notes(screen: &Screen) -> Vec<String> {
+    let mut notes = Vec::new();
+    let resource = screen.resource;
+    let frozen = resource.annotations().get(ANNOTATION_RECONCILE);
+    if frozen.is_some_and(|value| value == "disabled") {
+        notes.push(format!(
+            "Frozen: the annotation {ANNOTATION_RECONCILE} is \"disabled\"; the operator does nothing with it."
+        ));
+    }
+    if resource.metadata.deletion_timestamp.is_some() {
+        notes.push("It is being deleted.".to_owned());
+    }
+    match screen.status() {
+        None => notes.push(
+            "The operator has not looked at it yet. Is it running? kubectl get deployments -A -l app.kubernetes.io/name=database-migration-operator"
+                .to_owned(),
+        ),
+        Some(_) if !verdict::is_current(resource) => notes
+            .push("The spec has changed since; the operator has not looked at it yet.".to_owned()),
+        Some(_) => {}
+    }
+    notes
+}
+
+/// The colour of a phase.
+fn tone(phase: Option<Phase>) -> Tone {
+    match phase {
+        Some(Phase::Succeeded) => Tone::Good,
+        Some(Phase::Failed | Phase::Blocked) => Tone::Bad,
+        Some(_) => Tone::Warn,
+        None => Tone::Dim,
+    }
+}

@@ -1,0 +1,429 @@
+//! PURE. The steps of a run as a tree: inventory, plan, each database with what belongs to it, smoke tests.
+
+use super::{COLUMN, Screen, trim_line};
+use crate::api::{
+    DatabasePhase, DatabaseStatus, Phase, RunStatus, SmokeTestSpec, StepKind, StepOutcome,
+    StepStatus, reasons,
+};
+use crate::cli::style::Tone;
+use crate::cli::text::{between, count, pad, safe, width, wrap};
+use crate::cli::verdict::condition;
+
+/// How far a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    Done,
+    Failed,
+    Waiting,
+    Running,
+}
+
+/// One line of the tree.
+pub(super) struct Line {
+    pub mark: Mark,
+    pub depth: usize,
+    pub label: String,
+    pub text: String,
+}
+
+impl Line {
+    fn new(mark: Mark, label: &str, text: impl Into<String>) -> Self {
+        Line {
+            mark,
+            depth: 0,
+            label: safe(label),
+            text: text.into(),
+        }
+    }
+
+    fn below(mut self, depth: usize) -> Self {
+        self.depth = depth;
+        self
+    }
+}
+
+/// The tree as text.
+pub(super) fn tree(screen: &Screen) -> String {
+    print(screen, &lines(screen))
+}
+
+pub(super) fn print(screen: &Screen, lines: &[Line]) -> String {
+    let lead = |line: &Line| 2 * line.depth + 2 + width(&line.label);
+    let column = lines
+        .iter()
+        .map(|line| lead(line) + 2)
+        .max()
+        .unwrap_or(0)
+        .max(COLUMN);
+    let room = screen.width.map(|columns| columns.saturating_sub(column));
+    let mut out = String::new();
+    for line in lines {
+        let (mark, tone) = match line.mark {
+            Mark::Done => ("✔", Tone::Good),
+            Mark::Failed => ("✘", Tone::Bad),
+            Mark::Waiting => ("-", Tone::Dim),
+            Mark::Running => ("…", Tone::Warn),
+        };
+        let lead = format!(
+            "{}{} {}",
+            "  ".repeat(line.depth),
+            screen.style.paint(tone, mark),
+            line.label
+        );
+        for (at, text) in wrap(&line.text, room).iter().enumerate() {
+            out.push_str(&pad(if at == 0 { &lead } else { "" }, column));
+            out.push_str(text);
+            trim_line(&mut out);
+        }
+    }
+    out
+}
+
+pub(super) fn lines(screen: &Screen) -> Vec<Line> {
+    let Some(status) = screen.status() else {
+        return Vec::new();
+    };
+    let nothing = RunStatus::default();
+    let run = status.run.as_ref().unwrap_or(&nothing);
+    let mut lines = vec![inventory(screen, run), plan(screen)];
+    for database in &status.databases {
+        lines.extend(database_lines(screen, run, database));
+    }
+    let after_all = |test: &&SmokeTestSpec| test.after.is_empty();
+    let tests = &screen.resource.spec.validation.smoke_tests;
+    lines.extend(
+        tests
+            .iter()
+            .filter(after_all)
+            .map(|test| smoke_test(screen, run, test)),
+    );
+    if status.phase == Some(Phase::Validating)
+        && let Some(since) = &run.watched_since
+    {
+        let text = format!(
+            "the databases are looked at for {}, since {}",
+            screen.resource.spec.validation.watch.0,
+            between(since.0, screen.now)
+        );
+        lines.push(Line::new(Mark::Running, "watch", text));
+    }
+    lines
+}
+
+/// How long a step took, or has taken up to now.
+fn took(screen: &Screen, step: &StepStatus) -> Option<String> {
+    let start = step.started_at.as_ref()?.0;
+    let end = step.ended_at.as_ref().or(step.finished_at.as_ref());
+    Some(between(start, end.map_or(screen.now, |end| end.0)))
+}
+
+/// ` in 3 s`, or nothing where it is not known.
+fn in_time(screen: &Screen, step: &StepStatus) -> String {
+    took(screen, step).map_or(String::new(), |time| format!(" in {time}"))
+}
+
+fn step_mark(step: &StepStatus) -> Mark {
+    match step.outcome {
+        Some(StepOutcome::Succeeded) => Mark::Done,
+        Some(StepOutcome::Failed) => Mark::Failed,
+        Some(StepOutcome::NeverBegan) => Mark::Waiting,
+        None if step.finished_at.is_some() => Mark::Waiting,
+        None => Mark::Running,
+    }
+}
+
+fn inventory(screen: &Screen, run: &RunStatus) -> Line {
+    let total: u32 = screen
+        .status()
+        .map_or(0, |status| status.databases.iter().map(|d| d.total).sum());
+    let step = run
+        .steps
+        .iter()
+        .rev()
+        .find(|step| step.name == StepKind::Inventory);
+    let mark = match step.map(step_mark) {
+        Some(Mark::Done) => Mark::Done,
+        Some(mark) if total == 0 => mark,
+        None if total == 0 => Mark::Waiting,
+        _ => Mark::Done,
+    };
+    let text = match (mark, step) {
+        (Mark::Done, _) => {
+            let mut text = count(total, "migration");
+            for version in screen.prisma {
+                text.push_str(&format!(", Prisma {}", safe(version)));
+            }
+            text
+        }
+        (Mark::Running, Some(step)) => format!(
+            "the image is read, for {}",
+            took(screen, step).unwrap_or_default()
+        ),
+        (Mark::Failed, Some(step)) if step.message.is_empty() => {
+            "the image could not be read".to_owned()
+        }
+        (_, Some(step)) if !step.message.is_empty() => safe(&step.message),
+        _ => "not read yet".to_owned(),
+    };
+    Line::new(mark, "inventory", text)
+}
+
+/// What the run set out to apply: what it applied, and what is left.
+fn planned(database: &DatabaseStatus) -> u32 {
+    database.applied_by_run + database.pending_count
+}
+
+fn plan(screen: &Screen) -> Line {
+    let Some(status) = screen.status() else {
+        return Line::new(Mark::Waiting, "plan", "");
+    };
+    let word = |database: &DatabaseStatus| match (database.phase, planned(database)) {
+        (DatabasePhase::Unknown, 0) => format!("{} not read", safe(&database.name)),
+        (_, 0) => format!("{} nothing pending", safe(&database.name)),
+        (_, pending) => format!("{} {pending} pending", safe(&database.name)),
+    };
+    let counts: Vec<String> = status.databases.iter().map(word).collect();
+    for kind in [reasons::PLANNED, reasons::PREFLIGHT_PASSED] {
+        if let Some(denied) = condition(status, kind)
+            && denied.status == "False"
+        {
+            return Line::new(Mark::Failed, "plan", safe(&denied.reason));
+        }
+    }
+    let planned = condition(status, reasons::PLANNED).is_some_and(|c| c.status == "True");
+    let mark = match (planned, status.phase) {
+        (true, _) => Mark::Done,
+        (false, Some(Phase::Planning)) => Mark::Running,
+        (false, _) => Mark::Waiting,
+    };
+    let text = if counts.is_empty() || (!planned && mark == Mark::Waiting) {
+        "not made yet".to_owned()
+    } else {
+        counts.join(", ")
+    };
+    Line::new(mark, "plan", text)
+}
+
+/// The unfinished databases that this one comes after.
+fn comes_after(screen: &Screen, name: &str) -> Vec<String> {
+    let Some(status) = screen.status() else {
+        return Vec::new();
+    };
+    let spec = &screen.resource.spec;
+    let Some(at) = spec.databases.iter().position(|d| d.name == name) else {
+        return Vec::new();
+    };
+    let unfinished = |name: &str| {
+        let found = status.databases.iter().find(|d| d.name == name);
+        found.is_none_or(|database| database.phase != DatabasePhase::Succeeded)
+    };
+    let before = spec.databases[..at].iter().map(|d| d.name.as_str());
+    let first: Option<&str> = before
+        .filter(|_| spec.parallelism <= 1)
+        .find(|name| unfinished(name));
+    let depends = spec.databases[at].depends_on.iter().map(String::as_str);
+    let mut names: Vec<String> = Vec::new();
+    for name in first.into_iter().chain(depends) {
+        if unfinished(name) && !names.contains(&safe(name)) {
+            names.push(safe(name));
+        }
+    }
+    names
+}
+
+fn database_lines(screen: &Screen, run: &RunStatus, database: &DatabaseStatus) -> Vec<Line> {
+    let name = &database.name;
+    let of_this = |step: &&StepStatus| step.database == *name;
+    let step = run
+        .steps
+        .iter()
+        .filter(of_this)
+        .rev()
+        .find(|step| step.name == StepKind::Migrate);
+    let after = comes_after(screen, name);
+    let waits = matches!(
+        database.phase,
+        DatabasePhase::Skipped | DatabasePhase::Planned
+    ) && !after.is_empty();
+    let depth = usize::from(waits);
+    let mut lines = vec![database_line(screen, database, step, &after).below(depth)];
+    for step in run.steps.iter().filter(of_this) {
+        if let Some(line) = part(screen, step) {
+            lines.push(line.below(depth + 1));
+        }
+    }
+    let tests = &screen.resource.spec.validation.smoke_tests;
+    for test in tests.iter().filter(|test| test.after == *name) {
+        lines.push(smoke_test(screen, run, test).below(depth + 1));
+    }
+    lines
+}
+
+fn database_line(
+    screen: &Screen,
+    database: &DatabaseStatus,
+    step: Option<&StepStatus>,
+    after: &[String],
+) -> Line {
+    let done = database.applied_by_run;
+    let planned = planned(database);
+    let (mark, text) = match database.phase {
+        DatabasePhase::Succeeded if done == 0 => (
+            Mark::Done,
+            format!(
+                "up to date, {} of {} applied",
+                database.applied, database.total
+            ),
+        ),
+        DatabasePhase::Succeeded => (
+            Mark::Done,
+            format!(
+                "{done} applied{}",
+                step.map_or(String::new(), |step| in_time(screen, step))
+            ),
+        ),
+        DatabasePhase::Migrating => (
+            Mark::Running,
+            format!(
+                "{done} of {planned} applied{}",
+                running(screen, database, step)
+            ),
+        ),
+        DatabasePhase::Failed => (Mark::Failed, failed(database, step)),
+        DatabasePhase::Skipped if !after.is_empty() => (
+            Mark::Waiting,
+            format!("not started (comes after {})", after.join(", ")),
+        ),
+        DatabasePhase::Skipped => (Mark::Waiting, "not started".to_owned()),
+        DatabasePhase::RolledBack => (Mark::Waiting, "what the run did was undone".to_owned()),
+        DatabasePhase::Unknown => (Mark::Waiting, "not read yet".to_owned()),
+        DatabasePhase::Planned if !after.is_empty() => (
+            Mark::Waiting,
+            format!("{planned} pending (comes after {})", after.join(", ")),
+        ),
+        DatabasePhase::Planned if planned == 0 => (Mark::Waiting, "nothing pending".to_owned()),
+        DatabasePhase::Planned => (Mark::Waiting, format!("{planned} pending")),
+    };
+    Line::new(mark, &database.name, text)
+}
+
+/// `; X runs for 12 s`.
+fn running(screen: &Screen, database: &DatabaseStatus, step: Option<&StepStatus>) -> String {
+    match (&database.current, step) {
+        (Some(current), _) => {
+            let time = current.started_at.as_ref().map_or(String::new(), |at| {
+                format!(" for {}", between(at.0, screen.now))
+            });
+            format!("; {} runs{time}", safe(&current.name))
+        }
+        (None, Some(step)) if step.finished_at.is_none() => {
+            let time = took(screen, step).unwrap_or_default();
+            format!("; its Job is there for {time}")
+        }
+        _ => String::new(),
+    }
+}
+
+fn failed(database: &DatabaseStatus, step: Option<&StepStatus>) -> String {
+    let done = format!(
+        "{} of {} applied",
+        database.applied_by_run,
+        planned(database)
+    );
+    let Some(failed) = &database.failed else {
+        return done;
+    };
+    if failed.name.is_empty() {
+        let code = if failed.code.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", safe(&failed.code))
+        };
+        return format!("{done}; it failed before it came to a migration{code}");
+    }
+    // How long the migration itself ran, where its start is known; a Job begins seconds before it.
+    let start = database
+        .current
+        .as_ref()
+        .filter(|current| current.name == failed.name)
+        .and_then(|current| current.started_at.as_ref());
+    let end = step.and_then(|step| step.ended_at.as_ref());
+    let time = match (start, end) {
+        (Some(start), Some(end)) => format!(" after {}", between(start.0, end.0)),
+        _ => String::new(),
+    };
+    format!("{done}; {} failed{time}", safe(&failed.name))
+}
+
+/// A step of a database that is not its last migrate step.
+fn part(screen: &Screen, step: &StepStatus) -> Option<Line> {
+    let migration = safe(&step.migration);
+    let time = in_time(screen, step);
+    let what = match (step.name, step.outcome) {
+        (StepKind::Migrate, Some(StepOutcome::NeverBegan)) => {
+            let why = if step.message.is_empty() {
+                "it never began, and left nothing".to_owned()
+            } else {
+                safe(&step.message)
+            };
+            let label = format!("attempt {}", step.attempt);
+            return Some(Line::new(Mark::Waiting, &label, why));
+        }
+        (StepKind::Migrate | StepKind::Inventory | StepKind::SmokeTest, _) => return None,
+        (StepKind::Resolve, _) => {
+            let as_what = match step.resolution {
+                Some(crate::api::Resolution::Applied) => "marked as applied",
+                Some(crate::api::Resolution::RolledBack) => "marked as rolled back",
+                None => "marked",
+            };
+            format!("{migration} {as_what}{time}")
+        }
+        (StepKind::Down, _) => format!("down.sql of {migration}{time}"),
+        (StepKind::Restore, _) => format!("brought back{time}"),
+    };
+    let text = match step_mark(step) {
+        Mark::Failed => format!("{what}: {}", failure(step)),
+        Mark::Running => format!("{what} …"),
+        _ => what,
+    };
+    Some(Line::new(step_mark(step), step.name.as_str(), text))
+}
+
+fn failure(step: &StepStatus) -> String {
+    if step.message.is_empty() {
+        "failed".to_owned()
+    } else {
+        safe(&step.message)
+    }
+}
+
+fn smoke_test(screen: &Screen, run: &RunStatus, test: &SmokeTestSpec) -> Line {
+    let tries: Vec<&StepStatus> = run
+        .steps
+        .iter()
+        .filter(|step| step.name == StepKind::SmokeTest && step.test == test.name)
+        .collect();
+    let Some(last) = tries.last() else {
+        return Line::new(Mark::Waiting, &test.name, "smoke test, not started");
+    };
+    let time = took(screen, last).unwrap_or_default();
+    let mark = step_mark(last);
+    let text = match mark {
+        Mark::Done if tries.len() > 1 => {
+            format!("smoke test passed in {time}, at attempt {}", tries.len())
+        }
+        Mark::Done => format!("smoke test passed in {time}"),
+        Mark::Failed => format!(
+            "smoke test failed after {time}{}: {}",
+            if tries.len() > 1 {
+                format!(", in all {} attempts", tries.len())
+            } else {
+                String::new()
+            },
+            failure(last)
+        ),
+        Mark::Running => format!("smoke test runs for {time}"),
+        Mark::Waiting => format!("smoke test: {}", failure(last)),
+    };
+    Line::new(mark, &test.name, text)
+}

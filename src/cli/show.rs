@@ -1,0 +1,249 @@
+//! `status` and `plan`: reading and printing.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::ListParams;
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+
+use super::args::{Format, PlanArgs, StatusArgs};
+use super::cluster::Cluster;
+use super::exit::{Exit, Failure};
+use super::live;
+use super::screen::{self, Screen, Stored};
+use super::style::Style;
+use super::terminal::{Terminal, print};
+use super::verdict;
+use crate::api::{DatabaseMigration, LABEL_INVENTORY, StepKind};
+use crate::build::read_config_map;
+use crate::decide::inventory_key;
+use crate::runtime::clock;
+
+/// The looks at resources at this moment.
+pub fn screens(
+    style: Style,
+    width: Option<usize>,
+    resources: &[DatabaseMigration],
+) -> Vec<Screen<'_>> {
+    let now = clock::now();
+    let screen = |resource| Screen {
+        resource,
+        now,
+        width,
+        style,
+        prisma: &[],
+    };
+    resources.iter().map(screen).collect()
+}
+
+/// `status`.
+///
+/// # Errors
+/// When the cluster cannot be read.
+pub async fn status(
+    cluster: &Cluster,
+    terminal: &Terminal,
+    args: &StatusArgs,
+) -> Result<Exit, Failure> {
+    let Some(name) = &args.name else {
+        let found = cluster
+            .list(args.selector.as_deref(), args.all_namespaces)
+            .await?;
+        if let Some(format) = args.output.output {
+            print(&objects(format, &found)?);
+        } else if found.is_empty() {
+            print("No DatabaseMigration is here.\n");
+        } else {
+            let (width, style) = (terminal.width(), terminal.out);
+            let now = clock::now();
+            print(&screen::table(
+                &found,
+                args.all_namespaces,
+                now,
+                width,
+                style,
+            ));
+        }
+        return Ok(Exit::Done);
+    };
+    if args.watch {
+        return live::watch(cluster, terminal, name).await;
+    }
+    let resource = cluster.get(name).await?;
+    if let Some(format) = args.output.output {
+        print(&object(format, &resource)?);
+    } else {
+        print(&full(cluster, terminal, &resource).await);
+    }
+    Ok(verdict::look(&resource))
+}
+
+/// The whole screen of one resource.
+pub async fn full(cluster: &Cluster, terminal: &Terminal, resource: &DatabaseMigration) -> String {
+    let prisma = prisma_versions(cluster, resource).await;
+    screen::status(&Screen {
+        resource,
+        now: clock::now(),
+        width: terminal.width(),
+        style: terminal.out,
+        prisma: &prisma,
+    })
+}
+
+/// `plan`.
+///
+/// # Errors
+/// When the cluster cannot be read.
+pub async fn plan(
+    cluster: &Cluster,
+    terminal: &Terminal,
+    args: &PlanArgs,
+) -> Result<Exit, Failure> {
+    let resources = cluster.select(&args.which).await?;
+    let mut values = Vec::new();
+    for (at, screen) in screens(terminal.out, terminal.width(), &resources)
+        .iter()
+        .enumerate()
+    {
+        let stored = match args.sql {
+            true => Some(stored(cluster, screen.resource).await),
+            false => None,
+        };
+        if args.output.output.is_some() {
+            values.push(screen::plan_object(screen.resource, stored.as_ref()));
+            continue;
+        }
+        let gap = if at > 0 { "\n" } else { "" };
+        print(&format!("{gap}{}", screen::plan(screen, stored.as_ref())));
+    }
+    if let Some(format) = args.output.output {
+        let text = match values.as_slice() {
+            [one] if args.which.name.is_some() => write(format, one)?,
+            several => write(format, &several)?,
+        };
+        print(&text);
+    }
+    Ok(resources
+        .iter()
+        .map(verdict::look)
+        .fold(Exit::Done, Exit::worst))
+}
+
+/// What is stored of the image, by database. What may not be read is said, and takes nothing else away.
+async fn stored(cluster: &Cluster, resource: &DatabaseMigration) -> Stored {
+    let api: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let databases = &resource.spec.databases;
+    let keys: Vec<String> = databases
+        .iter()
+        .map(|database| inventory_key(&resource.spec, database))
+        .collect();
+    let selector = format!("{LABEL_INVENTORY} in ({})", keys.join(","));
+    let list = api.list(&ListParams::default().labels(&selector)).await;
+    let one = |key: &String| match &list {
+        Err(kube::Error::Api(status)) if status.code == 403 => Err(format!(
+            "it is stored in ConfigMaps, and you may not list those of {}",
+            cluster.namespace
+        )),
+        Err(error) => Err(cluster
+            .failure("the ConfigMaps", error, "list configmaps")
+            .message),
+        Ok(list) => {
+            let newest = list
+                .items
+                .iter()
+                .filter(|map| map.labels().get(LABEL_INVENTORY) == Some(key))
+                .max_by_key(|map| map.metadata.creation_timestamp.clone());
+            let map = newest.ok_or_else(|| {
+                "the content of this image is not stored; a run stores it".to_owned()
+            })?;
+            read_config_map(map).map_err(|error| error.to_string())
+        }
+    };
+    databases
+        .iter()
+        .zip(&keys)
+        .map(|(database, key)| (database.name.clone(), one(key)))
+        .collect()
+}
+
+/// The versions of Prisma in the image, where that can be read; else none, which is no failure.
+async fn prisma_versions(cluster: &Cluster, resource: &DatabaseMigration) -> Vec<String> {
+    let inventoried = resource
+        .status
+        .as_ref()
+        .is_some_and(|status| status.databases.iter().any(|d| d.total > 0));
+    if !inventoried {
+        return Vec::new();
+    }
+    let found = stored(cluster, resource).await;
+    let versions: BTreeSet<String> = found
+        .into_values()
+        .filter_map(|inventory| inventory.ok()?.prisma_version)
+        .collect();
+    versions.into_iter().collect()
+}
+
+/// An object for programs.
+///
+/// # Errors
+/// When it cannot be written down, which no object of ours is known for.
+pub fn object<K>(format: Format, object: &K) -> Result<String, Failure>
+where
+    K: Resource + Serialize + Clone,
+{
+    let mut object = object.clone();
+    // As kubectl does: who wrote which field fills pages and says nothing to people.
+    object.meta_mut().managed_fields = None;
+    write(format, &object)
+}
+
+/// One object by itself, several as a List.
+///
+/// # Errors
+/// When they cannot be written down.
+pub fn objects<K>(format: Format, several: &[K]) -> Result<String, Failure>
+where
+    K: Resource + Serialize + Clone,
+{
+    if let [one] = several {
+        return object(format, one);
+    }
+    let items: Vec<K> = several
+        .iter()
+        .cloned()
+        .map(|mut object| {
+            object.meta_mut().managed_fields = None;
+            object
+        })
+        .collect();
+    let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
+    write(format, &list)
+}
+
+fn write(format: Format, value: &impl Serialize) -> Result<String, Failure> {
+    let failed = |error: String| Failure::failed(format!("it cannot be printed: {error}"));
+    match format {
+        Format::Json => serde_json::to_string_pretty(value)
+            .map(|text| format!("{text}\n"))
+            .map_err(|error| failed(error.to_string())),
+        Format::Yaml => serde_json::to_value(value)
+            .map_err(|error| failed(error.to_string()))
+            .and_then(|value| {
+                serde_saphyr::to_string(&value).map_err(|error| failed(error.to_string()))
+            }),
+    }
+}
+
+/// What a step is called where people read it.
+pub fn step_words(step: StepKind, database: &str, test: &str) -> String {
+    let mut text = step.as_str().to_owned();
+    if !test.is_empty() {
+        text.push_str(&format!(" {}", super::text::safe(test)));
+    }
+    if database.is_empty() {
+        text
+    } else {
+        format!("{}: {text}", super::text::safe(database))
+    }
+}
