@@ -144,7 +144,7 @@ release() { # VERSION DIR
   local version
   mkdir -p "$2"
   cp "$shop"/{package.json,pnpm-workspace.yaml} "$2/"
-  cp -r "$shop/packages" "$2/"
+  cp -r "$shop"/{packages,restore} "$2/"
   find "$2" -name node_modules -prune -exec rm -rf {} +
   for version in $(cd "$shop/releases" && printf '%s\n' * | sort -V); do
     [ "$(printf '%s\n' "$version" "$1" | sort -V | head -1)" = "$version" ] || break
