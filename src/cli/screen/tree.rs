@@ -125,7 +125,7 @@ fn in_time(screen: &Screen, step: &StepStatus) -> String {
 fn step_mark(step: &StepStatus) -> Mark {
     match step.outcome {
         Some(StepOutcome::Succeeded) => Mark::Done,
-        Some(StepOutcome::Failed) => Mark::Failed,
+        Some(StepOutcome::Failed | StepOutcome::Accepted) => Mark::Failed,
         Some(StepOutcome::NeverBegan) => Mark::Waiting,
         None if step.finished_at.is_some() => Mark::Waiting,
         None => Mark::Running,
