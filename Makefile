@@ -1,7 +1,7 @@
 # Everything that people and CI run. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check generate operator-up bench
+.PHONY: help demo test check generate operator-up bench install-plugin
 
 CHART := charts/database-migration-operator
 
@@ -26,6 +26,17 @@ generate: ## Writes the generated files: the CRDs, and the chart's copies of the
 
 operator-up: postgres-up ## Builds the operator and installs or upgrades it in the cluster
 	@local-cluster/operator-up
+
+PLUGIN_BIN := $(CURDIR)/.local/bin
+
+install-plugin: ## Builds `kubectl dbm` and puts it in .local/bin, and in PLUGIN_DIR where that is set
+	@cargo build --quiet --locked --release --bin kubectl-dbm
+	@for dir in "$(PLUGIN_BIN)" $(if $(PLUGIN_DIR),"$(patsubst ~/%,$(HOME)/%,$(PLUGIN_DIR))"); do \
+	  mkdir -p "$$dir" && install -m 0755 target/release/kubectl-dbm "$$dir/kubectl-dbm" && \
+	  ln -sf kubectl-dbm "$$dir/dbm" && echo "$$dir/kubectl-dbm, also as dbm" || exit 1; \
+	done; \
+	case ":$$PATH:" in *":$$dir:"*) ;; *) \
+	  printf 'kubectl finds it once that is in the PATH:\n  export PATH="%s:$$PATH"\n' "$$dir" ;; esac
 
 bench: operator-up ## Measures what a user waits for; asserts nothing
 	@mkdir -p .local/images && tests/images/build .local/images small >/dev/null && examples/shop/build-images .local/images 1.2.0 >/dev/null

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 
 use super::cluster::Cluster;
 use super::exit::{Exit, Failure};
+use super::screen::OPERATOR;
 use super::terminal::say;
 use super::text::safe;
 use super::verdict;
@@ -18,10 +19,6 @@ use crate::api::{
 
 /// After this an action that nobody took up is said to be so.
 const UNANSWERED: Duration = Duration::from_secs(30);
-
-/// Where the operator is to be looked for.
-pub const OPERATOR: &str =
-    "kubectl get pods -A -l app.kubernetes.io/name=database-migration-operator";
 
 /// Follows an action until it is Done or Refused, telling each change on standard error.
 ///

@@ -3,7 +3,7 @@
 use super::Screen;
 use crate::api::{
     ActionOutcome, ActionState, ChoiceStatus, DatabaseMigrationStatus, DatabasePhase,
-    DatabaseStatus, FailedStatus, FindingKind, FindingStatus, Phase, StepKind, StepOutcome,
+    DatabaseStatus, FailedStatus, FindingKind, FindingStatus, Phase, Policy, StepKind, StepOutcome,
     TakenAction, Traces, reasons,
 };
 use crate::cli::style::Tone;
@@ -25,19 +25,21 @@ pub(super) fn advice(screen: &Screen) -> String {
         .filter(|database| database.failed.is_some())
         .collect();
     let stalled = holds(screen.resource, reasons::STALLED);
+    let mut heading = match status.phase {
+        Some(Phase::Succeeded) => "Result",
+        _ if stalled || !failed.is_empty() => "What happened",
+        _ => "Now",
+    };
+    let says_more = failed.is_empty() || message_says_more(status, &failed);
+    if says_more && !status.message.is_empty() {
+        screen.section(&mut body, heading, &safe(&status.message));
+        heading = "";
+    }
     for database in &failed {
         if let Some(failure) = &database.failed {
-            failed_database(screen, &mut body, database, failure, failed.len() > 1);
-        }
-    }
-    if failed.is_empty() || message_says_more(status, &failed) {
-        let heading = match status.phase {
-            Some(Phase::Succeeded) => "Result",
-            _ if stalled => "What happened",
-            _ => "Now",
-        };
-        if !status.message.is_empty() {
-            section_once(screen, &mut body, heading, &status.message);
+            let several = failed.len() > 1;
+            failed_database(screen, &mut body, heading, database, failure, several);
+            heading = "";
         }
     }
     if stalled && failed.is_empty() {
@@ -73,12 +75,6 @@ pub(super) fn advice(screen: &Screen) -> String {
     out
 }
 
-/// A section whose heading stands only where it does not stand above already.
-fn section_once(screen: &Screen, out: &mut String, heading: &str, text: &str) {
-    let shown = out.contains(heading);
-    screen.section(out, if shown { "" } else { heading }, &safe(text));
-}
-
 /// The message is about something else than the failure that stands above it.
 fn message_says_more(status: &DatabaseMigrationStatus, failed: &[&DatabaseStatus]) -> bool {
     let reason = condition(status, reasons::READY).map_or("", |ready| ready.reason.as_str());
@@ -97,6 +93,7 @@ fn message_says_more(status: &DatabaseMigrationStatus, failed: &[&DatabaseStatus
 fn failed_database(
     screen: &Screen,
     out: &mut String,
+    heading: &str,
     database: &DatabaseStatus,
     failed: &FailedStatus,
     several: bool,
@@ -122,7 +119,7 @@ fn failed_database(
         let blank = if happened.is_empty() { "" } else { "  " };
         happened.push_str(&format!("{blank}({})", codes.join("; ")));
     }
-    let mut heading = "What happened";
+    let mut heading = heading;
     let mut say = |out: &mut String, text: &str| {
         screen.section(out, std::mem::take(&mut heading), text);
     };
@@ -324,7 +321,7 @@ pub(super) fn finding(finding: &FindingStatus) -> String {
 }
 
 fn findings(screen: &Screen, out: &mut String, status: &DatabaseMigrationStatus) {
-    let all: Vec<String> = status
+    let mut all: Vec<(Policy, String)> = status
         .databases
         .iter()
         .flat_map(|database| {
@@ -332,16 +329,18 @@ fn findings(screen: &Screen, out: &mut String, status: &DatabaseMigrationStatus)
             database
                 .findings
                 .iter()
-                .map(move |found| format!("{name}: {}", finding(found)))
+                .map(move |found| (found.policy, format!("{name}: {}", finding(found))))
         })
         .collect();
+    // What denies stands first.
+    all.sort_by_key(|(policy, _)| std::cmp::Reverse(*policy));
     let count: usize = status
         .databases
         .iter()
         .map(|d| usize::try_from(d.findings_count).unwrap_or(usize::MAX))
         .fold(0, usize::saturating_add)
         .max(all.len());
-    for (at, text) in all.iter().take(FINDINGS).enumerate() {
+    for (at, (_, text)) in all.iter().take(FINDINGS).enumerate() {
         screen.section(out, if at == 0 { "Worth a look" } else { "" }, text);
     }
     if count > FINDINGS {

@@ -42,23 +42,23 @@ pub fn confirmation(
         let heading = if at == 0 { "Resource" } else { "" };
         first.section(&mut out, heading, &format!("{}{run}{phase}", screen.name()));
     }
+    let one = specs.first().map(|spec| safe(&spec.database));
+    let mut names: Vec<String> = match one.filter(|name| !name.is_empty()) {
+        Some(name) => vec![name],
+        None => screens
+            .iter()
+            .flat_map(|screen| &screen.resource.spec.databases)
+            .map(|database| safe(&database.name))
+            .collect(),
+    };
+    names.dedup();
+    let heading = if names.len() == 1 {
+        "Database"
+    } else {
+        "Databases"
+    };
+    first.section(&mut out, heading, &names.join(", "));
     if let Some(spec) = specs.first() {
-        if !spec.database.is_empty() {
-            first.section(&mut out, "Database", &safe(&spec.database));
-        } else {
-            let mut names: Vec<String> = screens
-                .iter()
-                .flat_map(|screen| &screen.resource.spec.databases)
-                .map(|database| safe(&database.name))
-                .collect();
-            names.dedup();
-            let heading = if names.len() == 1 {
-                "Database"
-            } else {
-                "Databases"
-            };
-            first.section(&mut out, heading, &names.join(", "));
-        }
         if !spec.migration_name.is_empty() {
             first.section(&mut out, "Migration", &safe(&spec.migration_name));
         }

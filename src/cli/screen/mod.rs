@@ -4,6 +4,7 @@
 mod advice;
 mod cost;
 mod live;
+mod parts;
 mod plan;
 mod sql;
 mod table;
@@ -22,6 +23,10 @@ pub use live::live;
 pub use plan::{Stored, plan, plan_object};
 pub use sql::highlight;
 pub use table::table;
+
+/// Where the operator is to be looked for.
+pub const OPERATOR: &str =
+    "kubectl get pods -A -l app.kubernetes.io/name=database-migration-operator";
 
 /// Where the text of a line begins.
 const COLUMN: usize = 16;
@@ -89,10 +94,8 @@ pub fn status(screen: &Screen) -> String {
     let mut out = header(screen);
     let notes = notes(screen);
     for note in &notes {
-        for line in wrap(note, screen.width) {
-            out.push_str(&screen.style.paint(Tone::Warn, &line));
-            out.push('\n');
-        }
+        out.push_str(&screen.style.paint(Tone::Warn, note));
+        out.push('\n');
     }
     if screen.status().is_some() {
         out.push('\n');
@@ -154,10 +157,10 @@ fn notes(screen: &Screen) -> Vec<String> {
         notes.push("It is being deleted.".to_owned());
     }
     match screen.status() {
-        None => notes.push(
-            "The operator has not looked at it yet. Is it running? kubectl get deployments -A -l app.kubernetes.io/name=database-migration-operator"
-                .to_owned(),
-        ),
+        None => {
+            notes.push("The operator has not looked at it yet. Is it running?".to_owned());
+            notes.push(OPERATOR.to_owned());
+        }
         Some(_) if !verdict::is_current(resource) => notes
             .push("The spec has changed since; the operator has not looked at it yet.".to_owned()),
         Some(_) => {}

@@ -1,5 +1,6 @@
 //! PURE. The steps of a run as a tree: inventory, plan, each database with what belongs to it, smoke tests.
 
+use super::parts::{part, smoke_test};
 use super::{COLUMN, Screen, trim_line};
 use crate::api::{
     DatabasePhase, DatabaseStatus, Phase, RunStatus, SmokeTestSpec, StepKind, StepOutcome,
@@ -27,7 +28,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn new(mark: Mark, label: &str, text: impl Into<String>) -> Self {
+    pub(super) fn new(mark: Mark, label: &str, text: impl Into<String>) -> Self {
         Line {
             mark,
             depth: 0,
@@ -111,18 +112,18 @@ pub(super) fn lines(screen: &Screen) -> Vec<Line> {
 }
 
 /// How long a step took, or has taken up to now.
-fn took(screen: &Screen, step: &StepStatus) -> Option<String> {
+pub(super) fn took(screen: &Screen, step: &StepStatus) -> Option<String> {
     let start = step.started_at.as_ref()?.0;
     let end = step.ended_at.as_ref().or(step.finished_at.as_ref());
     Some(between(start, end.map_or(screen.now, |end| end.0)))
 }
 
 /// ` in 3 s`, or nothing where it is not known.
-fn in_time(screen: &Screen, step: &StepStatus) -> String {
+pub(super) fn in_time(screen: &Screen, step: &StepStatus) -> String {
     took(screen, step).map_or(String::new(), |time| format!(" in {time}"))
 }
 
-fn step_mark(step: &StepStatus) -> Mark {
+pub(super) fn step_mark(step: &StepStatus) -> Mark {
     match step.outcome {
         Some(StepOutcome::Succeeded) => Mark::Done,
         Some(StepOutcome::Failed | StepOutcome::Accepted) => Mark::Failed,
@@ -183,14 +184,18 @@ fn plan(screen: &Screen) -> Line {
         (_, pending) => format!("{} {pending} pending", safe(&database.name)),
     };
     let counts: Vec<String> = status.databases.iter().map(word).collect();
+    let planned = condition(status, reasons::PLANNED).is_some_and(|c| c.status == "True");
     for kind in [reasons::PLANNED, reasons::PREFLIGHT_PASSED] {
         if let Some(denied) = condition(status, kind)
             && denied.status == "False"
         {
-            return Line::new(Mark::Failed, "plan", safe(&denied.reason));
+            let mut text = safe(&denied.reason);
+            if planned {
+                text = format!("{}; {text}", counts.join(", "));
+            }
+            return Line::new(Mark::Failed, "plan", text);
         }
     }
-    let planned = condition(status, reasons::PLANNED).is_some_and(|c| c.status == "True");
     let mark = match (planned, status.phase) {
         (true, _) => Mark::Done,
         (false, Some(Phase::Planning)) => Mark::Running,
@@ -353,77 +358,4 @@ fn failed(database: &DatabaseStatus, step: Option<&StepStatus>) -> String {
         _ => String::new(),
     };
     format!("{done}; {} failed{time}", safe(&failed.name))
-}
-
-/// A step of a database that is not its last migrate step.
-fn part(screen: &Screen, step: &StepStatus) -> Option<Line> {
-    let migration = safe(&step.migration);
-    let time = in_time(screen, step);
-    let what = match (step.name, step.outcome) {
-        (StepKind::Migrate, Some(StepOutcome::NeverBegan)) => {
-            let why = if step.message.is_empty() {
-                "it never began, and left nothing".to_owned()
-            } else {
-                safe(&step.message)
-            };
-            let label = format!("attempt {}", step.attempt);
-            return Some(Line::new(Mark::Waiting, &label, why));
-        }
-        (StepKind::Migrate | StepKind::Inventory | StepKind::SmokeTest, _) => return None,
-        (StepKind::Resolve, _) => {
-            let as_what = match step.resolution {
-                Some(crate::api::Resolution::Applied) => "marked as applied",
-                Some(crate::api::Resolution::RolledBack) => "marked as rolled back",
-                None => "marked",
-            };
-            format!("{migration} {as_what}{time}")
-        }
-        (StepKind::Down, _) => format!("down.sql of {migration}{time}"),
-        (StepKind::Restore, _) => format!("brought back{time}"),
-    };
-    let text = match step_mark(step) {
-        Mark::Failed => format!("{what}: {}", failure(step)),
-        Mark::Running => format!("{what} …"),
-        _ => what,
-    };
-    Some(Line::new(step_mark(step), step.name.as_str(), text))
-}
-
-fn failure(step: &StepStatus) -> String {
-    if step.message.is_empty() {
-        "failed".to_owned()
-    } else {
-        safe(&step.message)
-    }
-}
-
-fn smoke_test(screen: &Screen, run: &RunStatus, test: &SmokeTestSpec) -> Line {
-    let tries: Vec<&StepStatus> = run
-        .steps
-        .iter()
-        .filter(|step| step.name == StepKind::SmokeTest && step.test == test.name)
-        .collect();
-    let Some(last) = tries.last() else {
-        return Line::new(Mark::Waiting, &test.name, "smoke test, not started");
-    };
-    let time = took(screen, last).unwrap_or_default();
-    let mark = step_mark(last);
-    let text = match mark {
-        Mark::Done if tries.len() > 1 => {
-            format!("smoke test passed in {time}, at attempt {}", tries.len())
-        }
-        Mark::Done => format!("smoke test passed in {time}"),
-        Mark::Failed => format!(
-            "smoke test failed after {time}{}: {}",
-            if tries.len() > 1 {
-                format!(", in all {} attempts", tries.len())
-            } else {
-                String::new()
-            },
-            failure(last)
-        ),
-        Mark::Running => format!("smoke test runs for {time}"),
-        Mark::Waiting => format!("smoke test: {}", failure(last)),
-    };
-    Line::new(mark, &test.name, text)
 }

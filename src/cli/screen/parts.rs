@@ -1,0 +1,80 @@
+//! PURE. What belongs to a database beside its migration, and smoke tests.
+
+use super::Screen;
+use super::tree::{Line, Mark, in_time, step_mark, took};
+use crate::api::{Resolution, RunStatus, SmokeTestSpec, StepKind, StepOutcome, StepStatus};
+use crate::cli::text::safe;
+
+/// A step of a database that is not its last migrate step.
+pub(super) fn part(screen: &Screen, step: &StepStatus) -> Option<Line> {
+    let migration = safe(&step.migration);
+    let time = in_time(screen, step);
+    let what = match (step.name, step.outcome) {
+        (StepKind::Migrate, Some(StepOutcome::NeverBegan)) => {
+            let why = if step.message.is_empty() {
+                "it never began, and left nothing".to_owned()
+            } else {
+                safe(&step.message)
+            };
+            let label = format!("attempt {}", step.attempt);
+            return Some(Line::new(Mark::Waiting, &label, why));
+        }
+        (StepKind::Migrate | StepKind::Inventory | StepKind::SmokeTest, _) => return None,
+        (StepKind::Resolve, _) => {
+            let as_what = match step.resolution {
+                Some(Resolution::Applied) => "marked as applied",
+                Some(Resolution::RolledBack) => "marked as rolled back",
+                None => "marked",
+            };
+            format!("{migration} {as_what}{time}")
+        }
+        (StepKind::Down, _) => format!("down.sql of {migration}{time}"),
+        (StepKind::Restore, _) => format!("brought back{time}"),
+    };
+    let text = match step_mark(step) {
+        Mark::Failed => format!("{what}: {}", failure(step)),
+        Mark::Running => format!("{what} …"),
+        _ => what,
+    };
+    Some(Line::new(step_mark(step), step.name.as_str(), text))
+}
+
+fn failure(step: &StepStatus) -> String {
+    if step.message.is_empty() {
+        "failed".to_owned()
+    } else {
+        safe(&step.message)
+    }
+}
+
+/// A smoke test, by its last attempt.
+pub(super) fn smoke_test(screen: &Screen, run: &RunStatus, test: &SmokeTestSpec) -> Line {
+    let tries: Vec<&StepStatus> = run
+        .steps
+        .iter()
+        .filter(|step| step.name == StepKind::SmokeTest && step.test == test.name)
+        .collect();
+    let Some(last) = tries.last() else {
+        return Line::new(Mark::Waiting, &test.name, "smoke test, not started");
+    };
+    let time = took(screen, last).unwrap_or_default();
+    let mark = step_mark(last);
+    let text = match mark {
+        Mark::Done if tries.len() > 1 => {
+            format!("smoke test passed in {time}, at attempt {}", tries.len())
+        }
+        Mark::Done => format!("smoke test passed in {time}"),
+        Mark::Failed => format!(
+            "smoke test failed after {time}{}: {}",
+            if tries.len() > 1 {
+                format!(", in all {} attempts", tries.len())
+            } else {
+                String::new()
+            },
+            failure(last)
+        ),
+        Mark::Running => format!("smoke test runs for {time}"),
+        Mark::Waiting => format!("smoke test: {}", failure(last)),
+    };
+    Line::new(mark, &test.name, text)
+}

@@ -1,0 +1,209 @@
+//! The screens, word for word.
+
+use database_migration_operator::api::{ActionKind, DatabaseMigration};
+use database_migration_operator::cli::request::{self, Wish};
+use database_migration_operator::cli::screen::{self, Facts, Screen, Stored};
+use database_migration_operator::cli::style::Style;
+use dbm_agent::protocol::{DatabaseInventory, Migration};
+
+use crate::{now, status, statuses};
+
+fn screen(resource: &DatabaseMigration, width: Option<usize>) -> Screen<'_> {
+    Screen {
+        resource,
+        now: now(),
+        width,
+        style: Style::PLAIN,
+        prisma: &[],
+    }
+}
+
+fn golden(name: &str, text: &str) {
+    insta::with_settings!({
+        snapshot_path => "goldens",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, { insta::assert_snapshot!(name.to_owned(), text) });
+}
+
+/// The screen that was designed before the code, to the letter.
+#[test]
+fn a_migration_fails_at_3_a_m() {
+    let resource = status("failed");
+    let prisma = ["6.19.3".to_owned()];
+    let text = screen::status(&Screen {
+        prisma: &prisma,
+        ..screen(&resource, None)
+    });
+    golden("failed", &text);
+    let wanted = r#"shop (production)  Failed  run r2-5e1c0a9b  2 m ago   image shop-migrations:1.43.0
+
+✔ inventory     18 migrations, Prisma 6.19.3
+✔ plan          identity 3 pending, tasks 2 pending
+✘ identity      1 of 3 applied; 20261122101500_split_name failed after 0.4 s
+  - tasks       not started (comes after identity)
+
+What happened   ERROR: column "full_name" of relation "User" does not exist  (SQLSTATE 42703, undefined column; P3018)
+                in statement 3 of 4: UPDATE "User" SET ...
+What is left    statements 1 and 2 took effect: column "User"."first_name" added, column "User"."last_name" added
+Running now     nothing: Prisma's lock is free, no session of the migration is left
+Data            20261122101500_split_name changes rows; whether it did cannot be seen
+
+What you can do, safest first
+  1  undo it with its down.sql, then release a corrected image
+     kubectl dbm down shop -n production --database identity --migration 20261122101500_split_name
+  2  finish it by hand in SQL, then tell Prisma so; the run goes on with tasks
+     kubectl dbm mark-applied shop -n production --database identity --migration 20261122101500_split_name --reason "..."
+  3  go back to the restore point of 03:02:11 (loses what was written since: about 140 commits)
+     kubectl dbm restore shop -n production --database identity --target dbm-r2-5e1c0a9b
+Logs            kubectl dbm logs shop -n production
+"#;
+    assert_eq!(text, wanted);
+}
+
+#[rstest::rstest]
+#[case("good")]
+#[case("lock")]
+#[case("rolled-back")]
+#[case("smoke-test")]
+#[case("denied")]
+#[case("suspended")]
+#[case("new")]
+#[case("control-characters")]
+fn status_screens(#[case] name: &str) {
+    let resource = status(name);
+    golden(name, &screen::status(&screen(&resource, Some(110))));
+}
+
+#[rstest::rstest]
+#[case("lock")]
+#[case("good")]
+fn live_screens(#[case] name: &str) {
+    let resource = status(name);
+    golden(
+        &format!("{name}-live"),
+        &screen::live(&screen(&resource, Some(80))),
+    );
+}
+
+#[test]
+fn a_plan_with_findings() {
+    let resource = status("denied");
+    golden("denied-plan", &screen::plan(&screen(&resource, None), None));
+}
+
+#[test]
+fn a_plan_with_its_sql() {
+    let resource = status("failed");
+    let migration = |name: &str, sql: Option<&str>| Migration {
+        name: name.to_owned(),
+        sql: sql.map(str::to_owned),
+        size: 42,
+        ..Migration::default()
+    };
+    let mut first = migration(
+        "20261122101500_split_name",
+        Some("ALTER TABLE \"User\" ADD COLUMN first_name text;\r\n-- \x1b[2Jnot hidden\n"),
+    );
+    first.down_sql = Some("x".to_owned());
+    first.notes = Some("Splits the name.\nSee the ticket.".to_owned());
+    let stored: Stored = [
+        (
+            "identity".to_owned(),
+            Ok(DatabaseInventory {
+                migrations: vec![first, migration("20261122110000_index", None)],
+                ..DatabaseInventory::default()
+            }),
+        ),
+        ("tasks".to_owned(), Err("you may not list them".to_owned())),
+    ]
+    .into();
+    golden(
+        "failed-plan-sql",
+        &screen::plan(&screen(&resource, None), Some(&stored)),
+    );
+    let value = screen::plan_object(&resource, Some(&stored));
+    assert_eq!(value["databases"][0]["pendingCount"], 2);
+    let sql = &value["databases"][0]["sql"]["20261122101500_split_name"];
+    assert!(sql.as_str().unwrap().starts_with("ALTER TABLE"));
+    assert!(value["databases"][1]["sql"]["20261121090000_task_priority"].is_null());
+}
+
+#[test]
+fn a_table_of_many() {
+    let mut resources = vec![status("failed"), status("good"), status("new")];
+    resources[1].metadata.name = Some("a-much-longer-name".to_owned());
+    let table =
+        |namespaces, width| screen::table(&resources, namespaces, now(), width, Style::PLAIN);
+    golden(
+        "table",
+        &format!("{}\n{}", table(false, Some(110)), table(true, None)),
+    );
+}
+
+#[test]
+fn what_a_restore_costs_and_what_is_confirmed() {
+    let mut resource = status("failed");
+    // The other database has been migrated, too.
+    resource.status.as_mut().unwrap().databases[1].applied_by_run = 2;
+    let wish = Wish {
+        kind: ActionKind::Restore,
+        reason: Some("rows are damaged, INC-123".to_owned()),
+        ..Wish::default()
+    };
+    let spec = request::spec(&resource, &wish, "alice@example.com").unwrap();
+    let screen = screen(&resource, Some(100));
+    let facts = Facts {
+        cluster: "europe-1".to_owned(),
+        server: "https://10.0.0.1:6443".to_owned(),
+        user: "alice@example.com".to_owned(),
+    };
+    let text = format!(
+        "{}\n{}",
+        screen::restore_cost(&screen, &spec),
+        screen::confirmation(
+            &[screen],
+            &[spec],
+            &facts,
+            screen::does(ActionKind::Restore)
+        ),
+    );
+    golden("restore", &text);
+}
+
+/// Whatever the status holds, nothing of it commands the terminal; in no screen, at no width.
+#[test]
+fn no_screen_lets_a_control_character_through() {
+    for entry in std::fs::read_dir(statuses()).unwrap() {
+        let name = entry.unwrap().path();
+        let resource = status(name.file_stem().unwrap().to_str().unwrap());
+        for width in [None, Some(1), Some(40), Some(80), Some(200)] {
+            let screen = screen(&resource, width);
+            let texts = [
+                screen::status(&screen),
+                screen::live(&screen),
+                screen::plan(&screen, Some(&Stored::new())),
+                screen::table(
+                    std::slice::from_ref(&resource),
+                    true,
+                    now(),
+                    width,
+                    Style::PLAIN,
+                ),
+            ];
+            for text in texts {
+                let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+                assert!(!text.contains(bad), "{name:?} {width:?}: {text:?}");
+            }
+        }
+    }
+}
+
+/// The live screen never breaks a line by itself: it counts lines to redraw them.
+#[test]
+fn live_lines_fit_the_terminal() {
+    let resource = status("lock");
+    for line in screen::live(&screen(&resource, Some(80))).lines() {
+        assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
+    }
+}
