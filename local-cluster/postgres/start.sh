@@ -14,7 +14,8 @@ say() { printf '%s restore: %s\n' "$(date -u '+%F %T')" "$*"; }
 make_instance() {
   rm -rf "$PGDATA" /backup/* "${restore:?}"/*
   # Inside the pod the system's user is the database's; from the network, a password.
-  initdb --encoding UTF8 --locale C.UTF-8 --auth-local peer --auth-host scram-sha-256 \
+  # Small segments: archive_timeout makes many that are almost empty, and a restore reads each of them.
+  initdb --wal-segsize 4 --encoding UTF8 --locale C.UTF-8 --auth-local peer --auth-host scram-sha-256 \
     --username postgres --pwfile <(printf '%s' "$POSTGRES_PASSWORD") >/dev/null
   cat >>"$PGDATA/pg_hba.conf" <<EOF
 host postgres restorer all scram-sha-256
