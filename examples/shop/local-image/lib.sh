@@ -142,9 +142,10 @@ image() {
 # The application as it was at a version: the base and every release up to it, in order.
 release() { # VERSION DIR
   local version
-  mkdir -p "$2"
+  mkdir -p "$2/restore"
   cp "$shop"/{package.json,pnpm-workspace.yaml} "$2/"
-  cp -r "$shop"/{packages,restore} "$2/"
+  cp -r "$shop"/{packages,apps,smoke} "$2/"
+  cp "$shop/restore/restore.mjs" "$2/restore/"
   find "$2" -name node_modules -prune -exec rm -rf {} +
   for version in $(cd "$shop/releases" && printf '%s\n' * | sort -V); do
     [ "$(printf '%s\n' "$version" "$1" | sort -V | head -1)" = "$version" ] || break
