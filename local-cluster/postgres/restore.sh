@@ -43,12 +43,20 @@ archive_all() {
   done
 }
 
-# Backups that ended before the target, newest first; with a name alone that is not known, so all are tried.
+# Backups of this timeline's past that ended before the target, newest first. With a name alone that is not known, so all
+# are tried.
 backups() {
   local info
   info=$(pgbackrest info --output json) || return 1
-  ask --set info="$info" --set lsn="$lsn" --set at="$at" <<'SQL'
+  ask --set info="$info" --set lsn="$lsn" --set at="$at" --set timeline="${segment:0:8}" <<'SQL'
+WITH past AS (
+  SELECT lpad(upper(to_hex(part[1]::int)), 8, '0') AS timeline, part[2]::pg_lsn AS until
+  FROM regexp_matches(coalesce(pg_read_file(format('pg_wal/%s.history', :'timeline'), 0, 1000000, true), ''),
+    '^(\d+)\t(\S+)', 'gn') AS part
+  UNION ALL SELECT :'timeline', 'FFFFFFFF/FFFFFFFF'
+)
 SELECT backup->>'label' FROM json_array_elements(:'info'::json->0->'backup') AS backup
+JOIN past ON past.timeline = left(backup->'archive'->>'start', 8) AND (backup->'lsn'->>'stop')::pg_lsn <= past.until
 WHERE NOT coalesce((backup->>'error')::boolean, false)
   AND coalesce((backup->'lsn'->>'stop')::pg_lsn <= nullif(:'lsn', '')::pg_lsn, true)
   AND coalesce(to_timestamp((backup->'timestamp'->>'stop')::int) <= nullif(:'at', '')::timestamptz, true)
