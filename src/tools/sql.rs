@@ -6,6 +6,7 @@ mod catalog_only;
 mod change;
 mod create;
 mod cursor;
+mod differences;
 mod effects;
 #[cfg(test)]
 mod effects_tests;

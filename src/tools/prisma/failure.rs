@@ -5,6 +5,10 @@
 //! driver's whole error in debug form, and a trace. The engine with adapters writes its message and a trace only. The
 //! agent reads the same texts from a Job's output; one reader could serve both.
 
+mod position;
+#[cfg(test)]
+mod tests;
+
 /// A summary is cut after this many bytes.
 const MAX_SUMMARY: usize = 1024;
 /// And after this many lines.
@@ -20,6 +24,9 @@ pub struct Failure {
     /// The error in at most four lines and 1,024 bytes, without control characters, DETAIL, statements, row values
     /// and what stands before the @ of a URL.
     pub summary: String,
+    /// Where in the script, in characters from 1. It counts in what the engine sent, which is the whole file only for
+    /// engines that do not split it: see [`position_in`].
+    pub position: Option<usize>,
 }
 
 /// Reads `logs`. A row has logs only where its script failed to apply, so the code is P3018 unless they name another.
@@ -32,7 +39,15 @@ pub fn parse_failure(logs: &str) -> Failure {
         code: Some(prisma_code(&clean).unwrap_or("P3018").to_owned()),
         sql_state: sql_state(&clean).map(str::to_owned),
         summary: summary(&clean),
+        position: position::position(&clean),
     }
+}
+
+/// Where in a migration's file the failure is, in characters from 1: the position in `logs`, if the piece of the script
+/// that the engine printed beside it is the file's own at that place. An engine that sends one statement at a time counts
+/// from that statement's beginning, and what it printed does not fit the file.
+pub fn position_in(logs: &str, sql: &str) -> Option<usize> {
+    position::position_in(&printable(logs), sql)
 }
 
 /// Without escape sequences of terminals and without control characters other than line ends.
@@ -191,127 +206,5 @@ fn hide(line: &str, open: &str, close: &str) -> String {
             None if open == "://" => line.to_owned(),
             None => format!("{before}{open}***"),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const NATIVE: &str = r#"A migration failed to apply. New migrations cannot be applied before the error is recovered from. Read more about how to resolve migration issues in a production database: https://pris.ly/d/migrate-resolve
-
-Migration name: 20261124103000_unique_labels
-
-Database error code: 23505
-
-Database error:
-ERROR: could not create unique index "Label_name_lower_key"
-DETAIL: Key (lower(name))=(secret bug) is duplicated.
-more of the secret
-HINT: Remove one of them.
-
-Position:
-  0
-  1 UPDATE t SET a = 'secret';
-
-DbError { severity: "ERROR", code: SqlState(E23505), detail: Some("Key (lower(name))=(secret bug) is duplicated.") }
-
-   0: sql_schema_connector::apply_migration::apply_script
-           with migration_name="20261124103000_unique_labels"
-"#;
-
-    #[test]
-    fn the_native_form() {
-        assert_eq!(
-            parse_failure(NATIVE),
-            Failure {
-                code: Some("P3018".to_owned()),
-                sql_state: Some("23505".to_owned()),
-                summary: "ERROR: could not create unique index \"Label_name_lower_key\"\nHINT: Remove one of them."
-                    .to_owned(),
-            }
-        );
-    }
-
-    #[test]
-    fn the_form_of_the_engine_with_adapters() {
-        let logs = "external connector error\nError querying the database: ERROR: column \"full_name\" of relation \
-                    \"User\" does not exist (SQLSTATE 42703)\n   0: sql_schema_connector::apply_migration::apply_script\n";
-        let failure = parse_failure(logs);
-        assert_eq!(failure.sql_state.as_deref(), Some("42703"));
-        assert_eq!(
-            failure.summary,
-            "Error querying the database: ERROR: column \"full_name\" of relation \"User\" does not exist (SQLSTATE 42703)"
-        );
-    }
-
-    #[test]
-    fn values_are_taken_out_and_names_stay() {
-        for (said, expected) in [
-            (
-                "invalid input syntax for type integer: \"4 \"secret\" 2\"",
-                "invalid input syntax for type integer: \"***\"",
-            ),
-            (
-                "invalid input value for enum \"Role\": \"secret\"",
-                "invalid input value for enum \"Role\": \"***\"",
-            ),
-            (
-                "value \"secret\" is out of range for type integer",
-                "value \"***\" is out of range for type integer",
-            ),
-            (
-                "Key (a, b)=(secret, (x)) already exists.",
-                "Key (a, b)=(***) already exists.",
-            ),
-            ("Key (a)=(secret", "Key (a)=(***"),
-            (
-                "no server at postgresql://me:secret@w@host:1/db",
-                "no server at postgresql://***@host:1/db",
-            ),
-            (
-                "relation \"shop.users\" does not exist",
-                "relation \"shop.users\" does not exist",
-            ),
-            ("see https://pris.ly/d/x", "see https://pris.ly/d/x"),
-        ] {
-            assert_eq!(parse_failure(said).summary, expected);
-        }
-    }
-
-    #[test]
-    fn other_codes_and_no_codes() {
-        assert_eq!(parse_failure(" \n").code, None);
-        assert_eq!(
-            parse_failure("Error: P1017 closed").code.as_deref(),
-            Some("P1017")
-        );
-        let raised = parse_failure("Database error code: P0001\n\nDatabase error:\nERROR: stop");
-        assert_eq!(
-            (raised.code.as_deref(), raised.sql_state.as_deref()),
-            (Some("P3018"), Some("P0001"))
-        );
-        assert_eq!(parse_failure("Database error code: 42p01x").sql_state, None);
-        assert_eq!(
-            parse_failure("\u{1b}[31mERROR: \u{7}x\u{1b}[0m").summary,
-            "ERROR: x"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_bounded_and_printable(text in any::<String>()) {
-            let failure = parse_failure(&text);
-            prop_assert!(failure.summary.len() <= MAX_SUMMARY);
-            prop_assert!(failure.summary.chars().all(|c| c == '\n' || !c.is_control()));
-        }
-
-        #[test]
-        fn no_detail_gets_through(detail in "[^\n\r]{0,80}", rest in any::<String>()) {
-            let marked = format!("ERROR: x\nDETAIL: {detail} marker-7f3a\n{}", rest.replace("marker-7f3a", ""));
-            prop_assert!(!parse_failure(&marked).summary.contains("marker-7f3a"));
-        }
     }
 }

@@ -228,7 +228,6 @@ fn query(cursor: Cursor<'_>, names: &mut Names) -> Read {
         };
         return Read {
             moves_path,
-            runs_code: true,
             ..Read::changes(vec![Change::Add {
                 object: whole(ObjectKind::Table, table),
                 of: None,

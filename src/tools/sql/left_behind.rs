@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::change::{self, Change, Read, Unseen};
-use super::effects::describe;
+use super::differences::changes;
 use super::initial;
 use super::reference::{StatementRef, statement, statement_at};
 use super::replay::State;
@@ -85,13 +85,31 @@ pub fn failed_statement(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Optio
     if !stopped.exists_already() {
         return None;
     }
+    let of_its_kind = |kind: ObjectKind| match stopped.sql_state {
+        Some("42P07") => matches!(
+            kind,
+            ObjectKind::Table | ObjectKind::View | ObjectKind::Sequence | ObjectKind::Index
+        ),
+        Some("42701") => kind == ObjectKind::Column,
+        Some("42P06") => kind == ObjectKind::Schema,
+        Some("42723") => kind == ObjectKind::Function,
+        _ => matches!(
+            kind,
+            ObjectKind::Type
+                | ObjectKind::EnumValue
+                | ObjectKind::Constraint
+                | ObjectKind::Trigger
+                | ObjectKind::Extension
+        ),
+    };
     let named = |object: &Object| {
         let own = if object.part.is_empty() {
             &object.name
         } else {
             &object.part
         };
-        stopped.message.contains(&format!("\"{own}\""))
+        of_its_kind(object.kind)
+            && stopped.message.contains(&format!("\"{own}\""))
             && (object.part.is_empty()
                 || object.kind == ObjectKind::EnumValue
                 || stopped.message.contains(&format!("\"{}\"", object.name)))
@@ -135,7 +153,7 @@ fn judge(sql: &str, schema: &str, objects: &BTreeSet<Object>, failed: Option<usi
             ));
         }
     }
-    left.changes = changes(sql, &statements[..*certain], objects, schema);
+    left.changes = changes(&statements[..*certain], objects, schema);
     left.unseen.extend(doubts(&statements, *certain, *possible));
     left
 }
@@ -176,7 +194,7 @@ fn explanations(
 }
 
 /// The change is not conditional and leaves a name, or takes one away.
-fn proves(change: &Change) -> bool {
+pub(super) fn proves(change: &Change) -> bool {
     match change {
         Change::Add { conditional, .. } | Change::Rename { conditional, .. } => !conditional,
         Change::Remove {
@@ -217,65 +235,4 @@ fn doubts(statements: &[(&[Token], Read)], certain: usize, possible: usize) -> V
             }
         })
         .collect()
-}
-
-/// What statements that took effect did and what still stands, in words.
-fn changes(
-    sql: &str,
-    statements: &[(&[Token], Read)],
-    objects: &BTreeSet<Object>,
-    schema: &str,
-) -> Vec<String> {
-    let mut state = initial::state(sql, statements);
-    for (_, read) in statements {
-        for change in &read.changes {
-            state.apply(change, 0);
-        }
-    }
-    let mut said = Vec::new();
-    for (_, read) in statements {
-        // What comes with a table or a type, or goes under another name, is not said of its own.
-        let with: BTreeSet<(&str, &str)> = read
-            .changes
-            .iter()
-            .filter_map(|change| match change {
-                Change::Add { object, .. } if object.part.is_empty() => {
-                    Some((object.schema.as_str(), object.name.as_str()))
-                }
-                _ => None,
-            })
-            .collect();
-        for change in read.changes.iter().filter(|change| proves(change)) {
-            let line = match change {
-                Change::Add { object, of, .. } => {
-                    let part =
-                        !object.part.is_empty() && with.contains(&(&*object.schema, &*object.name));
-                    let index = object.kind == ObjectKind::Index && comes_with(read, object, of);
-                    (objects.contains(object) && !part && !index)
-                        .then(|| format!("{} added", describe(object, schema)))
-                }
-                Change::Remove { object, .. } => (state.present(object) != Some(true)
-                    && !objects.contains(object))
-                .then(|| format!("{} removed", describe(object, schema))),
-                Change::Rename { from, to, .. } => objects
-                    .contains(to)
-                    .then(|| format!("{} is now {}", describe(from, schema), describe(to, schema))),
-                Change::Forget(_) | Change::Own { .. } | Change::Unnamed(_) => None,
-            };
-            said.extend(line.filter(|line| !said.contains(line)));
-        }
-    }
-    said
-}
-
-/// An index that a constraint of the same statement brings along.
-fn comes_with(read: &Read, index: &Object, of: &Option<change::Relation>) -> bool {
-    of.as_ref().is_some_and(|of| {
-        read.changes.iter().any(|change| {
-            matches!(change, Change::Add { object, .. }
-                if object.kind == ObjectKind::Constraint
-                    && object.part == index.name
-                    && (&object.schema, &object.name) == (&of.0, &of.1))
-        })
-    })
 }

@@ -292,15 +292,18 @@ impl State {
     }
 }
 
-/// Whether a text in lower case holds an object's own name.
+/// Whether a text in lower case holds the name of an object, or of the relation or type that it is part of.
 pub(super) fn names(text: &str, object: &Object) -> bool {
-    let own = if object.part.is_empty() {
-        &object.name
-    } else {
-        &object.part
-    };
-    let parent = !object.part.is_empty() && text.contains(&object.name.to_lowercase());
-    parent || text.contains(&own.to_lowercase())
+    holds(text, &object.name) || !object.part.is_empty() && holds(text, &object.part)
+}
+
+fn holds(text: &str, name: &str) -> bool {
+    let name = name.to_lowercase();
+    let apart = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    !name.is_empty()
+        && text.match_indices(&name).any(|(at, _)| {
+            apart(text[..at].chars().next_back()) && apart(text[at + name.len()..].chars().next())
+        })
 }
 
 fn is_part(object: &Object, of: &Object) -> bool {

@@ -134,7 +134,7 @@ fn may_change_more(#[case] sql: &str) {
 }
 
 /// Pieces that are hard to tell apart, in any order.
-fn pieces() -> impl Strategy<Value = String> {
+pub(super) fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "'",
         "''",
