@@ -8,9 +8,15 @@
 mod activity;
 #[path = "postgres/catalog.rs"]
 mod catalog;
+#[path = "postgres/failures.rs"]
+mod failures;
 #[path = "postgres/harness.rs"]
 mod harness;
 #[path = "postgres/ledger.rs"]
 mod ledger;
+#[path = "postgres/objects.rs"]
+mod objects;
 #[path = "postgres/refusals.rs"]
 mod refusals;
+#[path = "postgres/restore_point.rs"]
+mod restore_point;

@@ -190,7 +190,15 @@ async fn a_look_is_quick() {
              FROM generate_series(1, 200) i",
         )
         .await;
-        for what in [Look::default(), Look { catalog: true, ..Look::default() }] {
+        let catalog = Look {
+            catalog: true,
+            ..Look::default()
+        };
+        let objects = Look {
+            objects: true,
+            ..Look::default()
+        };
+        for what in [Look::default(), catalog, objects] {
             let mut times = Vec::new();
             for _ in 0..20 {
                 let start = Instant::now();
