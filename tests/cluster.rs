@@ -7,6 +7,8 @@
 #[path = "cluster/harness/mod.rs"]
 mod harness;
 
+#[path = "cluster/actions.rs"]
+mod actions;
 #[path = "cluster/bad_input.rs"]
 mod bad_input;
 #[path = "cluster/control.rs"]
@@ -25,3 +27,5 @@ mod lock;
 mod release;
 #[path = "cluster/rights.rs"]
 mod rights;
+#[path = "cluster/validation.rs"]
+mod validation;

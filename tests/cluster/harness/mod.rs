@@ -1,11 +1,13 @@
 //! What every test stands on.
 
+mod action;
 mod db;
 mod record;
 mod report;
 mod resource;
 mod stage;
 
+pub use action::action;
 pub use db::{Db, LedgerRow, Server, backend_pid, encoded, run};
 pub use report::OPERATOR_NAMESPACE;
 pub use resource::*;

@@ -6,8 +6,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 
 use database_migration_operator::api::{
-    ANNOTATION_RETRY, DatabaseMigration, LABEL_MIGRATION, LABEL_STEP, StepKind, StepOutcome,
-    reasons,
+    ANNOTATION_RETRY, DatabaseMigration, LABEL_MIGRATION, LABEL_STEP, MigrationAction, StepKind,
+    StepOutcome, reasons,
 };
 use database_migration_operator::build::CONTAINER;
 use futures::FutureExt;
@@ -32,6 +32,7 @@ pub struct Stage {
     pub jobs: Recorder<Job>,
     pub pods: Recorder<Pod>,
     pub events: Recorder<Event>,
+    pub actions: Recorder<MigrationAction>,
     pub(super) began: std::time::Instant,
     databases: Mutex<Vec<(Server, String)>>,
     /// What was seen before this generation is of an older spec.
@@ -98,6 +99,7 @@ impl Stage {
             jobs: Recorder::start(Api::namespaced(client.clone(), &namespace)),
             pods: Recorder::start(Api::namespaced(client.clone(), &namespace)),
             events: Recorder::start(Api::namespaced(client.clone(), &namespace)),
+            actions: Recorder::start(Api::namespaced(client.clone(), &namespace)),
             client,
             role: format!("t_{id}"),
             password: format!("p@ss/w:rd%1 {id}"),
