@@ -52,7 +52,7 @@ export const newToken = () => randomBytes(32).toString('base64url')
 export const hashToken = (token) => createHash('sha256').update(token).digest()
 
 // Names of tables and codes of errors say enough; values stay out of the log.
-export const describe = (error) => [error.code, error.message].filter(Boolean).join(' ')
+export const describe = ({ code, message }) => (typeof code === 'string' ? `${code} ${message}` : message)
 
 export function stopOnSignal(stop) {
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, stop)
