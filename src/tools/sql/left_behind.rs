@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use super::change::{self, Change, Read, Unseen};
 use super::differences::changes;
+use super::effects::{StatementEffects, describe};
 use super::initial;
 use super::reference::{StatementRef, statement, statement_at};
 use super::replay::State;
@@ -76,13 +77,16 @@ pub fn left_behind_after(
     }
 }
 
-/// The statement that failed: by its position; else, where something exists already, the first that makes something of
-/// a name in the message.
+/// The statement that failed: by its position; else, where something exists already or a unique index cannot be built,
+/// the only one that makes something of the name in the message.
 pub fn failed_statement(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<StatementRef> {
     if let Some(found) = stopped.position.and_then(|at| statement_at(sql, at)) {
         return Some(found);
     }
-    if !stopped.exists_already() {
+    // Said of an index that stands already, too, when its table is written anew.
+    let index = stopped.sql_state == Some("23505")
+        && stopped.message.contains("could not create unique index \"");
+    if !stopped.exists_already() && !index {
         return None;
     }
     let of_its_kind = |kind: ObjectKind| match stopped.sql_state {
@@ -91,6 +95,7 @@ pub fn failed_statement(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Optio
             ObjectKind::Table | ObjectKind::View | ObjectKind::Sequence | ObjectKind::Index
         ),
         Some("42701") => kind == ObjectKind::Column,
+        Some("23505") => kind == ObjectKind::Index,
         Some("42P06") => kind == ObjectKind::Schema,
         Some("42723") => kind == ObjectKind::Function,
         _ => matches!(
@@ -114,27 +119,54 @@ pub fn failed_statement(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Optio
                 || object.kind == ObjectKind::EnumValue
                 || stopped.message.contains(&format!("\"{}\"", object.name)))
     };
-    super::effects(sql, schema)
+    let effects = super::effects(sql, schema);
+    let mut makers = effects
         .iter()
-        .find(|effects| effects.adds.iter().any(named))
-        .and_then(|effects| statement(sql, effects.number))
+        .filter(|effects| effects.adds.iter().any(named));
+    let maker = makers.next().filter(|_| makers.next().is_none())?;
+    let written_anew = |later: &StatementEffects| later.unseen == Some(Unseen::Other);
+    if index && effects.iter().skip(maker.number).any(written_anew) {
+        return None;
+    }
+    statement(sql, maker.number)
 }
 
 fn judge(sql: &str, schema: &str, objects: &BTreeSet<Object>, failed: Option<usize>) -> LeftBehind {
     let tokens = token::tokens(sql);
     let mut statements = change::read(sql, &split(&tokens.tokens), schema);
+    let mut left = LeftBehind::default();
     if let Some(failed) = failed {
-        statements.truncate(failed.saturating_sub(1));
+        let of_the_failed = statements.split_off(failed.saturating_sub(1).min(statements.len()));
+        for change in of_the_failed
+            .iter()
+            .take(1)
+            .flat_map(|(_, read)| &read.changes)
+        {
+            // A build that failed leaves its index behind, and such an addition is conditional.
+            if let Change::Add {
+                object,
+                conditional: true,
+                ..
+            } = change
+                && object.kind == ObjectKind::Index
+                && objects.contains(object)
+            {
+                left.unseen.push(format!(
+                    "statement {failed} failed and may have left {}, which is then not valid",
+                    describe(object, schema)
+                ));
+            }
+        }
     }
     let fitting = if statements.iter().any(|(_, read)| read.rolls_back) {
         Vec::new()
     } else {
         explanations(sql, &statements, objects)
     };
-    let mut left = LeftBehind::default();
     let (Some(certain), Some(possible)) = (fitting.first(), fitting.last()) else {
-        left.unseen = doubts(&statements, 0, statements.len());
-        if !left.unseen.is_empty() {
+        let doubts = doubts(&statements, 0, statements.len());
+        if !doubts.is_empty() {
+            left.unseen.extend(doubts);
             left.unseen.push(
                 "what stands in the catalog fits no part of the migration: something else changed it as well"
                     .to_owned(),

@@ -222,6 +222,47 @@ fn what_existed_already_is_not_taken_for_what_was_made() {
     assert!(left.statements.is_empty() && left.unseen.len() == 1);
 }
 
+#[rstest]
+#[case(
+    "CREATE INDEX i ON t (a); CREATE UNIQUE INDEX \"u\" ON t (a);",
+    Some(2)
+)]
+#[case("ALTER TABLE t ADD CONSTRAINT u UNIQUE (a)", Some(1))]
+#[case::two_makers(
+    "CREATE UNIQUE INDEX u ON t (a); DROP INDEX u; CREATE UNIQUE INDEX u ON t (b);",
+    None
+)]
+#[case::written_anew("CREATE UNIQUE INDEX u ON t (a); ALTER TABLE t ALTER a TYPE int", None)]
+#[case::not_made_here("ALTER TABLE t ALTER a TYPE int", None)]
+fn a_unique_index_that_cannot_be_built(#[case] sql: &str, #[case] expected: Option<usize>) {
+    let stopped = Stopped {
+        position: None,
+        sql_state: Some("23505"),
+        message: "ERROR: could not create unique index \"u\"",
+    };
+    let found = failed_statement(sql, "public", &stopped);
+    assert_eq!(found.map(|found| found.number), expected);
+}
+
+#[test]
+fn a_failed_concurrent_build_is_not_nothing() {
+    let sql = "CREATE UNIQUE INDEX CONCURRENTLY u ON t (a)";
+    let stopped = Stopped {
+        position: None,
+        sql_state: Some("23505"),
+        message: "ERROR: could not create unique index \"u\"",
+    };
+    let stands = there("CREATE TABLE t (a int); CREATE UNIQUE INDEX u ON t (a)");
+    assert_eq!(
+        left_behind_after(sql, "public", &stands, &stopped).unseen,
+        ["statement 1 failed and may have left index \"u\", which is then not valid"]
+    );
+    assert_eq!(
+        left_behind_after(sql, "public", &BTreeSet::new(), &stopped),
+        LeftBehind::default()
+    );
+}
+
 /// Statements that can run one after the other in any order of these pairs.
 fn script() -> impl Strategy<Value = Vec<String>> {
     let step = (0_usize..7, 0_usize..4);
