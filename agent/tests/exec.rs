@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use dbm_agent::inventory::frame;
@@ -253,7 +253,7 @@ fn a_signal_ends_the_command() {
 #[test]
 fn sigterm_is_held_until_the_command_ends_by_itself() {
     let image = Image::new();
-    let script = "touch started; until [ -e go ]; do sleep 0.02; done; grep SigBlk /proc/self/status; echo done; exit 5";
+    let script = "touch started; until [ -e go ]; do sleep 0.02; done; echo done; exit 5";
     let mut agent = image
         .exec(&[], script)
         .stdout(Stdio::piped())
@@ -281,11 +281,18 @@ fn sigterm_is_held_until_the_command_ends_by_itself() {
         text.contains("dbm-agent: SIGTERM is held") && text.contains("dbm-agent: SIGINT is held"),
         "{text}"
     );
-    assert!(
-        text.contains("SigBlk:\t0000000000000000"),
-        "the child has a mask of its own: {text}"
-    );
     assert!(text.ends_with("done\n"), "{text}");
+}
+
+#[test]
+fn the_childs_signals_are_as_if_there_were_no_agent() {
+    let image = Image::new();
+    // Not by a shell, which may set right what it was given wrong.
+    let own = ["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"];
+    let output = image.exec_of(&[], &own).output().unwrap();
+    let plain = Command::new(own[0]).args(&own[1..]).output().unwrap();
+    assert_eq!(shown(&output), shown(&plain));
+    assert!(shown(&plain).contains("SigBlk:\t0000000000000000"));
 }
 
 #[test]
@@ -581,4 +588,285 @@ fn of_a_command_of_ones_own_the_last_line_is_what_failed() {
     let message = image.summary().message.unwrap();
     assert!(message.starts_with("POST /login: 500 for "), "{message}");
     assert!(!shown(&output).contains("in-spotting"));
+}
+
+const PATTERNS: [&str; 2] = ["(?i)deprecated", "took [0-9]+ms"];
+
+#[test]
+fn lines_worth_a_look_are_reported_for_success_and_failure() {
+    let image = Image::new();
+    let more = json!({"logPatterns": PATTERNS});
+    for code in [0, 9] {
+        let script = format!(
+            "echo 'prisma:warn Prisma failed to detect the libssl/openssl version'; echo fine; echo; \
+             echo \"is DEPRECATED, see $DATABASE_URL\" >&2; printf '\\033[33mtook 12ms\\033[0m'; exit {code}"
+        );
+        let output = image
+            .exec_with(more.clone(), &[], &["sh", "-c", &script])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", shown(&output));
+        let summary = image.summary();
+        let found: Vec<_> = summary
+            .findings
+            .iter()
+            .map(|finding| (finding.line, finding.pattern, finding.text.as_str()))
+            .collect();
+        let warning = "prisma:warn Prisma failed to detect the libssl/openssl version";
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[0], (1, None, warning));
+        assert_eq!((found[1].0, found[1].1), (4, Some(0)));
+        assert!(
+            found[1].2.starts_with("is DEPRECATED, see (redacted)"),
+            "{found:?}"
+        );
+        assert_eq!(found[2], (5, Some(1), "took 12ms"));
+        assert_eq!(summary.findings_count, 3);
+    }
+}
+
+#[test]
+fn lines_are_counted_over_all_calls() {
+    let image = Image::new();
+    let more = json!({"prismaCalls": [["a"], ["b"]], "logPatterns": ["b"]});
+    let mut agent = image.prisma(more, "printf \"one\\n$1\"");
+    let output = agent.output().unwrap();
+    assert_eq!(shown(&output), "one\na\none\nb\n");
+    let summary = image.summary();
+    assert_eq!((summary.findings[0].line, summary.findings_count), (4, 1));
+}
+
+#[test]
+fn many_findings_are_counted_and_the_summary_stays_within_its_limit() {
+    let image = Image::new();
+    // Each sign of it becomes two in JSON, and the error's message is as long as it may be.
+    let script = r#"i=0; while [ $i -lt 300 ]; do printf 'warn %0300d\n' 0 | tr 0 '"'; i=$((i+1)); done
+        echo 'Error: P3018'; printf 'ERROR: %02000d\n' 0 | tr 0 '\\'; exit 1"#;
+    let output = image.exec(&[], script).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let summary = image.summary();
+    assert_eq!(summary.findings_count, 300);
+    assert!(
+        (1..=10).contains(&summary.findings.len()),
+        "{:?}",
+        summary.findings
+    );
+    assert!(
+        summary
+            .findings
+            .iter()
+            .all(|finding| finding.text.len() <= 200)
+    );
+    assert_eq!(summary.code.as_deref(), Some("P3018"));
+    // What is worth a look makes room for what failed.
+    assert!(summary.message.unwrap().len() > 1000);
+}
+
+#[test]
+fn a_pattern_that_is_none_is_refused() {
+    let image = Image::new();
+    let more = json!({"logPatterns": ["fine", "(unclosed"]});
+    let mut agent = image.exec_with(more, &[], &["touch", "ran"]);
+    let Refusal::Problem(problem) = image.refusal(&mut agent) else {
+        panic!()
+    };
+    assert!(
+        problem.message.contains("validation.logs.patterns")
+            && problem.message.contains("(unclosed"),
+        "{}",
+        problem.message
+    );
+}
+
+/// The summary of a test that took too long, what was shown, and for how long it ran.
+fn too_long(image: &Image, script: &str) -> (Summary, String, Duration) {
+    let start = Instant::now();
+    let output = image.test(1, script).output().unwrap();
+    let took = start.elapsed();
+    assert_eq!(output.status.code(), Some(124), "{}", shown(&output));
+    let summary = image.summary();
+    assert_eq!(
+        (&summary.outcome, summary.timed_out),
+        (&Outcome::Failed, true)
+    );
+    assert!(took >= Duration::from_secs(1), "{took:?}");
+    (summary, shown(&output), took)
+}
+
+#[test]
+fn what_takes_too_long_is_ended() {
+    let image = Image::new();
+    let (summary, _, took) = too_long(&image, "echo waiting for the portal; exec sleep 60");
+    assert_eq!(
+        summary.message.as_deref(),
+        Some("it took longer than 1s and was ended; it said at last: waiting for the portal")
+    );
+    assert_eq!((summary.exit_code, summary.signal), (None, Some(15)));
+    assert!(took < Duration::from_secs(4), "{took:?}");
+
+    let (summary, ..) = too_long(&image, "exec sleep 60");
+    assert_eq!(
+        summary.message.as_deref(),
+        Some("it took longer than 1s and was ended; it said nothing")
+    );
+}
+
+#[test]
+fn what_ends_well_when_it_is_asked_to_has_failed_all_the_same() {
+    let image = Image::new();
+    let script = "trap 'echo tidied up; exit 0' TERM; touch started; while :; do sleep 0.05; done";
+    let (summary, text, _) = too_long(&image, script);
+    assert_eq!(summary.exit_code, Some(0));
+    assert!(text.ends_with("tidied up\n"), "{text}");
+}
+
+#[test]
+fn what_does_not_end_when_it_is_asked_to_is_killed() {
+    let scripts = [
+        // ignores signals
+        "trap '' TERM INT HUP; while :; do sleep 1; done",
+        // closed its output
+        "trap '' TERM; exec >/dev/null 2>&1; while :; do sleep 1; done",
+        // the shell ends at once, its child does not and holds the pipe
+        "(trap '' TERM; sleep 60) & wait",
+    ];
+    thread::scope(|scope| {
+        for script in scripts {
+            scope.spawn(move || {
+                let (summary, text, took) = too_long(&Image::new(), script);
+                assert!(took >= Duration::from_secs(5), "{script}: {took:?}");
+                assert!(took < Duration::from_secs(12), "{script}: {took:?}");
+                assert!(text.contains("SIGKILL"), "{script}: {text}");
+                assert!(
+                    matches!(summary.signal, Some(9 | 15)),
+                    "{script}: {summary:?}"
+                );
+            });
+        }
+    });
+}
+
+#[test]
+fn nothing_of_its_group_is_left_behind() {
+    let image = Image::new();
+    let script =
+        "(trap '' TERM; while :; do date >>alive; sleep 0.05; done) >/dev/null 2>&1 & sleep 60";
+    let (_, _, took) = too_long(&image, script);
+    assert!(took < Duration::from_secs(12), "{took:?}");
+    sleep(Duration::from_millis(200));
+    let size = || fs::metadata(image.path("alive")).unwrap().len();
+    let before = size();
+    sleep(Duration::from_millis(300));
+    assert_eq!(size(), before, "it still writes");
+}
+
+#[test]
+fn a_child_that_left_the_group_and_holds_the_output_does_not_hold_the_agent() {
+    let image = Image::new();
+    let script = "setsid sh -c 'sleep 15' & sleep 60";
+    let start = Instant::now();
+    // Its output is not read to the end: the child has that, too.
+    let mut agent = image.test(1, script).stdout(Stdio::null()).spawn().unwrap();
+    assert_eq!(agent.wait().unwrap().code(), Some(124));
+    assert!(
+        start.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(image.summary().timed_out);
+}
+
+#[test]
+fn the_time_is_that_of_all_calls_together() {
+    let image = Image::new();
+    let more = json!({"prismaCalls": [["a"], ["b"], ["c"]], "timeoutSeconds": 2});
+    let mut agent = image.prisma(more, "echo $1 >>calls; sleep 1.2");
+    assert_eq!(agent.output().unwrap().status.code(), Some(124));
+    assert_eq!(image.read("calls"), "a\nb\n");
+    assert!(image.summary().timed_out);
+}
+
+#[test]
+fn what_is_in_time_is_not_touched() {
+    let image = Image::new();
+    for (script, code) in [
+        ("echo out", 0),
+        ("echo out; exit 3", 3),
+        ("sleep 15 & echo out", 0),
+    ] {
+        let mut agent = image.test(20, script);
+        let start = Instant::now();
+        let mut child = agent.stdout(Stdio::null()).spawn().unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{script}");
+        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(!image.summary().timed_out);
+    }
+}
+
+#[test]
+fn ten_megabytes_with_patterns_and_a_limit() {
+    let image = Image::new();
+    let more = json!({
+        "project": {"database": "", "schema": ""}, "envVar": "", "timeoutSeconds": 300, "logPatterns": PATTERNS,
+    });
+    let script = "yes 'a query took 0123456789012345678901234567890123456789ms' | head -c 10000000; \
+                  grep VmHWM /proc/$PPID/status >memory";
+    let output = image
+        .exec_with(more, &[], &["sh", "-c", script])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.len() < 8 * 1024 * 1024 + 200);
+    let summary = image.summary();
+    assert!(
+        summary.findings_count > 100_000,
+        "{}",
+        summary.findings_count
+    );
+    let memory = image.read("memory");
+    let kilobytes: u64 = memory.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(kilobytes < 30_000, "{memory}");
+}
+
+#[test]
+fn no_url_of_any_database_is_shown() {
+    let image = Image::new();
+    let passwords = [
+        (
+            "IDENTITY_DATABASE_URL",
+            "correct%2Fhorse%40one",
+            "correct/horse@one",
+        ),
+        (
+            "TASKS_DB_DATABASE_URL",
+            "battery%3Astaple%25two",
+            "battery:staple%two",
+        ),
+        ("SHADOW", "unencoded+three", "unencoded+three"),
+    ];
+    let script = "env; echo \"$IDENTITY_DATABASE_URL$TASKS_DB_DATABASE_URL\"; echo; \
+                  echo correct/horse@one battery:staple%two unencoded+three; \
+                  echo correct%2fhorse%40one battery%3Astaple%25two unencoded%2Bthree; exit 1";
+    let more =
+        json!({"project": {"database": "", "schema": ""}, "envVar": "", "logPatterns": ["o"]});
+    let mut agent = image.exec_with(more, &[], &["sh", "-c", script]);
+    for (name, password, _) in passwords {
+        agent.env(
+            name,
+            format!("postgresql://app:{password}@db.example:5432/x"),
+        );
+    }
+    let text = shown(&agent.output().unwrap());
+    let summary = image.read("termination-log");
+    for part in [
+        "horse",
+        "staple",
+        "three",
+        "correct",
+        "battery",
+        "unencoded",
+    ] {
+        assert!(!text.contains(part), "{part}: {text}");
+        assert!(!summary.contains(part), "{part}: {summary}");
+    }
 }

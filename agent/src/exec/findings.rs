@@ -1,6 +1,6 @@
 //! Lines of the output that are worth a look.
 
-use regex_lite::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::summary::shorten;
 use crate::protocol::{LogFinding, Problem, ProblemReason, Refusal};
@@ -10,6 +10,9 @@ pub const KEPT: usize = 10;
 
 /// How much of each is kept, bytes.
 pub const TEXT_LIMIT: usize = 200;
+
+/// What a pattern may keep in memory to be fast, bytes: there may be 32 of them, beside a migration in one container.
+const CACHE: usize = 512 * 1024;
 
 /// What is looked for, and what was found.
 #[derive(Debug, Default)]
@@ -28,7 +31,7 @@ impl Findings {
     pub fn new(patterns: &[String]) -> Result<Findings, Refusal> {
         let patterns = patterns
             .iter()
-            .map(|pattern| Regex::new(pattern).map_err(|error| invalid(pattern, &error)))
+            .map(|pattern| compile(pattern))
             .collect::<Result<_, _>>()?;
         Ok(Findings {
             patterns,
@@ -65,13 +68,68 @@ impl Findings {
     }
 }
 
-fn invalid(pattern: &str, error: &regex_lite::Error) -> Refusal {
+/// As the API server takes it (RE2): there a brace that begins no repetition means itself, as in a line of JSON.
+fn compile(pattern: &str) -> Result<Regex, Refusal> {
+    let build = |pattern: &str| RegexBuilder::new(pattern).dfa_size_limit(CACHE).build();
+    build(pattern)
+        .or_else(|error| build(&with_plain_braces(pattern)).map_err(|_| error))
+        .map_err(|error| invalid(pattern, &error))
+}
+
+fn with_plain_braces(pattern: &str) -> String {
+    let mut output = String::with_capacity(pattern.len() + 8);
+    let mut rest = pattern;
+    while let Some(at) = rest.find(['\\', '{']) {
+        output.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let taken = if rest.starts_with('{') {
+            if !is_repetition(rest) {
+                output.push('\\');
+            }
+            1
+        } else {
+            escape_length(rest)
+        };
+        output.push_str(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    output + rest
+}
+
+/// `{2}`, `{2,}` or `{2,3}`.
+fn is_repetition(text: &str) -> bool {
+    let inside = text[1..].split_once('}').map_or("", |(inside, _)| inside);
+    let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
+    !least.is_empty()
+        && [least, most]
+            .iter()
+            .all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The bytes of the escape that the text begins with: `\{`, `\p{Greek}`, `\x{41}`.
+fn escape_length(text: &str) -> usize {
+    let named = ["\\p{", "\\P{", "\\x{"]
+        .iter()
+        .any(|start| text.starts_with(start));
+    let end = if named {
+        text.find('}').map(|at| at + 1)
+    } else {
+        text.char_indices().nth(2).map(|(at, _)| at)
+    };
+    end.unwrap_or(text.len())
+}
+
+fn invalid(pattern: &str, error: &regex::Error) -> Refusal {
     let mut shown = pattern.to_owned();
     shorten(&mut shown, TEXT_LIMIT);
+    // A syntax error comes with a drawing, and the words below it.
+    let error = error.to_string();
+    let error = error.lines().last().unwrap_or_default();
     Refusal::Problem(Problem {
         reason: ProblemReason::Internal,
         message: format!(
-            "the regular expression {shown:?} of validation.logs.patterns is not understood: {error}"
+            "the regular expression {shown:?} of validation.logs.patterns is not understood: {}",
+            error.trim_start_matches("error: ")
         ),
     })
 }
@@ -148,14 +206,47 @@ mod tests {
     }
 
     #[test]
+    fn what_the_api_server_takes_is_taken() {
+        for (pattern, line) in [
+            (r#"{"level":"error""#, r#"{"level":"error","x":1}"#),
+            ("a{,5}", "a{,5}"),
+            ("é{", "né{"),
+            (r"\{x{2}{", "{xx{"),
+            (r"[{]\p{Greek}{2} {", "{αβ {"),
+            (r"\x{41}{ \d", "A{ 1"),
+            ("(?P<name>a)", "a"),
+            (r"^\s*warn\b", "  warn"),
+            ("[[:digit:]]{3}", "123"),
+        ] {
+            assert_eq!(
+                found(&[pattern], &["", line, "other"]).0[0].line,
+                2,
+                "{pattern}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_expression_is_refused() {
-        for pattern in ["(", "[a", "a{2,1}", "*", "(?<", "\\"] {
+        let huge = "(a{1000}){1000}".to_owned();
+        for pattern in [
+            "(",
+            "[a",
+            "a{2,1}",
+            "*",
+            "(?<",
+            "\\",
+            "\\p{",
+            "(é{",
+            huge.as_str(),
+        ] {
             let refusal = Findings::new(&[pattern.to_owned()]).unwrap_err();
             let Refusal::Problem(problem) = refusal else {
                 panic!("{refusal:?}")
             };
             assert!(
-                problem.message.contains("validation.logs.patterns"),
+                problem.message.contains("validation.logs.patterns")
+                    && problem.message.lines().count() == 1,
                 "{problem:?}"
             );
         }

@@ -1,24 +1,25 @@
 //! Holds the signals that ask to stop. A statement that runs is not undone by killing its client, so the agent waits for
 //! it; how long is bounded by the pod's grace period.
 
+use std::io;
 use std::thread;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
-/// Holds SIGTERM, SIGINT and SIGHUP from now on and tells `report` of each. Has to be called before any other thread is
-/// started. The child gets a signal mask and handlers of its own.
+/// Holds SIGTERM, SIGINT and SIGHUP from now on and tells `report` of each. By handlers, which end at `exec`: a mask of
+/// blocked signals would be the child's, too, and no SIGTERM would reach it any more.
 ///
 /// # Errors
 /// When the system refuses.
-pub fn hold(report: impl Fn(Signal) + Send + 'static) -> nix::Result<()> {
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        signals.add(signal);
-    }
-    signals.thread_block()?;
+pub fn hold(report: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     thread::spawn(move || {
-        while let Ok(signal) = signals.wait() {
-            report(signal);
+        for number in signals.forever() {
+            if let Ok(signal) = Signal::try_from(number) {
+                report(signal);
+            }
         }
     });
     Ok(())

@@ -82,7 +82,7 @@ pub fn write(summary: &Summary) -> io::Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::protocol::{Problem, ProblemReason, VERSION};
+    use crate::protocol::{LogFinding, Problem, ProblemReason, VERSION};
 
     fn summary(outcome: Outcome, message: &str) -> Summary {
         Summary {
@@ -119,13 +119,48 @@ mod tests {
                 Outcome::Refused(Refusal::Problem(problem)),
                 Outcome::Refused(Refusal::ConnectionInvalid(text.to_owned())),
             ] {
-                let json = fitted(&summary(outcome, text));
+                let mut whole = summary(outcome, text);
+                whole.findings = vec![
+                    LogFinding {
+                        line: u32::MAX,
+                        text: text.chars().take(100).collect(),
+                        pattern: Some(31),
+                    };
+                    10
+                ];
+                whole.findings_count = 4000;
+                let json = fitted(&whole);
                 assert!(json.len() <= TERMINATION_MESSAGE_LIMIT, "{}", json.len());
                 let read: Summary = serde_json::from_str(&json).unwrap();
+                assert_eq!(read.findings_count, 4000);
                 let message = read.message.unwrap();
                 assert!(message.len() <= MESSAGE_LIMIT);
                 assert!(text.starts_with(message.trim_end_matches(CUT)));
             }
         }
+    }
+
+    #[test]
+    fn findings_make_room_for_the_message_and_for_nothing_else() {
+        let finding = |size: usize| LogFinding {
+            line: 1,
+            text: "w".repeat(size),
+            pattern: None,
+        };
+        let mut whole = summary(Outcome::Failed, &"m".repeat(900));
+        whole.findings = vec![finding(200); 10];
+        let read: Summary = serde_json::from_str(&fitted(&whole)).unwrap();
+        assert_eq!(
+            (read.findings.len(), read.message.unwrap().len()),
+            (10, 900)
+        );
+        whole.message = Some("\"".repeat(1000));
+        let read: Summary = serde_json::from_str(&fitted(&whole)).unwrap();
+        assert!(
+            (1..10).contains(&read.findings.len()),
+            "{}",
+            read.findings.len()
+        );
+        assert_eq!(read.message.unwrap().len(), 1000);
     }
 }
