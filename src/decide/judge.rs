@@ -218,7 +218,12 @@ fn open_row(
         blocked_by: step.message.clone(),
         ..FailedStatus::default()
     };
-    let left = told::statements(&mut failed_status, inventory, facts, logged.position);
+    let left = told::statements(
+        &mut failed_status,
+        inventory,
+        facts,
+        row.logs.as_deref().unwrap_or_default(),
+    );
     match prisma::row_state(row) {
         RowState::Failed => {
             if sql_state == LOCK_NOT_AVAILABLE && traces == Traces::None {

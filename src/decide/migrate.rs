@@ -61,6 +61,9 @@ pub(super) fn advance(
         }
         return;
     }
+    if !pass.status.databases.iter().any(left) {
+        ending::migrated(pass);
+    }
     if !restore_points::made(pass, plans) || !validate::go_on(pass) {
         return;
     }

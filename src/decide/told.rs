@@ -5,26 +5,27 @@ use dbm_agent::protocol::DatabaseInventory;
 use super::status::{self, names};
 use crate::api::{FailedStatement, FailedStatus, Traces};
 use crate::facts::DatabaseFacts;
-use crate::tools::sql;
+use crate::tools::{prisma, sql};
 
 /// Lines about what is left.
 const LEFT_LIMIT: usize = 10;
 
-/// Fills in what is known of the statements, and answers it as a sentence that begins with a blank. `position` is where
-/// the error stands in the file, in characters from 1.
+/// Fills in what is known of the statements, and answers it as a sentence that begins with a blank. `logs` is what
+/// the ledger's row says of the error.
 pub(super) fn statements(
     failed: &mut FailedStatus,
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
-    position: Option<usize>,
+    logs: &str,
 ) -> String {
     let migration = inventory.migrations.iter().find(|m| m.name == failed.name);
     failed.has_down = migration.is_some_and(|m| m.down_sql.is_some());
     let script = migration.and_then(|m| m.sql.as_deref()).unwrap_or_default();
+    let (state, summary) = (failed.sql_state.clone(), failed.summary.clone());
     let stopped = sql::Stopped {
-        position,
-        sql_state: Some(failed.sql_state.as_str()).filter(|state| !state.is_empty()),
-        message: &failed.summary,
+        position: prisma::position_in(logs, script),
+        sql_state: Some(state.as_str()).filter(|state| !state.is_empty()),
+        message: &summary,
     };
     let schema = &facts.identity.schema;
     failed.statement = sql::failed_statement(script, schema, &stopped).map(|at| FailedStatement {
@@ -53,11 +54,6 @@ pub(super) fn statements(
             }
         };
         return format!("{at} {left}");
-    };
-    let stopped = sql::Stopped {
-        position,
-        sql_state: Some(failed.sql_state.as_str()).filter(|state| !state.is_empty()),
-        message: &failed.summary,
     };
     let left = sql::left_behind_after(script, schema, objects, &stopped);
     let mut lines = Vec::new();
