@@ -13,6 +13,8 @@ mod actions;
 mod bad_input;
 #[path = "cluster/control.rs"]
 mod control;
+#[path = "cluster/cut_off.rs"]
+mod cut_off;
 #[path = "cluster/examples.rs"]
 mod examples;
 #[path = "cluster/failure.rs"]
@@ -25,6 +27,8 @@ mod interruption;
 mod lock;
 #[path = "cluster/release.rs"]
 mod release;
+#[path = "cluster/restore.rs"]
+mod restore;
 #[path = "cluster/rights.rs"]
 mod rights;
 #[path = "cluster/validation.rs"]

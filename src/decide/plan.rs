@@ -70,6 +70,7 @@ pub fn plan(
         Ledger::Rows(rows) => rows,
     };
     let mut result = compare(inventory, rows, history);
+    result.findings.extend(weak_spots(facts));
     if let Some((row, blocker)) = open_row(database, rows, facts) {
         // What somebody else migrates right now is nobody's to decide about.
         let busy = facts.lock_holder.is_some() && prisma::row_state(row) != RowState::Failed;
@@ -79,6 +80,24 @@ pub fn plan(
         result.blocker = denied(database, &result.findings);
     }
     result
+}
+
+/// What stands in the catalog and does not do what its name says, whoever left it.
+fn weak_spots(facts: &DatabaseFacts) -> impl Iterator<Item = FindingStatus> + '_ {
+    let spot = |kind| {
+        move |name: &String| FindingStatus {
+            kind,
+            migration: name.clone(),
+            policy: Policy::Warn,
+            line: None,
+            text: String::new(),
+        }
+    };
+    let indexes = facts.invalid_indexes.iter();
+    let constraints = facts.not_valid_constraints.iter();
+    indexes
+        .map(spot(FindingKind::InvalidIndex))
+        .chain(constraints.map(spot(FindingKind::NotValidated)))
 }
 
 fn blocked(reason: &'static str, message: String) -> DatabasePlan {
