@@ -98,6 +98,7 @@ async fn act(
     mut wish: Wish,
     args: &Act,
 ) -> Result<Exit, Failure> {
+    wish.reason = wish.reason.filter(|text| request::says_something(text));
     // What can be wrong without asking the cluster is said before it is asked.
     if wish.reason.is_some() || !request::needs_reason(wish.kind) || !terminal.asks {
         request::reason(wish.kind, wish.reason.as_deref())?;

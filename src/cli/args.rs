@@ -56,7 +56,7 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Tells Prisma which migrations a database without a ledger holds already (P3005); the run goes on
     Baseline(BaselineArgs),
-    /// Accepts a validation that failed; the run ends as succeeded
+    /// Takes a validation that failed as passed; the run goes on to its end
     Accept(ManyAction),
     /// Ends a run before its next step; a running migration is not killed
     Abort(ManyAction),

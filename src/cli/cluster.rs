@@ -200,6 +200,8 @@ impl Cluster {
                 "the cluster {} does not let you in: log in again ({message})",
                 safe(&self.facts.cluster)
             )),
+            // What an admission policy says is about more than the right to create.
+            403 if message.contains("denied request") => Failure::failed(message),
             403 => Failure::failed(format!("{message}\nIt takes the right to {need}.")),
             404 if status
                 .details

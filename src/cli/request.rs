@@ -46,12 +46,17 @@ pub fn needs_reason(kind: ActionKind) -> bool {
     !matches!(kind, ActionKind::Retry | ActionKind::Abort)
 }
 
+/// Whether a reason has words: the commands that a status offers have `--reason ...`, to be filled in.
+pub fn says_something(reason: &str) -> bool {
+    reason.chars().any(char::is_alphanumeric)
+}
+
 /// The reason as it is recorded.
 ///
 /// # Errors
 /// Where one is needed and not given, or is too short or too long.
 pub fn reason(kind: ActionKind, given: Option<&str>) -> Result<String, Failure> {
-    let given = given.map(str::trim).filter(|text| !text.is_empty());
+    let given = given.filter(|text| says_something(text)).map(str::trim);
     let verb = verb(kind);
     match given {
         None if needs_reason(kind) => Err(Failure::usage(format!(

@@ -73,7 +73,7 @@ fn all_else_must_say_why() {
         ActionKind::Baseline,
         ActionKind::AcceptValidation,
     ] {
-        for reason in [None, Some("  "), Some("no")] {
+        for reason in [None, Some("  "), Some("no"), Some("...")] {
             let silent = Wish {
                 reason: reason.map(str::to_owned),
                 ..wish(kind)

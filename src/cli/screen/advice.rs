@@ -3,16 +3,12 @@
 use super::Screen;
 use crate::api::{
     ActionOutcome, ActionState, ChoiceStatus, DatabaseMigrationStatus, DatabasePhase,
-    DatabaseStatus, FailedStatus, FindingKind, FindingStatus, Phase, Policy, StepKind, StepOutcome,
-    TakenAction, Traces, reasons,
+    DatabaseStatus, FailedStatus, Phase, StepKind, StepOutcome, TakenAction, Traces, reasons,
 };
 use crate::cli::style::Tone;
 use crate::cli::text::{age, between, pad, safe, wrap};
 use crate::cli::verdict::{condition, holds};
 use crate::tools::sql_state::sql_state_meaning;
-
-/// Findings that are shown; the plan has all of them.
-const FINDINGS: usize = 5;
 
 pub(super) fn advice(screen: &Screen) -> String {
     let Some(status) = screen.status() else {
@@ -38,26 +34,38 @@ pub(super) fn advice(screen: &Screen) -> String {
     for database in &failed {
         if let Some(failure) = &database.failed {
             let several = failed.len() > 1;
+            if database.phase == DatabasePhase::RolledBack {
+                heading = "Before that";
+            }
             failed_database(screen, &mut body, heading, database, failure, several);
             heading = "";
         }
     }
-    if stalled && failed.is_empty() {
+    let undone = |database: &&DatabaseStatus| database.phase == DatabasePhase::RolledBack;
+    if stalled && failed.iter().all(undone) {
         applied(screen, &mut body, status);
     }
     if stalled {
         running_now(screen, &mut body, status, &failed);
     }
-    for (at, database) in failed.iter().enumerate() {
-        if let Some(failure) = &database.failed {
-            let heading = if at == 0 { "Data" } else { "" };
-            data(screen, &mut body, heading, database, failure);
+    let mut heading = "Data";
+    for database in &failed {
+        if let Some(failure) = &database.failed
+            && database.phase != DatabasePhase::RolledBack
+        {
+            data(
+                screen,
+                &mut body,
+                std::mem::take(&mut heading),
+                database,
+                failure,
+            );
         }
     }
     if let Some(action) = &status.action {
         screen.section(&mut body, "Last action", &action_line(screen, action));
     }
-    findings(screen, &mut body, status);
+    super::findings::findings(screen, &mut body, status);
     let mut out = String::new();
     if !body.is_empty() {
         out.push('\n');
@@ -115,6 +123,11 @@ fn failed_database(
         codes.push(safe(&failed.code));
     }
     let mut happened = safe(&failed.summary);
+    // Some versions of Prisma say the SQLSTATE at the end.
+    let said = format!("(SQLSTATE {})", safe(&failed.sql_state));
+    if let Some(before) = happened.strip_suffix(&said) {
+        happened = before.trim_end().to_owned();
+    }
     if !codes.is_empty() {
         let blank = if happened.is_empty() { "" } else { "  " };
         happened.push_str(&format!("{blank}({})", codes.join("; ")));
@@ -139,6 +152,10 @@ fn failed_database(
     }
     if !failed.blocked_by.is_empty() {
         say(out, &format!("it waited for {}", safe(&failed.blocked_by)));
+    }
+    if database.phase == DatabasePhase::RolledBack {
+        // What it left was undone; the message says so.
+        return;
     }
     let mut heading = "What is left";
     let mut say = |out: &mut String, text: &str| {
@@ -289,68 +306,6 @@ fn action_line(screen: &Screen, action: &TakenAction) -> String {
         action.action.as_str(),
         safe(&action.requested_by)
     )
-}
-
-/// What a finding says of its migration or object.
-pub(super) fn finding(finding: &FindingStatus) -> String {
-    let name = safe(&finding.migration);
-    match finding.kind {
-        FindingKind::Edited => format!("{name} was changed after it was applied"),
-        FindingKind::Unknown => {
-            format!("{name} is applied and not in the image, which has newer ones")
-        }
-        FindingKind::Ahead => format!("{name} is applied and newer than the image"),
-        FindingKind::OutOfOrder => {
-            format!("{name} is pending and older than one that is applied")
-        }
-        FindingKind::InvalidIndex => {
-            format!(
-                "index {name} is invalid: a concurrent build did not end; queries do not use it"
-            )
-        }
-        FindingKind::NotValidated => {
-            format!("constraint {name} does not hold for the rows that were there before it")
-        }
-        FindingKind::Log => {
-            let line = finding
-                .line
-                .map_or(String::new(), |line| format!(", line {line}"));
-            format!("{name}: output{line}: {}", safe(&finding.text))
-        }
-    }
-}
-
-fn findings(screen: &Screen, out: &mut String, status: &DatabaseMigrationStatus) {
-    let mut all: Vec<(Policy, String)> = status
-        .databases
-        .iter()
-        .flat_map(|database| {
-            let name = safe(&database.name);
-            database
-                .findings
-                .iter()
-                .map(move |found| (found.policy, format!("{name}: {}", finding(found))))
-        })
-        .collect();
-    // What denies stands first.
-    all.sort_by_key(|(policy, _)| std::cmp::Reverse(*policy));
-    let count: usize = status
-        .databases
-        .iter()
-        .map(|d| usize::try_from(d.findings_count).unwrap_or(usize::MAX))
-        .fold(0, usize::saturating_add)
-        .max(all.len());
-    for (at, (_, text)) in all.iter().take(FINDINGS).enumerate() {
-        screen.section(out, if at == 0 { "Worth a look" } else { "" }, text);
-    }
-    if count > FINDINGS {
-        let more = format!(
-            "and {} more: {}",
-            count - FINDINGS.min(all.len()),
-            screen.style.paint(Tone::Code, &screen.command("plan"))
-        );
-        screen.section(out, "", &more);
-    }
 }
 
 fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> String {

@@ -1,5 +1,7 @@
 //! PURE. Before something is written: what it will do and to what, and of a restore what it costs.
 
+use std::collections::BTreeSet;
+
 use super::Screen;
 use crate::api::{
     ActionKind, DatabaseStatus, MigrationActionSpec, RestorePointStatus, RestoreTarget,
@@ -43,15 +45,15 @@ pub fn confirmation(
         first.section(&mut out, heading, &format!("{}{run}{phase}", screen.name()));
     }
     let one = specs.first().map(|spec| safe(&spec.database));
-    let mut names: Vec<String> = match one.filter(|name| !name.is_empty()) {
-        Some(name) => vec![name],
+    let names: BTreeSet<String> = match one.filter(|name| !name.is_empty()) {
+        Some(name) => BTreeSet::from([name]),
         None => screens
             .iter()
             .flat_map(|screen| &screen.resource.spec.databases)
             .map(|database| safe(&database.name))
             .collect(),
     };
-    names.dedup();
+    let names: Vec<String> = names.into_iter().collect();
     let heading = if names.len() == 1 {
         "Database"
     } else {
@@ -96,7 +98,7 @@ pub fn does(kind: ActionKind) -> &'static str {
             "tells Prisma that the database holds this migration and all before it; nothing of their SQL is run; the run goes on"
         }
         ActionKind::AcceptValidation => {
-            "accepts the validation that failed; the run ends as Succeeded"
+            "takes the validation that failed as passed; the run goes on to its end"
         }
         ActionKind::Abort => "ends the run before its next step; a running migration is not killed",
     }

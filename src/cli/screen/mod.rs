@@ -3,6 +3,7 @@
 
 mod advice;
 mod cost;
+mod findings;
 mod live;
 mod parts;
 mod plan;

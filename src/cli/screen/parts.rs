@@ -59,13 +59,18 @@ pub(super) fn smoke_test(screen: &Screen, run: &RunStatus, test: &SmokeTestSpec)
     };
     let time = took(screen, last).unwrap_or_default();
     let mark = step_mark(last);
+    let accepted = if last.outcome == Some(StepOutcome::Accepted) {
+        "; a human accepted that"
+    } else {
+        ""
+    };
     let text = match mark {
         Mark::Done if tries.len() > 1 => {
             format!("smoke test passed in {time}, at attempt {}", tries.len())
         }
         Mark::Done => format!("smoke test passed in {time}"),
         Mark::Failed => format!(
-            "smoke test failed after {time}{}: {}",
+            "smoke test failed after {time}{}: {}{accepted}",
             if tries.len() > 1 {
                 format!(", in all {} attempts", tries.len())
             } else {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 use kube::ResourceExt;
 
-use super::advice::finding;
+use super::findings::finding;
 use super::{Screen, header, highlight, notes, trim_line};
 use crate::api::{DatabaseMigration, DatabasePhase, DatabaseStatus, FindingStatus, Policy};
 use crate::cli::style::Tone;

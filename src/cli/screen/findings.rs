@@ -1,0 +1,77 @@
+//! PURE. What was found and is worth a look, in words.
+
+use super::Screen;
+use crate::api::{DatabaseMigrationStatus, FindingKind, FindingStatus, Policy};
+use crate::cli::style::Tone;
+use crate::cli::text::safe;
+
+/// Findings that are shown beside the state.
+const FINDINGS: usize = 5;
+
+/// What a finding says of its migration or object.
+pub(super) fn finding(finding: &FindingStatus) -> String {
+    let name = safe(&finding.migration);
+    match finding.kind {
+        FindingKind::Edited => format!("{name} was changed after it was applied"),
+        FindingKind::Unknown => {
+            format!("{name} is applied and not in the image, which has newer ones")
+        }
+        FindingKind::Ahead => format!("{name} is applied and newer than the image"),
+        FindingKind::OutOfOrder => {
+            format!("{name} is pending and older than one that is applied")
+        }
+        FindingKind::InvalidIndex => {
+            format!(
+                "index {name} is invalid: a concurrent build did not end; queries do not use it"
+            )
+        }
+        FindingKind::NotValidated => {
+            format!("constraint {name} does not hold for the rows that were there before it")
+        }
+        FindingKind::Log => {
+            let line = finding
+                .line
+                .map_or(String::new(), |line| format!(", line {line}"));
+            let of = if name.is_empty() {
+                String::new()
+            } else {
+                format!("{name}: ")
+            };
+            format!("{of}output{line}: {}", safe(&finding.text))
+        }
+    }
+}
+
+/// The first findings, those that deny before the others; the plan has all of them.
+pub(super) fn findings(screen: &Screen, out: &mut String, status: &DatabaseMigrationStatus) {
+    let mut all: Vec<(Policy, String)> = status
+        .databases
+        .iter()
+        .flat_map(|database| {
+            let name = safe(&database.name);
+            database
+                .findings
+                .iter()
+                .map(move |found| (found.policy, format!("{name}: {}", finding(found))))
+        })
+        .collect();
+    // What denies stands first.
+    all.sort_by_key(|(policy, _)| std::cmp::Reverse(*policy));
+    let count: usize = status
+        .databases
+        .iter()
+        .map(|d| usize::try_from(d.findings_count).unwrap_or(usize::MAX))
+        .fold(0, usize::saturating_add)
+        .max(all.len());
+    for (at, (_, text)) in all.iter().take(FINDINGS).enumerate() {
+        screen.section(out, if at == 0 { "Worth a look" } else { "" }, text);
+    }
+    if count > FINDINGS {
+        let more = format!(
+            "and {} more: {}",
+            count - FINDINGS.min(all.len()),
+            screen.style.paint(Tone::Code, &screen.command("plan"))
+        );
+        screen.section(out, "", &more);
+    }
+}
