@@ -116,12 +116,16 @@ async fn act(
             reason: Some("not said yet".to_owned()),
             ..wish.clone()
         };
-        specs(&resources, &draft, "-")?;
+        let drafts = specs(&resources, &draft, "-")?;
+        show_cost(terminal, &resources, &drafts);
         let question = format!("Why ({} is recorded with its reason)? ", verb(wish.kind));
         wish.reason = Some(terminal.ask(&question)?);
     }
     let user = cluster.who().await?;
     let specs = specs(&resources, &wish, &user)?;
+    if !asks_reason {
+        show_cost(terminal, &resources, &specs);
+    }
     show_before(cluster, terminal, &resources, &specs, &user);
     let word = (wish.kind == ActionKind::Restore)
         .then(|| specs.first().map(|spec| spec.database.as_str()))
@@ -187,7 +191,17 @@ fn restorable(resource: &DatabaseMigration) -> Result<(), Failure> {
     )))
 }
 
-/// The state, what a restore costs, and what is about to be done: on standard error, so that the result stays by itself.
+/// What a restore costs, before anything is asked.
+fn show_cost(terminal: &Terminal, resources: &[DatabaseMigration], specs: &[MigrationActionSpec]) {
+    let screens = show::screens(terminal.err, terminal.width(), resources);
+    for (screen, spec) in screens.iter().zip(specs) {
+        if spec.action == ActionKind::Restore {
+            say(&screen::restore_cost(screen, spec));
+        }
+    }
+}
+
+/// The state of many, and what is about to be done: on standard error, so that the result stays by itself.
 fn show_before(
     cluster: &Cluster,
     terminal: &Terminal,
@@ -196,19 +210,11 @@ fn show_before(
     user: &str,
 ) {
     let Some(first) = specs.first() else { return };
-    let screens = show::screens(terminal.err, terminal.width(), resources);
-    if let [screen] = screens.as_slice() {
-        if first.action == ActionKind::Restore {
-            say(&screen::restore_cost(screen, first));
-        }
-    } else {
-        say(&screen::table(
-            resources,
-            false,
-            clock::now(),
-            terminal.width(),
-            terminal.err,
-        ));
+    let (width, style) = (terminal.width(), terminal.err);
+    let screens = show::screens(style, width, resources);
+    if resources.len() > 1 {
+        let now = clock::now();
+        say(&screen::table(resources, false, now, width, style));
     }
     let mut facts = cluster.facts.clone();
     user.clone_into(&mut facts.user);
@@ -267,12 +273,13 @@ async fn stay(
             return Ok((action, exit));
         }
         let name = created.name_any();
+        let news =
+            |resource: &DatabaseMigration| follow::has_followed(resource, &name, &created.spec);
         let over = |resource: &DatabaseMigration| {
-            follow::has_followed(resource, &name, &created.spec)
-                .then(|| verdict::settled(resource))
-                .flatten()
+            let settled = verdict::settled(resource);
+            settled.filter(|_| news(resource))
         };
-        let (_, exit) = follow::resource(cluster, migration, &lead, over).await?;
+        let (_, exit) = follow::resource(cluster, migration, &lead, news, over).await?;
         if exit != Exit::Done {
             say(&format!("{lead}what you can do: {status_command}"));
         }

@@ -113,7 +113,7 @@ pub fn has_followed(
     }
 }
 
-/// Follows a resource until `over` says how it ended, telling each change on standard error.
+/// Follows a resource until `over` says how it ended, telling on standard error each change that is `news`.
 ///
 /// # Errors
 /// When it cannot be watched, or was deleted.
@@ -121,6 +121,7 @@ pub async fn resource(
     cluster: &Cluster,
     name: &str,
     lead: &str,
+    news: impl Fn(&DatabaseMigration) -> bool,
     over: impl Fn(&DatabaseMigration) -> Option<Exit>,
 ) -> Result<(DatabaseMigration, Exit), Failure> {
     let mut events = pin!(cluster.watch(cluster.migrations(), name, "databasemigrations"));
@@ -142,7 +143,7 @@ pub async fn resource(
             .status
             .as_ref()
             .map_or(String::new(), progress_words);
-        if words != told && !words.is_empty() {
+        if news(&resource) && words != told && !words.is_empty() {
             say(&format!("{lead}{words}"));
             told = words;
         }

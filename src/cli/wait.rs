@@ -49,7 +49,7 @@ pub async fn wait(cluster: &Cluster, args: &WaitArgs) -> Result<Exit, Failure> {
                 safe(&cluster.namespace)
             );
             let over = |resource: &DatabaseMigration| reached(resource, args.goal);
-            let work = follow::resource(cluster, &name, &lead, over);
+            let work = follow::resource(cluster, &name, &lead, |_| true, over);
             let (_, exit) = follow::within(Some(&args.timeout), &command, work).await?;
             if exit == Exit::Done {
                 let word = match args.goal {

@@ -193,7 +193,7 @@ pub fn restore_cost(screen: &Screen, spec: &MigrationActionSpec) -> String {
         screen.section(&mut out, "Mind", "that time has not come yet");
     } else if let Some(at) = at {
         let text = format!(
-            "{} of work of everybody who uses this database",
+            "up to {} of work of everybody who uses this database",
             age(at.0, screen.now)
         );
         screen.section(&mut out, "In short", &text);

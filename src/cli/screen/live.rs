@@ -3,7 +3,6 @@
 use super::tree::{Mark, lines, print};
 use super::{Screen, header, notes};
 use crate::api::{DatabasePhase, DatabaseStatus};
-use crate::cli::style::Tone;
 use crate::cli::text::{cut, safe, wrap};
 
 /// Columns of a bar.
@@ -12,10 +11,7 @@ const BAR: u32 = 20;
 /// The screen at this moment; no line of it is wider than the terminal.
 pub fn live(screen: &Screen) -> String {
     let mut out = header(screen);
-    for note in notes(screen) {
-        out.push_str(&screen.style.paint(Tone::Warn, &note));
-        out.push('\n');
-    }
+    out.push_str(&notes(screen));
     let Some(status) = screen.status() else {
         return out;
     };

@@ -93,11 +93,7 @@ fn trim_line(out: &mut String) {
 /// The state of a resource: what happened, what is left, and what can be done.
 pub fn status(screen: &Screen) -> String {
     let mut out = header(screen);
-    let notes = notes(screen);
-    for note in &notes {
-        out.push_str(&screen.style.paint(Tone::Warn, note));
-        out.push('\n');
-    }
+    out.push_str(&notes(screen));
     if screen.status().is_some() {
         out.push('\n');
         out.push_str(&tree::tree(screen));
@@ -144,8 +140,20 @@ pub(super) fn header(screen: &Screen) -> String {
     line
 }
 
-/// What stands beside the state and may surprise.
-fn notes(screen: &Screen) -> Vec<String> {
+/// What stands beside the state and may surprise. A command stays on one line.
+fn notes(screen: &Screen) -> String {
+    let mut out = String::new();
+    for note in surprises(screen) {
+        let width = screen.width.filter(|_| note != OPERATOR);
+        for line in wrap(&note, width) {
+            out.push_str(&screen.style.paint(Tone::Warn, &line));
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn surprises(screen: &Screen) -> Vec<String> {
     let mut notes = Vec::new();
     let resource = screen.resource;
     let frozen = resource.annotations().get(ANNOTATION_RECONCILE);

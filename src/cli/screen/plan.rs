@@ -17,10 +17,7 @@ pub type Stored = BTreeMap<String, Result<DatabaseInventory, String>>;
 /// The plan as text; with the SQL where `stored` is given.
 pub fn plan(screen: &Screen, stored: Option<&Stored>) -> String {
     let mut out = header(screen);
-    for note in notes(screen) {
-        out.push_str(&screen.style.paint(Tone::Warn, &note));
-        out.push('\n');
-    }
+    out.push_str(&notes(screen));
     let Some(status) = screen.status() else {
         return out;
     };
