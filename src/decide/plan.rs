@@ -218,7 +218,7 @@ fn open_row<'a>(
         (RowState::Unfinished | RowState::ScriptDone, None) => Blocker {
             reason: reasons::UNFINISHED_ROW_FOUND,
             message: format!(
-                "{database}: an earlier run of {name} was cut off (row {} is neither finished nor rolled back, nothing is running). Look at what it left in the schema.",
+                "{database}: an earlier run of {name} was cut off (row {} is neither finished nor rolled back, nothing is running). Look at what it left in the schema. Once the row is resolved by hand it goes on by itself.",
                 row.id
             ),
             next: String::new(),
@@ -228,7 +228,7 @@ fn open_row<'a>(
             Blocker {
                 reason: reasons::FAILED_ROW_FOUND,
                 message: format!(
-                    "{database}: {name} failed in an earlier run (row {}{}{}) and blocks every deploy (P3009).",
+                    "{database}: {name} failed in an earlier run (row {}{}{}) and blocks every deploy (P3009). Once the row is resolved by hand it goes on by itself.",
                     row.id,
                     if failure.summary.is_empty() { "" } else { ": " },
                     failure.summary

@@ -16,7 +16,13 @@ async fn kill_pod(stage: &Stage, name: &str) {
         .iter()
         .find(|pod| {
             let label = |key: &str| pod.labels().get(key).map(String::as_str);
-            label("dbops.dev/migration") == Some(name) && label("dbops.dev/step") == Some("migrate")
+            let phase = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref());
+            label("dbops.dev/migration") == Some(name)
+                && label("dbops.dev/step") == Some("migrate")
+                && phase == Some("Running")
         })
         .unwrap();
     let now = DeleteParams::default().grace_period(0);
