@@ -1,5 +1,6 @@
 //! What starts a run, and how one ends.
 
+use super::actions;
 use super::names::run_id;
 use super::pass::{Pass, Seen};
 use super::snapshot::{Effect, Resource};
@@ -147,6 +148,7 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
     pass.status
         .history
         .truncate(pass.spec.history_limit as usize);
+    actions::run_ended(pass, outcome);
     prune(pass);
     tidy(pass);
 }

@@ -30,7 +30,7 @@ use super::snapshot::{Effect, Resource};
 use super::status;
 use crate::api::{
     ActionKind, ActionOutcome, ActionState, DatabaseMigrationStatus, MigrationActionStatus,
-    StepKind, TakenAction, reasons,
+    RunOutcome, StepKind, TakenAction, reasons,
 };
 use crate::facts::ActionFacts;
 use fits::Fit;
@@ -272,13 +272,21 @@ pub(super) fn abort(pass: &mut Pass<'_>) -> bool {
         return false;
     }
     ending::finish_aborted(pass);
-    if running(&pass.status).is_some_and(|taken| taken.action == ActionKind::Abort) {
-        let run = pass.run().id;
-        done(
-            pass,
-            ActionOutcome::Succeeded,
-            format!("run {run} ended before its next step"),
-        );
-    }
     true
+}
+
+/// A run has ended, in whatever way: who asked for just that is answered.
+pub(super) fn run_ended(pass: &mut Pass<'_>, outcome: RunOutcome) {
+    if !running(&pass.status).is_some_and(|taken| taken.action == ActionKind::Abort) {
+        return;
+    }
+    let run = pass.run().id;
+    let how = match outcome {
+        RunOutcome::Aborted => "ended before its next step",
+        RunOutcome::Succeeded => "had no next step: it succeeded",
+        RunOutcome::Failed => "failed before its next step",
+        RunOutcome::Superseded => "gave way to another one",
+        RunOutcome::RolledBack => "was rolled back",
+    };
+    done(pass, ActionOutcome::Succeeded, format!("run {run} {how}"));
 }

@@ -5,7 +5,9 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
 
 use super::{Cluster, Error};
-use crate::api::{ActionState, DatabaseMigration, MigrationAction, MigrationActionStatus};
+use crate::api::{
+    ActionOutcome, ActionState, DatabaseMigration, MigrationAction, MigrationActionStatus,
+};
 use crate::decide::Resource;
 use crate::facts::ActionFacts;
 use crate::runtime::clock;
@@ -115,16 +117,28 @@ impl Cluster {
         if found.is_some() {
             return Ok(());
         }
-        let status = MigrationActionStatus {
-            state: ActionState::Refused,
-            message: format!(
-                "namespace {namespace} has no DatabaseMigration {}",
-                resource.name
-            ),
-            finished_at: crate::decide::status::time(clock::now()),
-            ..MigrationActionStatus::default()
-        };
         for action in open {
+            let began = action.state == ActionState::Running;
+            let (state, outcome, message) = if began {
+                let text = format!(
+                    "DatabaseMigration {} was deleted before this was judged: look at the database",
+                    resource.name
+                );
+                (ActionState::Done, Some(ActionOutcome::Failed), text)
+            } else {
+                let text = format!(
+                    "namespace {namespace} has no DatabaseMigration {}",
+                    resource.name
+                );
+                (ActionState::Refused, None, text)
+            };
+            let status = MigrationActionStatus {
+                state,
+                outcome,
+                message,
+                finished_at: crate::decide::status::time(clock::now()),
+                ..MigrationActionStatus::default()
+            };
             self.write_answer(&namespace, &action.name, &action.uid, &status)
                 .await?;
         }
