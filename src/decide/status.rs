@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::api::{Condition, DatabaseMigrationStatus, DatabasePhase, Time, reasons};
+use crate::api::{
+    Condition, DatabaseMigrationStatus, DatabasePhase, Policy, StepKind, Time, reasons,
+};
 
 /// Bytes of a message.
 pub const MESSAGE_LIMIT: usize = 1024;
@@ -137,6 +139,10 @@ pub fn finish(status: &mut DatabaseMigrationStatus) {
         for name in &mut database.pending {
             *name = cut(name, NAME_LIMIT);
         }
+        // What denies is kept whatever else is cut.
+        database
+            .findings
+            .sort_by_key(|finding| finding.policy != Policy::Deny);
         database.findings.truncate(NAMES_LIMIT);
         for finding in &mut database.findings {
             finding.migration = cut(&finding.migration, NAME_LIMIT);
@@ -172,7 +178,9 @@ fn shrink(status: &mut DatabaseMigrationStatus) {
                 let superseded = |at: usize| {
                     let step = &run.steps[at];
                     let later = &run.steps[at + 1..];
+                    // What a smoke test came to is counted from its steps.
                     step.finished_at.is_some()
+                        && step.name != StepKind::SmokeTest
                         && later
                             .iter()
                             .any(|l| l.name == step.name && l.database == step.database)

@@ -277,7 +277,7 @@ pub(super) fn abort(pass: &mut Pass<'_>) -> bool {
 
 /// A run has ended, in whatever way: who asked for just that is answered.
 pub(super) fn run_ended(pass: &mut Pass<'_>, outcome: RunOutcome) {
-    if !running(&pass.status).is_some_and(|taken| taken.action == ActionKind::Abort) {
+    if running(&pass.status).is_none_or(|taken| taken.action != ActionKind::Abort) {
         return;
     }
     let run = pass.run().id;
