@@ -2,6 +2,8 @@
 //! MigrationActions that come of what is typed.
 #![allow(clippy::unwrap_used)]
 
+#[path = "cli/pure.rs"]
+mod pure;
 #[path = "cli/requests.rs"]
 mod requests;
 #[path = "cli/screens.rs"]

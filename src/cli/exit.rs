@@ -1,4 +1,4 @@
-//! How a command ends: five codes, which scripts may rely on, and what is said.
+//! PURE. How a command ends: five codes, which scripts may rely on, and what is said.
 
 use std::process::ExitCode;
 
