@@ -5,16 +5,26 @@
 mod cases;
 #[path = "decide/found.rs"]
 mod found;
+#[path = "decide/humans.rs"]
+mod humans;
 #[path = "decide/invariants.rs"]
 mod invariants;
+#[path = "decide/observe.rs"]
+mod observe;
 #[path = "decide/operator.rs"]
 mod operator;
 #[path = "decide/pods.rs"]
 mod pods;
+#[path = "decide/promises.rs"]
+mod promises;
 #[path = "decide/schedule.rs"]
 mod schedule;
+#[path = "decide/setup.rs"]
+mod setup;
 #[path = "decide/tables.rs"]
 mod tables;
+#[path = "decide/work.rs"]
+mod work;
 #[path = "decide/world.rs"]
 mod world;
 
@@ -22,16 +32,34 @@ use proptest::prelude::*;
 use schedule::{Op, Setup, play};
 
 fn setup() -> impl Strategy<Value = Setup> {
-    (
-        1_u32..=3,
-        any::<bool>(),
-        proptest::collection::vec((0_usize..4, 0_usize..3, 0_u8..5), 0..3),
-    )
-        .prop_map(|(parallelism, depends, fates)| Setup {
-            parallelism,
-            depends,
-            fates,
-        })
+    let fates = proptest::collection::vec((0_usize..4, 0_usize..3, 0_u8..5), 0..3);
+    let tests = proptest::collection::vec((0_u8..5, 1_u32..4, 0_u8..4), 0..3);
+    let run = (1_u32..=3, any::<bool>(), fates, any::<bool>());
+    let after = (
+        proptest::option::of(0_u8..6),
+        prop_oneof![2 => Just(Vec::new()), 1 => tests],
+        prop_oneof![3 => Just(None), 1 => (0_usize..4).prop_map(Some)],
+        prop_oneof![3 => Just(false), 1 => Just(true)],
+    );
+    let before = (0_u8..3, prop_oneof![3 => Just(false), 1 => Just(true)]);
+    let odd = (
+        prop_oneof![5 => Just(false), 1 => Just(true)],
+        prop_oneof![3 => Just(false), 1 => Just(true)],
+    );
+    (run, after, before, odd).prop_map(|(run, after, before, odd)| Setup {
+        parallelism: run.0,
+        depends: run.1,
+        fates: run.2,
+        revert: run.3,
+        restore: after.0,
+        tests: after.1,
+        denied: after.2,
+        watch: after.3,
+        points: before.0,
+        forbidden: before.1,
+        unknown_tables: odd.0,
+        downs_fail: odd.1,
+    })
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -49,12 +77,18 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0_u8..3, any::<bool>()).prop_map(|(database, on)| Op::Readable(database, on)),
         1 => (1_u8..4).prop_map(Op::Push),
         1 => resource.clone().prop_map(Op::Delete),
-        1 => resource.prop_map(Op::DropDatabase),
+        1 => resource.clone().prop_map(Op::DropDatabase),
         1 => (0_u8..8, any::<bool>()).prop_map(|(job, lost)| Op::Kill(job, lost)),
         1 => (0_u8..8).prop_map(Op::Vanish),
         1 => (0_u8..3, 1_u8..30).prop_map(|(database, seconds)| Op::Stranger(database, seconds)),
         1 => (0_usize..4).prop_map(Op::Resolve),
         1 => Just(Op::Restart),
+        2 => (resource.clone(), 0_u8..8, 0_u8..16).prop_map(|(resource, kind, twist)| Op::Act(resource, kind, twist)),
+        3 => (resource.clone(), 0_u8..4).prop_map(|(resource, n)| Op::Choose(resource, n)),
+        1 => resource.clone().prop_map(Op::Look),
+        1 => (0_u8..4).prop_map(Op::Withdraw),
+        1 => (0_usize..4).prop_map(Op::Mend),
+        1 => prop_oneof![Just(Op::MendTests), Just(Op::Interval), Just(Op::Grant)],
     ]
 }
 

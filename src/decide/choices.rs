@@ -119,7 +119,8 @@ fn of_migration(
         "finish it by hand in SQL, then tell Prisma so",
         commands.dbm("mark-applied", &with_reason),
     );
-    if status::ready_reason(now) == reasons::SCRIPT_DONE_NOT_RECORDED {
+    let held = holds(entry, &failed.name);
+    if status::ready_reason(now) == reasons::SCRIPT_DONE_NOT_RECORDED && held {
         let title =
             format!("its script ran to its end: look at the schema, then tell Prisma so; {then}");
         push(list, title, applied.1);
@@ -133,11 +134,22 @@ fn of_migration(
         let title = "undo it with its down.sql, then release a corrected image";
         push(list, title, commands.dbm("down", &at));
     }
-    push(list, format!("{}; {then}", applied.0), applied.1);
+    if held {
+        push(list, format!("{}; {then}", applied.0), applied.1);
+    }
     if failed.traces != Traces::None {
         let title = "undo it by hand in SQL, mark it rolled back, then release a corrected image";
         push(list, title, commands.dbm("mark-rolled-back", &with_reason));
     }
+}
+
+/// Whether the image holds a migration that is not applied: Prisma marks only what it finds as applied (P3017).
+fn holds(entry: &DatabaseStatus, name: &str) -> bool {
+    let name = status::cut(name, status::NAME_LIMIT);
+    let mut shown = entry.pending.iter().take(status::NAMES_LIMIT);
+    // Of a list that is cut it is not known, and the action says it.
+    let cut = entry.pending_count as usize > status::NAMES_LIMIT;
+    cut || shown.any(|pending| status::cut(pending, status::NAME_LIMIT) == name)
 }
 
 /// The pid in `pid 4242 (portal, idle in transaction 3m)`.

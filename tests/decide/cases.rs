@@ -14,13 +14,13 @@ use dbm_agent::protocol::{
     DatabaseInventory, InventoryReport, Migration, Problem, ProblemReason, VERSION,
 };
 
-use super::schedule;
+use super::setup;
 use super::world::{START, at};
 
 fn snapshot(databases: usize) -> Snapshot {
     let name = |n: usize| format!("db{n:02}");
     let specs = (0..databases)
-        .map(|n| schedule::database(&name(n), "p0/public", &[]))
+        .map(|n| setup::database(&name(n), "p0/public", &[]))
         .collect();
     let facts = |n: usize| {
         let database = name(n);
@@ -34,7 +34,7 @@ fn snapshot(databases: usize) -> Snapshot {
             ..DatabaseFacts::default()
         })
     };
-    let mut resource = schedule::resource(1, "app@sha256:1", specs).resource;
+    let mut resource = setup::resource(1, "app@sha256:1", specs).resource;
     resource.spec.preflight.backup.restore_point = RestorePointPolicy::None;
     Snapshot {
         now: at(START),

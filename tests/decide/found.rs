@@ -27,11 +27,7 @@ fn blind(resource: usize, crash: Option<(u8, bool)>) -> Op {
 }
 
 fn plain() -> Setup {
-    Setup {
-        parallelism: 1,
-        depends: false,
-        fates: Vec::new(),
-    }
+    Setup::default()
 }
 
 /// A condition that is taken away and set again within one decision keeps its time.
@@ -108,8 +104,8 @@ fn a_failing_run_gives_way_at_once() {
 fn a_failure_has_the_last_word() {
     let setup = Setup {
         parallelism: 3,
-        depends: false,
         fates: vec![(0, 0, 0)],
+        ..plain()
     };
     holds(
         setup,

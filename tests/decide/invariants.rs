@@ -13,6 +13,7 @@ pub fn at_start(world: &mut World, job: &Job) {
     let others: Vec<String> = world
         .at_work(split(&job.target).0)
         .iter()
+        .filter(|other| !other.is_out_of_sight())
         .map(|other| other.facts.name.clone())
         .collect();
     if !others.is_empty() {
@@ -149,6 +150,7 @@ pub fn at_status(
         && before.id != run.id
         && before.spec_hash == run.spec_hash
         && old.last_handled_retry == new.last_handled_retry
+        && !super::promises::asked_for(old, new)
     {
         wrong.push(format!(
             "(d) {} follows {} without a cause",

@@ -3,22 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use database_migration_operator::decide::{
-    Effect, LeaseFacts, Refusal, Snapshot, decide, inventory_key, wants,
+    Decision, Effect, Refusal, Resource, Snapshot, decide,
 };
+use database_migration_operator::api::{ActionState, MigrationActionStatus};
 use database_migration_operator::facts::{
-    JobFacts, Reading, RestorePointFacts, Unreadable, UnreadableReason,
+    ActionFacts, JobFacts, Reading, RestorePointFacts, Unreadable, UnreadableReason,
 };
-use dbm_agent::protocol::{InventoryReport, VERSION};
 
 use super::invariants;
+use super::promises;
 use super::world::{World, at};
 
 /// What the process remembers of one resource; gone when it dies.
 #[derive(Default)]
-struct Memory {
+pub(super) struct Memory {
     points: BTreeMap<String, Reading<RestorePointFacts>>,
-    leases: BTreeSet<String>,
-    refusal: Option<Refusal>,
+    pub(super) leases: BTreeSet<String>,
+    pub(super) refusal: Option<Refusal>,
+    pub(super) answers: BTreeMap<String, MigrationActionStatus>,
+    last_look: Option<i64>,
     timer: Option<i64>,
     wake: bool,
 }
@@ -31,9 +34,11 @@ pub struct Crash {
 }
 
 pub struct Operator {
-    memory: Vec<Memory>,
+    pub(super) memory: Vec<Memory>,
     /// What a watch has shown of the Jobs.
-    view: BTreeMap<String, JobFacts>,
+    pub(super) view: BTreeMap<String, JobFacts>,
+    /// What a watch has shown of the actions, by resource.
+    pub(super) actions: Vec<(usize, ActionFacts)>,
     /// Deletions that the watch has told.
     told: BTreeSet<String>,
 }
@@ -50,6 +55,7 @@ impl Operator {
         let mut operator = Operator {
             memory: Vec::new(),
             view: BTreeMap::new(),
+            actions: Vec::new(),
             told: BTreeSet::new(),
         };
         operator.memory.resize_with(resources, Memory::default);
@@ -88,90 +94,28 @@ impl Operator {
             }
         }
         self.view = view;
+        let there = world.actions.iter().filter(|action| action.exists);
+        let actions: Vec<(usize, ActionFacts)> = there
+            .map(|action| (action.resource, action.facts.clone()))
+            .collect();
+        for (resource, _) in actions.iter().filter(|action| !self.actions.contains(action)) {
+            self.memory[*resource].wake = true;
+        }
+        self.actions = actions;
+    }
+
+    /// The interval after which a finished resource is looked at again has passed.
+    pub fn interval(&mut self) {
+        for memory in &mut self.memory {
+            memory.last_look = None;
+            memory.wake = true;
+        }
     }
 
     /// When this resource is to be looked at.
     pub fn due(&self, resource: usize, now: i64) -> Option<i64> {
         let memory = &self.memory[resource];
         if memory.wake { Some(now) } else { memory.timer }
-    }
-
-    fn observe(&mut self, world: &World, resource: usize, look_due: bool, get: bool) -> Snapshot {
-        let object = world.objects[resource].resource.clone();
-        let mut jobs = BTreeMap::new();
-        for step in object.status.run.iter().flat_map(|run| &run.steps) {
-            if let Some(facts) = self.view.get(&step.job) {
-                jobs.insert(step.job.clone(), Some(facts.clone()));
-            } else if get {
-                let job = world.jobs.get(&step.job).filter(|job| job.exists);
-                jobs.insert(step.job.clone(), job.map(|job| job.facts.clone()));
-            }
-        }
-        let now = at(world.now);
-        let wants = wants(&object, &jobs, &[], look_due);
-        let mut inventories = BTreeMap::new();
-        if wants.inventories {
-            for database in &object.spec.databases {
-                let stored = world.stored.get(&inventory_key(&object.spec, database));
-                inventories.extend(stored.map(|found| (database.name.clone(), found.clone())));
-            }
-        }
-        let report = wants.report_of.and_then(|name| {
-            let job = world.jobs.get(&name)?;
-            let push = world.push(&job.image);
-            let databases = object.spec.databases.iter();
-            Some(Ok(InventoryReport {
-                version: VERSION,
-                databases: databases
-                    .map(|d| world.inventory(&job.image, push, &d.name))
-                    .collect(),
-            }))
-        });
-        let mut databases = BTreeMap::new();
-        for database in &object.spec.databases {
-            let Some(want) = wants.databases.get(&database.name) else {
-                continue;
-            };
-            let target = &database.connection.secret_key_ref.name;
-            let reading = if world.databases[super::world::split(target).0].readable {
-                Reading::Known(world.facts(target, want.catalog))
-            } else {
-                Reading::Unknown(Unreadable {
-                    reason: UnreadableReason::Unreachable,
-                    message: "no answer".to_owned(),
-                })
-            };
-            databases.insert(database.name.clone(), reading);
-        }
-        let me = format!("{}/{}/{}", object.namespace, object.name, object.uid);
-        let mut leases = BTreeMap::new();
-        for name in &self.memory[resource].leases {
-            if let Some((holder, version)) = world.leases.get(name) {
-                let run = object.status.run.as_ref().map_or("", |run| run.id.as_str());
-                if *holder != format!("{me}/{run}") {
-                    let facts = LeaseFacts {
-                        holder: holder.clone(),
-                        holder_gone: holder_gone(world, name, holder),
-                        resource_version: version.to_string(),
-                    };
-                    leases.insert(name.clone(), facts);
-                }
-            }
-        }
-        Snapshot {
-            now,
-            resource: object,
-            inventories,
-            report,
-            databases,
-            jobs,
-            leases,
-            old_jobs: Vec::new(),
-            refusal: self.memory[resource].refusal.clone(),
-            actions: Vec::new(),
-            restore_points: std::mem::take(&mut self.memory[resource].points),
-            look_due,
-        }
     }
 
     /// One reconciliation. `meanwhile` happens between the look and the first write.
@@ -186,28 +130,46 @@ impl Operator {
         for pass in 0.. {
             if !world.objects[resource].exists {
                 self.memory[resource] = Memory::default();
-                return;
+                return self.refuse_orphans(world, resource);
             }
             if pass > 60 {
                 return world.violate(format!("resource {resource}: again and again"));
             }
             let memory = &mut self.memory[resource];
-            let look_due = memory.timer.is_some_and(|timer| timer <= world.now);
             memory.wake = false;
             memory.timer = None;
-            let snapshot = self.observe(world, resource, look_due, get);
+            let look_due = self.next_look(world, resource) <= world.now;
+            let mut snapshot = self.observe(world, resource, look_due, get);
+            let memory = &mut self.memory[resource];
+            snapshot.restore_points = std::mem::take(&mut memory.points);
+            if look_due && !snapshot.databases.is_empty() {
+                memory.last_look = Some(world.now);
+            }
             let decision = decide(&snapshot);
             invariants::fix_point(world, resource, &snapshot, &decision);
+            let before = world.now;
             if pass == 0 {
                 meanwhile(world);
             }
-            self.memory[resource].timer = decision
-                .requeue_ms
-                .map(|ms| world.now + i64::try_from(ms.div_ceil(1000)).unwrap());
-            match self.apply(world, resource, &snapshot, &decision, &mut crash) {
+            let quiet = before == world.now;
+            let end = self.apply(world, resource, &snapshot, &decision, &mut crash);
+            let requeue = decision.requeue_ms;
+            let timer = requeue.map(|ms| world.now + i64::try_from(ms.div_ceil(1000)).unwrap());
+            self.memory[resource].timer = timer;
+            let status = &world.objects[resource].resource.status;
+            let finished = status.run.as_ref().is_some_and(|run| run.finished_at.is_some());
+            if finished {
+                let due = self.next_look(world, resource).max(world.now + 1);
+                self.memory[resource].timer = timer.map(|timer| timer.min(due));
+            }
+            match end {
                 End::Crashed => return self.restart(world),
                 End::Refused => self.memory[resource].timer = Some(world.now + 1),
                 End::Done if decision.again => {}
+                End::Done if quiet => {
+                    self.offers(world, resource, &snapshot);
+                    return;
+                }
                 End::Done => return,
             }
             if pass > 30 && self.memory[resource].timer.is_some() {
@@ -221,7 +183,7 @@ impl Operator {
         world: &mut World,
         resource: usize,
         snapshot: &Snapshot,
-        decision: &database_migration_operator::decide::Decision,
+        decision: &Decision,
         crash: &mut Option<Crash>,
     ) -> End {
         let mut before = |done: bool| {
@@ -260,6 +222,7 @@ impl Operator {
             version = object.version;
             let _ = version;
             invariants::at_status(world, resource, &seen.status, status);
+            promises::at_status(world, resource, &seen.status, status);
             believed.status = (**status).clone();
             if before(true) {
                 return End::Crashed;
@@ -281,29 +244,78 @@ impl Operator {
                 return End::Crashed;
             }
         }
+        let status = &world.objects[resource].resource.status;
+        let run = status.run.as_ref();
+        let action = status.action.as_ref();
+        let acting = action.is_some_and(|action| action.state == ActionState::Running);
+        if run.is_some_and(|run| run.finished_at.is_some()) && !acting {
+            let was = snapshot.resource.status.run.as_ref().and_then(|run| run.outcome);
+            let memory = &mut self.memory[resource];
+            if was.is_none() {
+                memory.last_look = Some(world.now);
+            }
+            // Nothing of a run that is over is worth its memory.
+            *memory = Memory {
+                answers: std::mem::take(&mut memory.answers),
+                last_look: memory.last_look,
+                wake: memory.wake,
+                ..Memory::default()
+            };
+        }
         End::Done
+    }
+
+    fn next_look(&self, world: &World, resource: usize) -> i64 {
+        let interval = world.objects[resource].resource.spec.interval.seconds().unwrap();
+        self.memory[resource].last_look.map_or(world.now, |last| last + interval)
+    }
+
+    /// What is offered now and was not before is not refused.
+    fn offers(&mut self, world: &mut World, resource: usize, snapshot: &Snapshot) {
+        let status = world.objects[resource].resource.status.clone();
+        if status.choices == snapshot.resource.status.choices || !world.objects[resource].exists {
+            return;
+        }
+        promises::at_offer(world, resource, &status, |world, action| {
+            self.observe_with(world, resource, false, true, vec![action.facts.clone()])
+        });
+    }
+
+    /// Actions for a resource that there is not are refused.
+    fn refuse_orphans(&mut self, world: &mut World, resource: usize) {
+        let open = |a: &&mut super::world::Action| a.resource == resource && !a.facts.state.is_final();
+        for action in world.actions.iter_mut().filter(open) {
+            action.facts.state = ActionState::Refused;
+            action.status.state = ActionState::Refused;
+        }
     }
 
     fn effect(
         &mut self,
         world: &mut World,
         resource: usize,
-        believed: &database_migration_operator::decide::Resource,
+        believed: &Resource,
         effect: &Effect,
     ) -> bool {
         match effect {
-            Effect::SetAction { .. } => {}
+            Effect::SetAction { name, uid, status } => {
+                let memory = &mut self.memory[resource];
+                if memory.answers.get(uid) == Some(status) {
+                    return true;
+                }
+                memory.answers.insert(uid.clone(), (**status).clone());
+                promises::at_answer(world, uid, status);
+                let actions = world.actions.iter_mut();
+                for action in actions.filter(|a| a.exists && a.facts.uid == *uid) {
+                    assert_eq!(action.facts.name, *name);
+                    action.status = (**status).clone();
+                    action.facts.state = status.state;
+                }
+            }
             Effect::MakeRestorePoint { database, name } => {
-                let point = RestorePointFacts {
-                    name: Some(name.clone()),
-                    refused: None,
-                    lsn: "0/1".to_owned(),
-                    at: at(world.now),
-                    commits: 1,
-                };
-                self.memory[resource]
-                    .points
-                    .insert(database.clone(), Reading::Known(point));
+                let point = self.restore_point(world, believed, database, name);
+                let points = &mut self.memory[resource].points;
+                points.insert(database.clone(), point);
             }
             Effect::AddFinalizer => {}
             Effect::RemoveFinalizer => {
@@ -349,10 +361,50 @@ impl Operator {
         true
     }
 
+    fn restore_point(
+        &mut self,
+        world: &mut World,
+        believed: &Resource,
+        database: &str,
+        name: &str,
+    ) -> Reading<RestorePointFacts> {
+        let databases = &believed.spec.databases;
+        let spec = databases.iter().find(|d| d.name == database).unwrap();
+        let physical = super::world::split(&spec.connection.secret_key_ref.name).0;
+        if !world.is_readable(physical) {
+            return Reading::Unknown(Unreadable {
+                reason: UnreadableReason::Unreachable,
+                message: "no answer".to_owned(),
+            });
+        }
+        let lsn = format!("0/{}", world.serial());
+        let (now, may) = (world.now, world.may_point);
+        let physical = world.databases.get_mut(physical).unwrap();
+        let content = physical.content.clone();
+        physical.places.insert(lsn.clone(), content);
+        Reading::Known(RestorePointFacts {
+            name: may.then(|| name.to_owned()),
+            refused: (!may).then(|| "the role may not.".to_owned()),
+            lsn,
+            at: at(now),
+            commits: physical.past.len() as i64,
+        })
+    }
+
     /// Once it is at rest, nothing more is written.
     pub fn at_rest(&mut self, world: &mut World, resource: usize) {
         let snapshot = self.observe(world, resource, false, true);
-        let decision = decide(&snapshot);
+        let mut decision = decide(&snapshot);
+        let answers = &self.memory[resource].answers;
+        let news = |effect: &Effect| match effect {
+            Effect::SetAction { uid, status, .. } => answers.get(uid) != Some(status),
+            // Refused ones are asked for again, from time to time.
+            Effect::MakeRestorePoint { .. } => false,
+            _ => true,
+        };
+        let asks = decision.effects.iter().any(|e| matches!(e, Effect::MakeRestorePoint { .. }));
+        decision.again &= !asks;
+        decision.effects.retain(news);
         if decision.status.is_some() || !decision.effects.is_empty() || decision.again {
             let text = format!(
                 "(f) resource {resource} is at rest and goes on: {:?} {:?}",
@@ -361,25 +413,4 @@ impl Operator {
             world.violate(text);
         }
     }
-}
-
-/// The run that holds a Lease is over, or its resource is gone, or its journal does not name the Lease.
-fn holder_gone(world: &World, lease: &str, holder: &str) -> bool {
-    let parts: Vec<&str> = holder.split('/').collect();
-    !world.objects.iter().any(|object| {
-        object.exists
-            && object.resource.uid == parts[2]
-            && object
-                .resource
-                .status
-                .databases
-                .iter()
-                .any(|database| database.lease == lease)
-            && object
-                .resource
-                .status
-                .run
-                .as_ref()
-                .is_some_and(|run| run.id == parts[3])
-    })
 }

@@ -3,12 +3,12 @@
 use database_migration_operator::api::StepKind;
 use database_migration_operator::facts::{ContainerEnd, JobProgress, Session};
 use database_migration_operator::tools::prisma::{self, RowState};
-use dbm_agent::protocol::{Outcome, Refusal, Summary, VERSION};
+use dbm_agent::protocol::{LogFinding, Outcome, Refusal, Summary, VERSION};
 
 use super::invariants;
 use super::world::{Fate, Job, Process, World, at, split};
 
-fn summary(outcome: Outcome, code: &str, state: &str) -> Summary {
+pub(super) fn summary(outcome: Outcome, code: &str, state: &str) -> Summary {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Summary {
         version: VERSION,
@@ -40,6 +40,7 @@ impl World {
         let mut buried = std::mem::take(&mut self.buried);
         buried.iter_mut().for_each(|job| self.step(job));
         self.buried.append(&mut buried);
+        self.remember();
     }
 
     fn step(&mut self, job: &mut Job) {
@@ -50,7 +51,7 @@ impl World {
         }
     }
 
-    fn end(&mut self, job: &mut Job, exit_code: i32, summary: Option<Summary>) {
+    pub(super) fn end(&mut self, job: &mut Job, exit_code: i32, summary: Option<Summary>) {
         if job.process.is_some() {
             self.let_go(job);
         }
@@ -68,8 +69,11 @@ impl World {
         }
     }
 
-    fn let_go(&mut self, job: &mut Job) {
+    pub(super) fn let_go(&mut self, job: &mut Job) {
         let process = job.process.take().unwrap();
+        if job.target.is_empty() {
+            return;
+        }
         let physical = self.databases.get_mut(split(&job.target).0).unwrap();
         if physical.lock.as_ref() == Some(&process.session) {
             physical.lock = None;
@@ -78,22 +82,11 @@ impl World {
 
     fn start(&mut self, job: &mut Job) {
         let push = self.push(&job.image);
-        match job.plan.step {
-            StepKind::Inventory => return self.end(job, 0, None),
-            StepKind::Resolve => {
-                let name = job.plan.migrations[0].clone();
-                let now = at(self.now);
-                for row in self.rows(&job.target) {
-                    if row.migration_name == name && prisma::row_state(row).blocks() {
-                        row.rolled_back_at = Some(now);
-                    }
-                }
-                return self.end(job, 0, Some(summary(Outcome::Succeeded, "", "")));
-            }
-            StepKind::Migrate => {}
-            other => panic!("{other:?} has no place in this world yet"),
+        if job.plan.step == StepKind::Inventory {
+            return self.end(job, 0, None);
         }
-        let refusal = if self.inventory(&job.image, push, "").hash != job.plan.expect {
+        let expect = &job.plan.expect;
+        let refusal = if !expect.is_empty() && self.inventory(&job.image, push, "").hash != *expect {
             Some(Refusal::InventoryChanged {
                 found: String::new(),
             })
@@ -105,7 +98,9 @@ impl World {
         if let Some(refusal) = refusal {
             return self.end(job, 1, Some(summary(Outcome::Refused(refusal), "", "")));
         }
-        invariants::at_start(self, job);
+        if job.plan.step != StepKind::SmokeTest {
+            invariants::at_start(self, job);
+        }
         let application_name = prisma::application_name(&job.plan.run, &job.plan.database);
         let pid = i32::try_from(self.serial()).unwrap() + 1000;
         job.facts.progress = JobProgress::Running {
@@ -128,6 +123,9 @@ impl World {
     /// One second of Prisma, or of the backend that it left behind.
     fn work(&mut self, job: &mut Job) {
         let mut process = job.process.clone().unwrap();
+        if job.plan.step != StepKind::Migrate {
+            return self.work_on_action(job, process);
+        }
         let (database, schema) = split(&job.target);
         let (database, schema) = (database.to_owned(), schema.to_owned());
         if !process.client {
@@ -136,7 +134,7 @@ impl World {
             if process.left == 0 {
                 if let Some(name) = process.current {
                     let physical = self.databases.get_mut(&database).unwrap();
-                    physical.catalog.entry(schema).or_default().insert(name);
+                    physical.content.catalog.entry(schema).or_default().insert(name);
                 }
                 self.let_go(job);
             } else {
@@ -178,7 +176,8 @@ impl World {
         let current = process.current.clone();
         job.process = Some(process);
         let Some(name) = current else {
-            return self.end(job, 0, Some(summary(Outcome::Succeeded, "", "")));
+            let said = self.said(job, summary(Outcome::Succeeded, "", ""));
+            return self.end(job, 0, Some(said));
         };
         invariants::at_write(self, job);
         job.wrote = true;
@@ -193,19 +192,20 @@ impl World {
         let now = at(self.now);
         if matches!(fate, None | Some(Fate::FailsWithTraces | Fate::NotRecorded)) {
             let physical = self.databases.get_mut(database).unwrap();
-            let catalog = physical.catalog.entry(schema.to_owned()).or_default();
+            let catalog = physical.content.catalog.entry(schema.to_owned()).or_default();
             catalog.insert(name.to_owned());
         }
         if fate == Some(Fate::LockTimeout) {
             self.fates.remove(&(target.clone(), name.to_owned()));
         }
         let rows = self.rows(&target);
-        let row = rows
-            .iter_mut()
-            .find(|row| {
-                row.migration_name == name && prisma::row_state(row) == RowState::Unfinished
-            })
-            .unwrap();
+        let row = rows.iter_mut().find(|row| {
+            row.migration_name == name && prisma::row_state(row) == RowState::Unfinished
+        });
+        let Some(row) = row else {
+            // A restore that nobody sees took it away.
+            return self.end(job, 1, Some(summary(Outcome::Failed, "", "57P01")));
+        };
         let state = match fate {
             None => {
                 row.applied_steps_count = 1;
@@ -225,7 +225,21 @@ impl World {
                 "Migration name: {name}\n\nDatabase error code: {state}\n"
             ));
         }
-        self.end(job, 1, Some(summary(Outcome::Failed, "P3018", state)));
+        let said = self.said(job, summary(Outcome::Failed, "P3018", state));
+        self.end(job, 1, Some(said));
+    }
+
+    /// With the lines of the output that are worth a look.
+    fn said(&self, job: &Job, mut summary: Summary) -> Summary {
+        if self.noisy.as_ref() == Some(&job.target) && job.wrote {
+            summary.findings = vec![LogFinding {
+                line: 3,
+                text: "NOTICE: truncated".to_owned(),
+                pattern: Some(0),
+            }];
+            summary.findings_count = 1;
+        }
+        summary
     }
 
     /// SIGKILL: the client is gone, the backend is not. A lost node: nobody knows.
@@ -242,9 +256,12 @@ impl World {
                 if let Some(process) = &mut job.process {
                     process.client = false;
                 }
+                // What is no session of the database's is gone at once.
+                let sessionless = [StepKind::SmokeTest, StepKind::Restore];
+                let left = !sessionless.contains(&job.plan.step);
                 let process = job.process.take();
                 self.end(&mut job, 137, None);
-                job.process = process;
+                job.process = process.filter(|_| left);
             }
         }
         self.jobs.insert(name.to_owned(), job);

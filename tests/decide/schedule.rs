@@ -1,22 +1,13 @@
 //! A schedule: what happens to the world, then a time without faults in which everything has to come to rest.
 
-use database_migration_operator::api::{
-    ConnectionSpec, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseSpec, Duration, Phase,
-    PreflightSpec, PrismaSpec, PullPolicy, RunOutcome, SecretKeySelector, TimeoutsSpec, reasons,
-};
+use database_migration_operator::api::{ActionState, Phase, RunOutcome, reasons};
 use database_migration_operator::decide::{Resource, status};
-use database_migration_operator::tools::prisma;
 
+use super::humans;
 use super::operator::{Crash, Operator};
-use super::world::{Fate, Object, World, at};
-
-#[derive(Clone, Debug)]
-pub struct Setup {
-    pub parallelism: u32,
-    pub depends: bool,
-    /// Which schema, which migration, and what becomes of it.
-    pub fates: Vec<(usize, usize, u8)>,
-}
+pub use super::setup::Setup;
+use super::setup::{TARGETS, world};
+use super::world::{Object, World};
 
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -40,101 +31,22 @@ pub enum Op {
     Stranger(u8, u8),
     Resolve(usize),
     Restart,
-}
-
-const TARGETS: [&str; 4] = ["p0/public", "p1/public", "p2/one", "p2/two"];
-
-pub fn database(name: &str, target: &str, depends_on: &[&str]) -> DatabaseSpec {
-    DatabaseSpec {
-        name: name.to_owned(),
-        connection: ConnectionSpec {
-            secret_key_ref: SecretKeySelector {
-                name: target.to_owned(),
-                key: "DATABASE_URL".to_owned(),
-            },
-            ca_from: None,
-        },
-        env_var: "DATABASE_URL".to_owned(),
-        env: Vec::new(),
-        prisma: PrismaSpec::default(),
-        depends_on: depends_on.iter().map(|name| (*name).to_owned()).collect(),
-    }
-}
-
-pub fn resource(number: usize, image: &str, databases: Vec<DatabaseSpec>) -> Object {
-    let spec = DatabaseMigrationSpec {
-        image: image.to_owned(),
-        image_pull_policy: PullPolicy::default(),
-        image_pull_secrets: Vec::new(),
-        suspend: false,
-        parallelism: 1,
-        interval: Duration::new("1h"),
-        history_limit: 10,
-        databases,
-        job: Default::default(),
-        timeouts: TimeoutsSpec {
-            unknown: Duration::new("1m"),
-            ..TimeoutsSpec::default()
-        },
-        preflight: PreflightSpec::default(),
-        validation: Default::default(),
-        rollback: Default::default(),
-    };
-    let resource = Resource {
-        name: format!("shop{number}"),
-        namespace: "production".to_owned(),
-        uid: format!("{number}{number}{number}{number}{number}{number}{number}{number}-uid"),
-        generation: 1,
-        deleting: false,
-        namespace_deleting: false,
-        finalizer: false,
-        retry: None,
-        suspended: false,
-        frozen: false,
-        spec,
-        status: DatabaseMigrationStatus::default(),
-    };
-    Object {
-        resource,
-        version: 1,
-        exists: true,
-    }
-}
-
-pub fn world(setup: &Setup) -> World {
-    let mut world = World::new();
-    let depends: &[&str] = if setup.depends { &["a"] } else { &[] };
-    let four = vec![
-        database("a", TARGETS[0], &[]),
-        database("b", TARGETS[1], depends),
-        database("c", TARGETS[2], &[]),
-        database("d", TARGETS[3], &[]),
-    ];
-    let mut first = resource(1, "v2", four);
-    first.resource.spec.parallelism = setup.parallelism;
-    let second = resource(
-        2,
-        "v3",
-        vec![
-            database("x", TARGETS[0], &[]),
-            database("y", TARGETS[2], &[]),
-        ],
-    );
-    world.objects = vec![first, second];
-    for (target, migration, fate) in &setup.fates {
-        let fate = [
-            Fate::Fails,
-            Fate::FailsWithTraces,
-            Fate::LockTimeout,
-            Fate::FailsSilently,
-            Fate::NotRecorded,
-        ][usize::from(*fate)];
-        let name = format!("{:02}00_base", migration + 1);
-        world
-            .fates
-            .insert((TARGETS[*target].to_owned(), name), fate);
-    }
-    world
+    /// A human decides: on which resource, what, and how well.
+    Act(usize, u8, u8),
+    /// A human does what the status offers.
+    Choose(usize, u8),
+    /// A human looks, and decides on that later.
+    Look(usize),
+    /// Somebody deletes an action.
+    Withdraw(u8),
+    /// Somebody finishes in SQL what failed.
+    Mend(usize),
+    /// What tests found is mended.
+    MendTests,
+    /// The interval of finished resources passes.
+    Interval,
+    /// The role may make restore points from now on.
+    Grant,
 }
 
 fn edit(world: &mut World, operator: &mut Operator, number: usize, change: impl Fn(&mut Resource)) {
@@ -199,6 +111,11 @@ fn happen(world: &mut World, operator: &mut Operator, op: &Op) {
                 for database in &mut resource.spec.databases {
                     database.depends_on.retain(|name| *name != gone);
                 }
+                for test in &mut resource.spec.validation.smoke_tests {
+                    if test.after == gone {
+                        test.after.clear();
+                    }
+                }
             }
         }),
         Op::Kill(n, lost) => {
@@ -215,17 +132,15 @@ fn happen(world: &mut World, operator: &mut Operator, op: &Op) {
             world.databases.get_mut(&format!("p{n}")).unwrap().stranger =
                 world.now + i64::from(*seconds);
         }
-        Op::Resolve(n) => {
-            let now = at(world.now);
-            let (database, _) = super::world::split(TARGETS[*n]);
-            if world.at_work(database).is_empty() {
-                for row in world.rows(TARGETS[*n]) {
-                    if prisma::row_state(row).blocks() {
-                        row.rolled_back_at = Some(now);
-                    }
-                }
-            }
-        }
+        Op::Resolve(n) => world.settle_by_hand(TARGETS[*n]),
+        Op::Act(number, kind, twist) => humans::act(world, *number, *kind, *twist),
+        Op::Choose(number, n) => humans::choose(world, *number, *n),
+        Op::Look(number) => humans::look(world, *number),
+        Op::Withdraw(n) => humans::withdraw(world, *n),
+        Op::Mend(n) => world.mend_by_hand(TARGETS[*n]),
+        Op::MendTests => world.tests.clear(),
+        Op::Interval => operator.interval(),
+        Op::Grant => world.may_point = true,
         Op::Restart => operator.restart(world),
     }
 }
@@ -252,7 +167,7 @@ fn rest(resource: &Resource) -> Result<(), String> {
         return Err(format!("no next command: {text}"));
     }
     let working = status::get(now, reasons::RECONCILING).is_some();
-    if finished && (working || !matches!(now.phase, Some(Phase::Succeeded | Phase::Failed))) {
+    if finished && (working || !matches!(now.phase, Some(Phase::Succeeded | Phase::Failed | Phase::RolledBack))) {
         return Err(format!("finished and speaks otherwise: {text}"));
     }
     Ok(())
@@ -273,10 +188,19 @@ pub fn play(setup: &Setup, ops: &[Op]) -> Vec<String> {
     let harm = |op: &Op| {
         matches!(
             op,
-            Op::Kill(..) | Op::Vanish(_) | Op::Stranger(..) | Op::DropDatabase(_) | Op::Push(_)
+            Op::Kill(..)
+                | Op::Vanish(_)
+                | Op::Stranger(..)
+                | Op::DropDatabase(_)
+                | Op::Push(_)
+                | Op::Act(..)
+                | Op::Choose(..)
         )
     };
-    if setup.fates.is_empty() && !ops.iter().any(harm) {
+    let sound = setup.fates.is_empty()
+        && setup.denied.is_none()
+        && setup.tests.iter().all(|(_, attempts, fate)| *fate == 0 || *fate == 2 && *attempts > 1);
+    if sound && !ops.iter().any(harm) {
         let failed = |object: &&Object| {
             let history = &object.resource.status.history;
             history.iter().any(|run| run.outcome == RunOutcome::Failed)
@@ -306,7 +230,7 @@ fn calm(world: &mut World, operator: &mut Operator) {
         operator.sync(world);
         for number in 0..world.objects.len() {
             let due = operator.due(number, world.now);
-            if alive(world, number) && due.is_some_and(|due| due <= world.now) {
+            if due.is_some_and(|due| due <= world.now) {
                 operator.reconcile(world, number, None, true, |_| {});
             }
         }
@@ -330,4 +254,15 @@ fn calm(world: &mut World, operator: &mut Operator) {
             Ok(()) => operator.at_rest(world, number),
         }
     }
+    let mut waiting = Vec::new();
+    for action in world.actions.iter().filter(|action| action.exists) {
+        let waits = action.status.state == ActionState::Pending && !action.status.message.is_empty();
+        if !action.status.state.is_final() && !waits {
+            waiting.push(format!(
+                "{:?} {} is never over: {:?}",
+                action.facts.spec.action, action.facts.name, action.status
+            ));
+        }
+    }
+    waiting.into_iter().for_each(|text| world.violate(text));
 }

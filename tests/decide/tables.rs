@@ -11,7 +11,7 @@ use dbm_agent::protocol::{
 };
 use rstest::rstest;
 
-use super::schedule;
+use super::setup;
 use super::world::at;
 
 fn migration(name: &str) -> Migration {
@@ -405,7 +405,7 @@ fn causes(
     #[case] handled: &str,
     #[case] expected: Option<Cause>,
 ) {
-    let mut resource = schedule::resource(1, "v1", Vec::new()).resource;
+    let mut resource = setup::resource(1, "v1", Vec::new()).resource;
     resource.retry = retry.map(str::to_owned);
     resource.status.last_handled_retry = handled.to_owned();
     resource.suspended = true;

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use database_migration_operator::api::{StepKind, digest};
-use database_migration_operator::decide::{JobPlan, Resource};
+use database_migration_operator::api::{DatabaseMigrationStatus, MigrationActionStatus, StepKind, digest};
+use database_migration_operator::decide::{JobPlan, LookWant, Resource};
 use database_migration_operator::facts::{
-    DatabaseFacts, DatabaseIdentity, JobFacts, JobProgress, Ledger, LedgerRow, NotStarted, Session,
+    ActionFacts, DatabaseFacts, DatabaseIdentity, JobFacts, JobProgress, Ledger, LedgerRow,
+    NotStarted, Object as CatalogObject, ObjectKind, Session,
 };
 use database_migration_operator::tools::prisma;
 use dbm_agent::protocol::{DatabaseInventory, Migration};
@@ -33,6 +34,18 @@ pub struct Object {
     pub exists: bool,
 }
 
+/// A MigrationAction.
+pub struct Action {
+    pub facts: ActionFacts,
+    pub status: MigrationActionStatus,
+    pub resource: usize,
+    pub exists: bool,
+    /// How often it was taken up.
+    pub taken: u32,
+    /// What its Jobs did to databases.
+    pub effects: Vec<String>,
+}
+
 /// A Job and its only pod.
 pub struct Job {
     pub facts: JobFacts,
@@ -48,6 +61,15 @@ pub struct Job {
     /// The node is lost: Kubernetes says so, and the process goes on.
     pub lost: bool,
     pub wrote: bool,
+    /// The action whose step it is, by uid.
+    pub action: Option<String>,
+}
+
+impl Job {
+    /// Nobody can know any more whether it is at work: it leaves no session.
+    pub fn is_out_of_sight(&self) -> bool {
+        self.plan.step == StepKind::Restore && (self.lost || !self.exists)
+    }
 }
 
 /// Prisma at work; `client` is gone where only its backend is left.
@@ -61,11 +83,23 @@ pub struct Process {
     pub left: u32,
 }
 
-/// One physical database; its schemas have a ledger each.
-#[derive(Default)]
-pub struct Physical {
+/// What a database holds: its schemas have a ledger each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Content {
     pub ledgers: BTreeMap<String, Option<Vec<LedgerRow>>>,
     pub catalog: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// One physical database.
+#[derive(Default)]
+pub struct Physical {
+    pub content: Content,
+    /// What it held, since when.
+    pub past: Vec<(i64, Content)>,
+    /// What it held at a place in the write-ahead log.
+    pub places: BTreeMap<String, Content>,
+    /// A restore keeps it down until then.
+    pub down_until: i64,
     pub lock: Option<Session>,
     /// Another program holds Prisma's lock until then.
     pub stranger: i64,
@@ -84,14 +118,43 @@ pub struct World {
     pub pushes: BTreeMap<String, u32>,
     pub stored: BTreeMap<String, DatabaseInventory>,
     pub fates: BTreeMap<(String, String), Fate>,
+    pub actions: Vec<Action>,
+    /// What a human saw when they looked.
+    pub seen: BTreeMap<usize, DatabaseMigrationStatus>,
+    /// What becomes of smoke tests, by name: 0 passes, 1 fails, 2 fails at first, 3 takes too long.
+    pub tests: BTreeMap<String, u8>,
+    /// How often a test was run in a run.
+    pub tried: BTreeMap<(String, String), u32>,
+    /// What becomes of restores; see `work`.
+    pub restores: u8,
+    /// A down.sql fails.
+    pub downs_fail: bool,
+    /// The role may make restore points.
+    pub may_point: bool,
+    /// The schema whose migrations print a line that is denied.
+    pub noisy: Option<String>,
+    /// Who changed which row of a ledger: a resource, or `HAND`.
+    pub touched: BTreeMap<String, BTreeSet<usize>>,
     pub violations: Vec<String>,
     serial: u64,
 }
+
+/// Somebody with psql.
+pub const HAND: usize = 99;
 
 pub const START: i64 = 1_790_000_000;
 
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
+}
+
+/// The second migration cannot be undone in a transaction, the third and what is pushed again not at all.
+fn down_sql(name: &str) -> Option<String> {
+    match name {
+        "0100_base" => Some(format!("DROP TABLE \"{name}\";")),
+        "0200_base" => Some(format!("DROP INDEX CONCURRENTLY \"{name}_i\";")),
+        _ => None,
+    }
 }
 
 /// `p0/public` is the schema `public` of the physical database `p0`.
@@ -111,6 +174,15 @@ impl World {
             pushes: BTreeMap::new(),
             stored: BTreeMap::new(),
             fates: BTreeMap::new(),
+            actions: Vec::new(),
+            seen: BTreeMap::new(),
+            tests: BTreeMap::new(),
+            tried: BTreeMap::new(),
+            restores: 0,
+            downs_fail: false,
+            may_point: true,
+            noisy: None,
+            touched: BTreeMap::new(),
             violations: Vec::new(),
             serial: 0,
         };
@@ -153,6 +225,7 @@ impl World {
                     name: name.clone(),
                     sha256: digest(name.as_bytes()),
                     sql: Some(format!("CREATE TABLE \"{name}\" (id int);")),
+                    down_sql: down_sql(name),
                     ..Migration::default()
                 })
                 .collect(),
@@ -167,6 +240,7 @@ impl World {
     pub fn applied(&self, target: &str) -> BTreeSet<String> {
         let (database, schema) = split(target);
         let rows = self.databases[database]
+            .content
             .ledgers
             .get(schema)
             .cloned()
@@ -183,17 +257,41 @@ impl World {
         self.jobs
             .values()
             .chain(&self.buried)
-            .filter(|job| job.process.is_some() && split(&job.target).0 == database)
+            .filter(|job| {
+                let works = job.plan.step != StepKind::SmokeTest && job.process.is_some();
+                works && split(&job.target).0 == database
+            })
             .collect()
     }
 
-    pub fn facts(&self, target: &str, catalog: bool) -> DatabaseFacts {
+    pub fn is_readable(&self, database: &str) -> bool {
+        let physical = &self.databases[database];
+        physical.readable && physical.down_until <= self.now
+    }
+
+    pub fn facts(&self, target: &str, want: LookWant) -> DatabaseFacts {
         let (database, schema) = split(target);
         let physical = &self.databases[database];
-        let ledger = match physical.ledgers.get(schema).cloned().flatten() {
+        let catalog = physical.content.catalog.get(schema);
+        let tables = catalog.map_or(0, BTreeSet::len);
+        let ledger = match physical.content.ledgers.get(schema).cloned().flatten() {
             Some(rows) => Ledger::Rows(rows),
-            None => Ledger::Absent { objects: 0 },
+            None => Ledger::Absent {
+                objects: tables as u64,
+            },
         };
+        let objects = catalog.into_iter().flatten().flat_map(|name| {
+            let object = |kind, part: &str| CatalogObject {
+                kind,
+                schema: schema.to_owned(),
+                name: name.clone(),
+                part: part.to_owned(),
+            };
+            [
+                object(ObjectKind::Table, ""),
+                object(ObjectKind::Column, "id"),
+            ]
+        });
         let stranger = (physical.stranger > self.now).then(|| Session {
             pid: 7,
             application_name: "psql".to_owned(),
@@ -212,10 +310,13 @@ impl World {
             our_sessions: self
                 .at_work(database)
                 .iter()
+                .filter(|job| job.plan.step != StepKind::Restore)
                 .filter_map(|job| job.process.as_ref())
                 .map(|process| process.session.clone())
                 .collect(),
-            catalog: catalog.then(|| format!("{:?}", physical.catalog.get(schema))),
+            catalog: want.catalog.then(|| format!("{catalog:?}")),
+            objects: want.objects.then(|| objects.collect()),
+            commits: physical.past.len() as i64,
             sees_activity: true,
             ..DatabaseFacts::default()
         }
@@ -248,8 +349,13 @@ impl World {
             image_digest: None,
             pod: None,
         };
+        let taken = object.status.action.as_ref();
+        let action = taken
+            .filter(|taken| taken.job == plan.name)
+            .map(|taken| taken.uid.clone());
         let job = Job {
             facts,
+            action,
             plan: plan.clone(),
             resource,
             image: object.spec.image.clone(),
@@ -260,10 +366,25 @@ impl World {
             lost: false,
             wrote: false,
         };
+        super::promises::at_creation(self, object, plan, job.action.is_some());
         if plan.step == StepKind::Migrate {
             super::invariants::at_creation(self, object, plan);
         }
         self.jobs.insert(plan.name.clone(), job);
+    }
+
+    /// Keeps what every database holds by now.
+    pub fn remember(&mut self) {
+        for physical in self.databases.values_mut() {
+            if physical.past.last().is_none_or(|(_, last)| *last != physical.content) {
+                physical.past.push((self.now, physical.content.clone()));
+            }
+        }
+    }
+
+    /// The row was changed.
+    pub fn touch(&mut self, row: &str, by: usize) {
+        self.touched.entry(row.to_owned()).or_default().insert(by);
     }
 
     /// The Job goes when its pod has ended; a pod that has not started goes at once.
@@ -295,7 +416,7 @@ impl World {
     pub fn rows(&mut self, target: &str) -> &mut Vec<LedgerRow> {
         let (database, schema) = split(target);
         let physical = self.databases.get_mut(database).unwrap();
-        let ledger = physical.ledgers.entry(schema.to_owned()).or_default();
+        let ledger = physical.content.ledgers.entry(schema.to_owned()).or_default();
         ledger.get_or_insert_default()
     }
 }

@@ -1,0 +1,269 @@
+//! Humans who decide: by what they saw, rightly, too late or wrongly.
+
+use database_migration_operator::api::{
+    ActionKind, ActionState, DatabaseMigrationStatus, DatabaseStatus, MigrationActionSpec,
+    MigrationActionStatus, RestoreTarget, Time,
+};
+use database_migration_operator::facts::ActionFacts;
+
+use super::world::{Action, World, at};
+
+const KINDS: [ActionKind; 8] = [
+    ActionKind::Retry,
+    ActionKind::MarkApplied,
+    ActionKind::MarkRolledBack,
+    ActionKind::DownMigration,
+    ActionKind::Restore,
+    ActionKind::Baseline,
+    ActionKind::AcceptValidation,
+    ActionKind::Abort,
+];
+
+/// A human looks at a resource.
+pub fn look(world: &mut World, resource: usize) {
+    let status = world.objects[resource].resource.status.clone();
+    world.seen.insert(resource, status);
+}
+
+/// Decides something; `twist` says what is wrong with it, 0 and from 8 on: nothing.
+pub fn act(world: &mut World, resource: usize, kind: u8, twist: u8) {
+    if !world.objects[resource].exists {
+        return;
+    }
+    let now = &world.objects[resource].resource.status;
+    let stale = world.seen.get(&resource).filter(|_| twist == 1);
+    let status = stale.unwrap_or(now).clone();
+    let kind = KINDS[usize::from(kind) % KINDS.len()];
+    let Some(mut spec) = by_status(world, resource, &status, kind) else {
+        return;
+    };
+    let wrong = "other".to_owned();
+    match twist {
+        2 => spec.run = wrong,
+        3 if !spec.ledger_row.is_empty() => spec.ledger_row = wrong,
+        4 if !spec.database.is_empty() => {
+            // Another one of the resource.
+            let databases = &world.objects[resource].resource.spec.databases;
+            spec.database.clone_from(&databases[databases.len() - 1].name);
+        }
+        5 if !spec.migration_name.is_empty() => spec.migration_name = "0200_base".to_owned(),
+        6 if !spec.plan_hash.is_empty() => spec.plan_hash = wrong,
+        7 => {
+            if let Some(target) = &mut spec.target {
+                *target = RestoreTarget {
+                    restore_point: String::new(),
+                    time: Some(Time(at(world.now - 6))),
+                };
+            }
+        }
+        _ => {}
+    }
+    create(world, resource, spec);
+}
+
+pub fn create(world: &mut World, resource: usize, spec: MigrationActionSpec) {
+    let serial = world.serial();
+    let facts = ActionFacts {
+        name: format!("{}-{}", spec.migration, 9000 - serial),
+        uid: format!("action-{serial}"),
+        created_at: at(world.now),
+        spec,
+        state: ActionState::Pending,
+    };
+    world.actions.push(Action {
+        facts,
+        status: MigrationActionStatus::default(),
+        resource,
+        exists: true,
+        taken: 0,
+        effects: Vec::new(),
+    });
+}
+
+/// What fits a status, as far as it says something of the kind.
+fn by_status(
+    world: &World,
+    resource: usize,
+    status: &DatabaseMigrationStatus,
+    kind: ActionKind,
+) -> Option<MigrationActionSpec> {
+    let object = &world.objects[resource].resource;
+    let mut spec = MigrationActionSpec {
+        migration: object.name.clone(),
+        run: status.run.as_ref()?.id.clone(),
+        action: kind,
+        requested_by: "alice".to_owned(),
+        reason: "because".to_owned(),
+        ..MigrationActionSpec::default()
+    };
+    let failed = |entry: &&DatabaseStatus| {
+        let failed = entry.failed.as_ref();
+        failed.is_some_and(|failed| !failed.name.is_empty())
+    };
+    let entry = status.databases.iter().find(failed);
+    let entry = entry.or(status.databases.first())?;
+    match kind {
+        ActionKind::Retry | ActionKind::AcceptValidation | ActionKind::Abort => return Some(spec),
+        ActionKind::MarkApplied | ActionKind::MarkRolledBack => {
+            let failed = entry.failed.clone().unwrap_or_default();
+            spec.migration_name = failed.name;
+            spec.ledger_row = failed.ledger_row;
+        }
+        ActionKind::DownMigration => {
+            let failed = entry.failed.clone().unwrap_or_default();
+            spec.migration_name = if failed.name.is_empty() {
+                "0100_base".to_owned()
+            } else {
+                failed.name
+            };
+        }
+        ActionKind::Baseline => {
+            spec.plan_hash.clone_from(&status.plan_hash);
+            spec.migration_name = "0100_base".to_owned();
+            spec.database = if resource == 0 { "b" } else { "x" }.to_owned();
+            return Some(spec);
+        }
+        ActionKind::Restore => {
+            let pointed = |entry: &&DatabaseStatus| entry.restore_point.is_some();
+            let entry = status.databases.iter().filter(pointed).max_by_key(|entry| {
+                (entry.failed.is_some(), entry.applied_by_run)
+            })?;
+            spec.database.clone_from(&entry.name);
+            let point = entry.restore_point.as_ref()?;
+            spec.target = Some(if point.name.is_empty() {
+                RestoreTarget {
+                    restore_point: String::new(),
+                    time: point.at.clone(),
+                }
+            } else {
+                RestoreTarget {
+                    restore_point: point.name.clone(),
+                    time: None,
+                }
+            });
+            return Some(spec);
+        }
+    }
+    spec.database.clone_from(&entry.name);
+    Some(spec)
+}
+
+/// Does what the status offers.
+pub fn choose(world: &mut World, resource: usize, n: u8) {
+    let object = &world.objects[resource];
+    let offered = offered(world, resource, &object.resource.status);
+    if !object.exists || offered.is_empty() {
+        return;
+    }
+    let spec = offered[usize::from(n) % offered.len()].clone();
+    create(world, resource, spec);
+}
+
+/// The offers of a status as the actions that their commands create.
+pub fn offered(
+    world: &World,
+    resource: usize,
+    status: &DatabaseMigrationStatus,
+) -> Vec<MigrationActionSpec> {
+    let choices = status.choices.iter();
+    choices
+        .filter_map(|choice| {
+            let words = words(&choice.command);
+            (words.first().map(String::as_str) == Some("kubectl"))
+                .then(|| command(world, resource, status, &words))
+        })
+        .collect()
+}
+
+fn command(
+    world: &World,
+    resource: usize,
+    status: &DatabaseMigrationStatus,
+    words: &[String],
+) -> MigrationActionSpec {
+    let kind = match words[2].as_str() {
+        "retry" => ActionKind::Retry,
+        "mark-applied" => ActionKind::MarkApplied,
+        "mark-rolled-back" => ActionKind::MarkRolledBack,
+        "down" => ActionKind::DownMigration,
+        "restore" => ActionKind::Restore,
+        "baseline" => ActionKind::Baseline,
+        "accept" => ActionKind::AcceptValidation,
+        other => panic!("{other} is no verb"),
+    };
+    let flag = |name: &str| {
+        let at = words.iter().position(|word| word == name);
+        at.map(|at| words[at + 1].clone()).unwrap_or_default()
+    };
+    assert_eq!(words[3], world.objects[resource].resource.name);
+    assert_eq!(flag("-n"), "production");
+    let database = flag("--database");
+    let entry = status.databases.iter().find(|entry| entry.name == database);
+    let failed = entry.and_then(|entry| entry.failed.clone());
+    let mut spec = MigrationActionSpec {
+        migration: words[3].clone(),
+        run: status.run.as_ref().map(|run| run.id.clone()).unwrap_or_default(),
+        action: kind,
+        requested_by: "bob".to_owned(),
+        reason: "as was offered".to_owned(),
+        migration_name: flag("--migration"),
+        database,
+        ..MigrationActionSpec::default()
+    };
+    match kind {
+        ActionKind::MarkApplied | ActionKind::MarkRolledBack => {
+            spec.ledger_row = failed.map(|failed| failed.ledger_row).unwrap_or_default();
+        }
+        ActionKind::Baseline => {
+            spec.plan_hash.clone_from(&status.plan_hash);
+            spec.migration_name = "0100_base".to_owned();
+        }
+        ActionKind::Restore => {
+            let target = flag("--target");
+            spec.target = Some(match target.parse() {
+                Ok(time) => RestoreTarget {
+                    restore_point: String::new(),
+                    time: Some(Time(time)),
+                },
+                Err(_) => RestoreTarget {
+                    restore_point: target,
+                    time: None,
+                },
+            });
+        }
+        _ => {}
+    }
+    spec
+}
+
+/// The words of a command as a POSIX shell reads them; only single quotes are used.
+fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted, mut begun) = (Vec::new(), String::new(), false, false);
+    for letter in command.chars() {
+        match letter {
+            '\'' => (quoted, begun) = (!quoted, true),
+            ' ' if !quoted => {
+                if begun {
+                    words.push(std::mem::take(&mut word));
+                }
+                begun = false;
+            }
+            letter => {
+                word.push(letter);
+                begun = true;
+            }
+        }
+    }
+    if begun {
+        words.push(word);
+    }
+    words
+}
+
+pub fn withdraw(world: &mut World, n: u8) {
+    let mut there: Vec<&mut Action> = world.actions.iter_mut().filter(|a| a.exists).collect();
+    if let Some(len) = there.len().checked_sub(1) {
+        there[usize::from(n) % (len + 1)].exists = false;
+    }
+}
+

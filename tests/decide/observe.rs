@@ -1,0 +1,144 @@
+//! What the operator sees: the databases as they are, the Jobs and the actions as a watch has shown them.
+
+use std::collections::BTreeMap;
+
+use database_migration_operator::decide::{LeaseFacts, Snapshot, inventory_key, wants};
+use database_migration_operator::facts::{ActionFacts, Reading, Unreadable, UnreadableReason};
+use dbm_agent::protocol::{InventoryReport, VERSION};
+
+use super::operator::Operator;
+use super::world::{World, at, split};
+
+impl Operator {
+    pub(super) fn observe(
+        &self,
+        world: &World,
+        resource: usize,
+        look_due: bool,
+        get: bool,
+    ) -> Snapshot {
+        let answers = &self.memory[resource].answers;
+        let shown = self.actions.iter().filter(|(of, _)| *of == resource);
+        let mut actions: Vec<ActionFacts> = shown.map(|(_, action)| action.clone()).collect();
+        // Answered a moment ago; the watch lags behind.
+        for action in &mut actions {
+            if let Some(said) = answers.get(&action.uid) {
+                action.state = said.state;
+            }
+        }
+        actions.retain(|action| !action.state.is_final());
+        actions.sort_by(|a, b| (a.created_at, &a.name).cmp(&(b.created_at, &b.name)));
+        self.observe_with(world, resource, look_due, get, actions)
+    }
+
+    pub(super) fn observe_with(
+        &self,
+        world: &World,
+        resource: usize,
+        look_due: bool,
+        get: bool,
+        actions: Vec<ActionFacts>,
+    ) -> Snapshot {
+        let object = world.objects[resource].resource.clone();
+        let mut jobs = BTreeMap::new();
+        let run = object.status.run.as_ref();
+        for step in run.iter().flat_map(|run| &run.steps) {
+            let ended = run.is_some_and(|run| run.finished_at.is_some()) && object.finalizer;
+            if step.finished_at.is_some() && !ended {
+                continue;
+            }
+            if let Some(facts) = self.view.get(&step.job) {
+                jobs.insert(step.job.clone(), Some(facts.clone()));
+            } else if get {
+                let job = world.jobs.get(&step.job).filter(|job| job.exists);
+                jobs.insert(step.job.clone(), job.map(|job| job.facts.clone()));
+            }
+        }
+        let now = at(world.now);
+        let wants = wants(&object, &jobs, &actions, look_due);
+        let mut inventories = BTreeMap::new();
+        if wants.inventories {
+            for database in &object.spec.databases {
+                let stored = world.stored.get(&inventory_key(&object.spec, database));
+                inventories.extend(stored.map(|found| (database.name.clone(), found.clone())));
+            }
+        }
+        let report = wants.report_of.and_then(|name| {
+            let job = world.jobs.get(&name)?;
+            let push = world.push(&job.image);
+            let databases = object.spec.databases.iter();
+            Some(Ok(InventoryReport {
+                version: VERSION,
+                databases: databases
+                    .map(|d| world.inventory(&job.image, push, &d.name))
+                    .collect(),
+            }))
+        });
+        let mut databases = BTreeMap::new();
+        for database in &object.spec.databases {
+            let Some(want) = wants.databases.get(&database.name) else {
+                continue;
+            };
+            let target = &database.connection.secret_key_ref.name;
+            let reading = if world.is_readable(split(target).0) {
+                Reading::Known(world.facts(target, *want))
+            } else {
+                Reading::Unknown(Unreadable {
+                    reason: UnreadableReason::Unreachable,
+                    message: "no answer".to_owned(),
+                })
+            };
+            databases.insert(database.name.clone(), reading);
+        }
+        let me = format!("{}/{}/{}", object.namespace, object.name, object.uid);
+        let mut leases = BTreeMap::new();
+        for name in &self.memory[resource].leases {
+            if let Some((holder, version)) = world.leases.get(name) {
+                let run = object.status.run.as_ref().map_or("", |run| run.id.as_str());
+                if *holder != format!("{me}/{run}") {
+                    let facts = LeaseFacts {
+                        holder: holder.clone(),
+                        holder_gone: holder_gone(world, name, holder),
+                        resource_version: version.to_string(),
+                    };
+                    leases.insert(name.clone(), facts);
+                }
+            }
+        }
+        Snapshot {
+            now,
+            resource: object,
+            inventories,
+            report,
+            databases,
+            jobs,
+            leases,
+            old_jobs: Vec::new(),
+            refusal: self.memory[resource].refusal.clone(),
+            actions,
+            restore_points: BTreeMap::new(),
+            look_due,
+        }
+    }
+}
+
+/// The run that holds a Lease is over, or its resource is gone, or its journal does not name the Lease.
+fn holder_gone(world: &World, lease: &str, holder: &str) -> bool {
+    let parts: Vec<&str> = holder.split('/').collect();
+    !world.objects.iter().any(|object| {
+        object.exists
+            && object.resource.uid == parts[2]
+            && object
+                .resource
+                .status
+                .databases
+                .iter()
+                .any(|database| database.lease == lease)
+            && object
+                .resource
+                .status
+                .run
+                .as_ref()
+                .is_some_and(|run| run.id == parts[3])
+    })
+}
