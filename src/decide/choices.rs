@@ -2,7 +2,7 @@
 
 use crate::api::{
     ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus,
-    FailedStatus, RunOutcome, Traces, reasons,
+    FailedStatus, RunOutcome, StepKind, StepStatus, Traces, reasons,
 };
 use crate::tools::prisma::shell_quote;
 
@@ -36,7 +36,10 @@ pub(super) fn choices(
     now: &DatabaseMigrationStatus,
 ) -> Vec<ChoiceStatus> {
     let commands = Commands { name, namespace };
-    if status::get(now, reasons::STALLED).is_none() {
+    // While a step runs beside what failed, every action would be refused.
+    let at_work = |step: &StepStatus| step.finished_at.is_none() && step.name != StepKind::Inventory;
+    let steps = now.run.iter().flat_map(|run| &run.steps);
+    if status::get(now, reasons::STALLED).is_none() || steps.into_iter().any(at_work) {
         return Vec::new();
     }
     let mut list = Vec::new();

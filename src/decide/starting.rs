@@ -123,6 +123,8 @@ fn start(
         if let Some(entry) = pass.database_mut(name) {
             entry.phase = DatabasePhase::Succeeded;
         }
+        // Its tests are due now, and nothing else would wake it.
+        pass.again |= !validate::passed_after(pass, name);
         return true;
     }
     // Two schemas of one database: the turn is the database's, and it is ours already.

@@ -192,8 +192,8 @@ pub fn fix_point(world: &mut World, resource: usize, snapshot: &Snapshot, decisi
     let second = decide(&next);
     if let Some(again) = &second.status {
         let text = format!(
-            "(g) resource {resource}: not a fix-point: {} / {}\n{:?}\n{:?}",
-            written.message, again.message, written, again
+            "(g) resource {resource}: not a fix-point: {} / {}\n{}\n{}",
+            written.message, again.message, diff(written), diff(again)
         );
         world.violate(text);
     }
@@ -204,4 +204,17 @@ pub fn fix_point(world: &mut World, resource: usize, snapshot: &Snapshot, decisi
         );
         world.violate(text);
     }
+}
+
+/// What is worth reading of a status in a message.
+fn diff(status: &DatabaseMigrationStatus) -> String {
+    let conditions: Vec<String> = status
+        .conditions
+        .iter()
+        .map(|c| format!("{}={} {}: {}", c.type_, c.status, c.reason, c.message))
+        .collect();
+    format!(
+        "{:?} {:?} {conditions:?} {:?} {:?} {:?}",
+        status.phase, status.next_command, status.run, status.databases, status.choices
+    )
 }
