@@ -37,7 +37,8 @@ pub(super) fn choices(
 ) -> Vec<ChoiceStatus> {
     let commands = Commands { name, namespace };
     // While a step runs beside what failed, every action would be refused.
-    let at_work = |step: &StepStatus| step.finished_at.is_none() && step.name != StepKind::Inventory;
+    let at_work =
+        |step: &StepStatus| step.finished_at.is_none() && step.name != StepKind::Inventory;
     let steps = now.run.iter().flat_map(|run| &run.steps);
     if status::get(now, reasons::STALLED).is_none() || steps.into_iter().any(at_work) {
         return Vec::new();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
-use super::planning;
 use super::run;
+use super::shown;
 use super::status::{self, names};
 use crate::api::{FindingKind, Phase, RunOutcome, reasons};
 use crate::facts::Reading;
@@ -41,7 +41,7 @@ pub(super) fn look(pass: &mut Pass<'_>) {
                     facts,
                     &pass.spec.preflight.history,
                 );
-                planning::show(pass, &database.name, inventory, &plan);
+                shown::show(pass, &database.name, inventory, &plan);
                 plans.insert(database.name.clone(), plan);
             }
             None => return,

@@ -36,6 +36,7 @@ mod restore_points;
 mod rollback;
 mod run;
 mod running;
+mod shown;
 mod snapshot;
 mod starting;
 pub mod status;

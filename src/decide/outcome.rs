@@ -4,6 +4,7 @@ use super::judge::LOCK_NOT_AVAILABLE;
 use super::pass::Pass;
 use super::planning;
 use super::run;
+use super::shown;
 use super::snapshot::Effect;
 use super::status::{self, count};
 use super::steps;
@@ -74,7 +75,7 @@ pub(super) fn log_findings(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&
     let more = (summary.findings_count as usize).saturating_sub(found.len());
     if let Some(entry) = pass.database_mut(&step.database) {
         entry.findings.extend(found);
-        entry.findings_count = planning::bounded(entry.findings.len() + more);
+        entry.findings_count = shown::bounded(entry.findings.len() + more);
     }
 }
 

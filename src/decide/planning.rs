@@ -8,12 +8,11 @@ use super::names::{inventory_key, is_pinned, job_name};
 use super::pass::{Pass, Seen};
 use super::plan::{self, DatabasePlan};
 use super::running;
+use super::shown;
 use super::snapshot::{Effect, JobPlan};
 use super::status::{self, count};
 use super::waiting;
-use crate::api::{
-    DatabasePhase, FindingKind, Phase, StepKind, StepOutcome, StepStatus, digest, reasons,
-};
+use crate::api::{Phase, StepKind, StepOutcome, StepStatus, digest, reasons};
 use crate::facts::{JobProgress, Reading};
 
 /// What the image holds, by database.
@@ -277,7 +276,7 @@ pub(super) fn plan(
         );
         parts.push(plan::part_digest(inventory, facts, &plan));
         hashes.push(format!("{}={}", database.name, inventory.hash));
-        show(pass, &database.name, inventory, &plan);
+        shown::show(pass, &database.name, inventory, &plan);
         plans.insert(database.name.clone(), plan);
     }
     if let Some(run) = &mut pass.status.run {
@@ -340,41 +339,6 @@ pub(super) fn plan(
         pass.event(false, reasons::events::RUN_STARTED, text);
     }
     Some(plans)
-}
-
-/// Puts a plan where people see it.
-pub(super) fn show(
-    pass: &mut Pass<'_>,
-    name: &str,
-    inventory: &DatabaseInventory,
-    plan: &DatabasePlan,
-) {
-    let Some(entry) = pass.database_mut(name) else {
-        return;
-    };
-    entry.inventory_hash.clone_from(&inventory.hash);
-    if plan.blocker.is_none() || plan.total > 0 {
-        entry.total = bounded(plan.total);
-        entry.applied = bounded(plan.applied);
-        entry.pending_count = bounded(plan.pending.len());
-        entry.pending.clone_from(&plan.pending);
-        // What a migration's output said stays; the rest is what is so now.
-        let said = std::mem::take(&mut entry.findings)
-            .into_iter()
-            .filter(|finding| finding.kind == FindingKind::Log);
-        entry.findings = plan.findings.iter().cloned().chain(said).collect();
-        entry.findings_count = bounded(entry.findings.len());
-        if entry.phase == DatabasePhase::Unknown {
-            entry.phase = DatabasePhase::Planned;
-        }
-    }
-    if entry.phase != DatabasePhase::Failed {
-        entry.failed.clone_from(&plan.open);
-    }
-}
-
-pub(super) fn bounded(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn first_blocker(pass: &Pass<'_>, plans: &BTreeMap<String, DatabasePlan>) -> Option<plan::Blocker> {

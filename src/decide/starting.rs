@@ -5,8 +5,9 @@ use super::names::lease_name;
 use super::outcome::{backoff_seconds, set_aside};
 use super::pass::Pass;
 use super::plan::{DatabasePlan, ledger_digest};
-use super::planning::{self, Inventories};
+use super::planning::Inventories;
 use super::running;
+use super::shown;
 use super::status::count;
 use super::steps;
 use super::validate;
@@ -105,7 +106,7 @@ fn start(
         Some(plan) => plan,
         None => {
             fresh = super::plan::plan(name, inventory, facts, &pass.spec.preflight.history);
-            planning::show(pass, name, inventory, &fresh);
+            shown::show(pass, name, inventory, &fresh);
             &fresh
         }
     };

@@ -7,8 +7,8 @@ use super::ending;
 use super::finished;
 use super::pass::{Pass, Seen};
 use super::plan;
-use super::planning;
 use super::running;
+use super::shown;
 use super::snapshot::Effect;
 use super::status::{self, count, names};
 use super::steps;
@@ -322,7 +322,7 @@ pub(super) fn watched(pass: &mut Pass<'_>) -> bool {
             facts,
             &pass.spec.preflight.history,
         );
-        planning::show(pass, &database.name, inventory, &plan);
+        shown::show(pass, &database.name, inventory, &plan);
         plans.insert(database.name.clone(), plan);
     }
     let order: Vec<&str> = pass

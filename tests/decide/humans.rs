@@ -44,7 +44,8 @@ pub fn act(world: &mut World, resource: usize, kind: u8, twist: u8) {
         4 if !spec.database.is_empty() => {
             // Another one of the resource.
             let databases = &world.objects[resource].resource.spec.databases;
-            spec.database.clone_from(&databases[databases.len() - 1].name);
+            spec.database
+                .clone_from(&databases[databases.len() - 1].name);
         }
         5 if !spec.migration_name.is_empty() => spec.migration_name = "0200_base".to_owned(),
         6 if !spec.plan_hash.is_empty() => spec.plan_hash = wrong,
@@ -125,9 +126,11 @@ fn by_status(
         }
         ActionKind::Restore => {
             let pointed = |entry: &&DatabaseStatus| entry.restore_point.is_some();
-            let entry = status.databases.iter().filter(pointed).max_by_key(|entry| {
-                (entry.failed.is_some(), entry.applied_by_run)
-            })?;
+            let entry = status
+                .databases
+                .iter()
+                .filter(pointed)
+                .max_by_key(|entry| (entry.failed.is_some(), entry.applied_by_run))?;
             spec.database.clone_from(&entry.name);
             let point = entry.restore_point.as_ref()?;
             spec.target = Some(if point.name.is_empty() {
@@ -202,7 +205,11 @@ fn command(
     let failed = entry.and_then(|entry| entry.failed.clone());
     let mut spec = MigrationActionSpec {
         migration: words[3].clone(),
-        run: status.run.as_ref().map(|run| run.id.clone()).unwrap_or_default(),
+        run: status
+            .run
+            .as_ref()
+            .map(|run| run.id.clone())
+            .unwrap_or_default(),
         action: kind,
         requested_by: "bob".to_owned(),
         reason: "as was offered".to_owned(),
@@ -266,4 +273,3 @@ pub fn withdraw(world: &mut World, n: u8) {
         there[usize::from(n) % (len + 1)].exists = false;
     }
 }
-

@@ -193,7 +193,10 @@ pub fn fix_point(world: &mut World, resource: usize, snapshot: &Snapshot, decisi
     if let Some(again) = &second.status {
         let text = format!(
             "(g) resource {resource}: not a fix-point: {} / {}\n{}\n{}",
-            written.message, again.message, diff(written), diff(again)
+            written.message,
+            again.message,
+            diff(written),
+            diff(again)
         );
         world.violate(text);
     }

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use database_migration_operator::decide::{
-    Decision, Effect, Refusal, Resource, Snapshot, decide,
-};
 use database_migration_operator::api::{ActionState, MigrationActionStatus};
+use database_migration_operator::decide::{Decision, Effect, Refusal, Resource, Snapshot, decide};
 use database_migration_operator::facts::{
     ActionFacts, JobFacts, Reading, RestorePointFacts, Unreadable, UnreadableReason,
 };
@@ -98,7 +96,10 @@ impl Operator {
         let actions: Vec<(usize, ActionFacts)> = there
             .map(|action| (action.resource, action.facts.clone()))
             .collect();
-        for (resource, _) in actions.iter().filter(|action| !self.actions.contains(action)) {
+        for (resource, _) in actions
+            .iter()
+            .filter(|action| !self.actions.contains(action))
+        {
             self.memory[*resource].wake = true;
         }
         self.actions = actions;
@@ -157,7 +158,10 @@ impl Operator {
             let timer = requeue.map(|ms| world.now + i64::try_from(ms.div_ceil(1000)).unwrap());
             self.memory[resource].timer = timer;
             let status = &world.objects[resource].resource.status;
-            let finished = status.run.as_ref().is_some_and(|run| run.finished_at.is_some());
+            let finished = status
+                .run
+                .as_ref()
+                .is_some_and(|run| run.finished_at.is_some());
             if finished {
                 let due = self.next_look(world, resource).max(world.now + 1);
                 self.memory[resource].timer = timer.map(|timer| timer.min(due));
@@ -249,7 +253,12 @@ impl Operator {
         let action = status.action.as_ref();
         let acting = action.is_some_and(|action| action.state == ActionState::Running);
         if run.is_some_and(|run| run.finished_at.is_some()) && !acting {
-            let was = snapshot.resource.status.run.as_ref().and_then(|run| run.outcome);
+            let was = snapshot
+                .resource
+                .status
+                .run
+                .as_ref()
+                .and_then(|run| run.outcome);
             let memory = &mut self.memory[resource];
             if was.is_none() {
                 memory.last_look = Some(world.now);
@@ -266,8 +275,15 @@ impl Operator {
     }
 
     fn next_look(&self, world: &World, resource: usize) -> i64 {
-        let interval = world.objects[resource].resource.spec.interval.seconds().unwrap();
-        self.memory[resource].last_look.map_or(world.now, |last| last + interval)
+        let interval = world.objects[resource]
+            .resource
+            .spec
+            .interval
+            .seconds()
+            .unwrap();
+        self.memory[resource]
+            .last_look
+            .map_or(world.now, |last| last + interval)
     }
 
     /// What is offered now and was not before is not refused.
@@ -283,7 +299,8 @@ impl Operator {
 
     /// Actions for a resource that there is not are refused.
     fn refuse_orphans(&mut self, world: &mut World, resource: usize) {
-        let open = |a: &&mut super::world::Action| a.resource == resource && !a.facts.state.is_final();
+        let open =
+            |a: &&mut super::world::Action| a.resource == resource && !a.facts.state.is_final();
         for action in world.actions.iter_mut().filter(open) {
             action.facts.state = ActionState::Refused;
             action.status.state = ActionState::Refused;
@@ -402,7 +419,10 @@ impl Operator {
             Effect::MakeRestorePoint { .. } => false,
             _ => true,
         };
-        let asks = decision.effects.iter().any(|e| matches!(e, Effect::MakeRestorePoint { .. }));
+        let asks = decision
+            .effects
+            .iter()
+            .any(|e| matches!(e, Effect::MakeRestorePoint { .. }));
         decision.again &= !asks;
         decision.effects.retain(news);
         if decision.status.is_some() || !decision.effects.is_empty() || decision.again {

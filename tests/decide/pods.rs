@@ -86,7 +86,8 @@ impl World {
             return self.end(job, 0, None);
         }
         let expect = &job.plan.expect;
-        let refusal = if !expect.is_empty() && self.inventory(&job.image, push, "").hash != *expect {
+        let refusal = if !expect.is_empty() && self.inventory(&job.image, push, "").hash != *expect
+        {
             Some(Refusal::InventoryChanged {
                 found: String::new(),
             })
@@ -134,7 +135,12 @@ impl World {
             if process.left == 0 {
                 if let Some(name) = process.current {
                     let physical = self.databases.get_mut(&database).unwrap();
-                    physical.content.catalog.entry(schema).or_default().insert(name);
+                    physical
+                        .content
+                        .catalog
+                        .entry(schema)
+                        .or_default()
+                        .insert(name);
                 }
                 self.let_go(job);
             } else {
@@ -192,7 +198,11 @@ impl World {
         let now = at(self.now);
         if matches!(fate, None | Some(Fate::FailsWithTraces | Fate::NotRecorded)) {
             let physical = self.databases.get_mut(database).unwrap();
-            let catalog = physical.content.catalog.entry(schema.to_owned()).or_default();
+            let catalog = physical
+                .content
+                .catalog
+                .entry(schema.to_owned())
+                .or_default();
             catalog.insert(name.to_owned());
         }
         if fate == Some(Fate::LockTimeout) {

@@ -20,7 +20,10 @@ pub fn at_effect(world: &mut World, job: &Job, what: &str) {
     let action = &mut world.actions[at];
     action.effects.push(what.to_owned());
     let twice = action.effects.iter().filter(|other| *other == what).count() > 1;
-    let (refused, name) = (action.status.state == ActionState::Refused, action.facts.name.clone());
+    let (refused, name) = (
+        action.status.state == ActionState::Refused,
+        action.facts.name.clone(),
+    );
     if twice && job.plan.step != StepKind::Resolve {
         world.violate(format!("{name}: {what} ran twice"));
     }
@@ -43,7 +46,11 @@ pub fn at_creation(world: &mut World, object: &Resource, plan: &JobPlan, of_acti
     }
     if plan.step == StepKind::Migrate {
         let policy = object.spec.preflight.backup.restore_point;
-        let entry = object.status.databases.iter().find(|d| d.name == plan.database);
+        let entry = object
+            .status
+            .databases
+            .iter()
+            .find(|d| d.name == plan.database);
         let point = entry.and_then(|entry| entry.restore_point.as_ref());
         if policy != RestorePointPolicy::None && point.is_none_or(|point| point.run != run.id) {
             wrong.push("made before a restore point".to_owned());
@@ -51,7 +58,11 @@ pub fn at_creation(world: &mut World, object: &Resource, plan: &JobPlan, of_acti
         if policy == RestorePointPolicy::Required && point.is_none_or(|p| p.name.is_empty()) {
             wrong.push("made without a named restore point".to_owned());
         }
-        let at = object.spec.databases.iter().position(|d| d.name == plan.database);
+        let at = object
+            .spec
+            .databases
+            .iter()
+            .position(|d| d.name == plan.database);
         let named = at.map(|at| object.spec.databases[at].depends_on.clone());
         let before: Vec<String> = if object.spec.parallelism == 1 {
             let earlier = &object.spec.databases[..at.unwrap_or(0)];
@@ -63,7 +74,10 @@ pub fn at_creation(world: &mut World, object: &Resource, plan: &JobPlan, of_acti
             if before.contains(&test.after)
                 && let Some(why) = untested(&object.status, test)
             {
-                wrong.push(format!("made before test {} of {}: {why}", test.name, test.after));
+                wrong.push(format!(
+                    "made before test {} of {}: {why}",
+                    test.name, test.after
+                ));
             }
         }
         for name in before {
@@ -118,7 +132,10 @@ pub fn at_status(
             .collect();
         let said: Vec<RunOutcome> = run.outcome.into_iter().collect();
         if entries != said {
-            wrong.push(format!("run {} is {said:?}, history says {entries:?}", run.id));
+            wrong.push(format!(
+                "run {} is {said:?}, history says {entries:?}",
+                run.id
+            ));
         }
         if run.outcome.is_some() != run.finished_at.is_some() {
             wrong.push(format!("run {} ended by halves", run.id));
@@ -146,19 +163,29 @@ pub fn at_status(
     if let (Some(before), Some(now)) = (&old.action, &new.action) {
         let final_before = before.state.is_final();
         if before.uid == now.uid && final_before && before.state != now.state {
-            wrong.push(format!("{} was over and is {:?} again", now.name, now.state));
+            wrong.push(format!(
+                "{} was over and is {:?} again",
+                now.name, now.state
+            ));
         }
         if before.uid != now.uid && before.state == ActionState::Running {
             wrong.push(format!("{} is dropped for {}", before.name, now.name));
         }
     }
     let before = old.action.as_ref().map(|taken| &taken.uid);
-    if let Some(taken) = new.action.as_ref().filter(|taken| Some(&taken.uid) != before) {
+    if let Some(taken) = new
+        .action
+        .as_ref()
+        .filter(|taken| Some(&taken.uid) != before)
+    {
         let actions = &mut world.actions;
         if let Some(action) = actions.iter_mut().find(|a| a.facts.uid == taken.uid) {
             action.taken += 1;
             if action.taken > 1 {
-                wrong.push(format!("{:?} {} is taken up twice", taken.action, taken.name));
+                wrong.push(format!(
+                    "{:?} {} is taken up twice",
+                    taken.action, taken.name
+                ));
             }
         }
     }
@@ -167,7 +194,10 @@ pub fn at_status(
         && taken.outcome == Some(ActionOutcome::Succeeded)
         && let Some(text) = untrue(world, resource, new, taken)
     {
-        wrong.push(format!("{:?} {} succeeded: {text}", taken.action, taken.name));
+        wrong.push(format!(
+            "{:?} {} succeeded: {text}",
+            taken.action, taken.name
+        ));
     }
     for text in wrong {
         world.violate(format!("resource {resource}: {text}"));
@@ -209,7 +239,8 @@ fn untrue(
     };
     let job = || {
         let all = world.jobs.values().chain(&world.buried);
-        all.filter(|job| job.action.as_ref() == Some(&taken.uid)).last()
+        all.filter(|job| job.action.as_ref() == Some(&taken.uid))
+            .last()
     };
     match spec.action {
         ActionKind::MarkApplied | ActionKind::Baseline => {
@@ -217,10 +248,11 @@ fn untrue(
             (!applied.contains(&spec.migration_name)).then(|| "it is not applied".to_owned())
         }
         ActionKind::MarkRolledBack => {
-            let open = |row: &&LedgerRow| {
-                row.id == spec.ledger_row && prisma::row_state(row).blocks()
-            };
-            rows.iter().find(open).map(|row| format!("{} blocks", row.id))
+            let open =
+                |row: &&LedgerRow| row.id == spec.ledger_row && prisma::row_state(row).blocks();
+            rows.iter()
+                .find(open)
+                .map(|row| format!("{} blocks", row.id))
         }
         ActionKind::DownMigration => {
             let steps = &status.run.as_ref()?.steps;
@@ -229,14 +261,22 @@ fn untrue(
             if row.is_some_and(|row| row.rolled_back_at.is_none()) {
                 return Some(format!("{} is not rolled back", step.ledger_row));
             }
-            let ran = action.effects.iter().any(|effect| effect.starts_with("down"));
+            let ran = action
+                .effects
+                .iter()
+                .any(|effect| effect.starts_with("down"));
             (!ran && !by_hand(&step.ledger_row)).then(|| "its script never ran".to_owned())
         }
         ActionKind::Restore => {
             let job = job()?;
             let (_, schema) = super::world::split(target);
             let asked = world.asked_for(job);
-            let asked = asked.ledgers.get(schema).cloned().flatten().unwrap_or_default();
+            let asked = asked
+                .ledgers
+                .get(schema)
+                .cloned()
+                .flatten()
+                .unwrap_or_default();
             let all = rows.iter().chain(&asked);
             let foreign = all.map(|row| row.id.as_str()).any(by_hand);
             (asked != rows && !foreign).then(|| format!("asked for {asked:?}, it is {rows:?}"))
@@ -286,7 +326,9 @@ pub fn at_offer(
             continue;
         }
         super::humans::create(world, resource, spec);
-        let Some(action) = world.actions.pop() else { return };
+        let Some(action) = world.actions.pop() else {
+            return;
+        };
         let decision = decide(&look(world, &action));
         let refused = decision.effects.iter().find_map(|effect| match effect {
             Effect::SetAction { uid, status, .. } if *uid == action.facts.uid => {

@@ -167,7 +167,13 @@ fn rest(resource: &Resource) -> Result<(), String> {
         return Err(format!("no next command: {text}"));
     }
     let working = status::get(now, reasons::RECONCILING).is_some();
-    if finished && (working || !matches!(now.phase, Some(Phase::Succeeded | Phase::Failed | Phase::RolledBack))) {
+    if finished
+        && (working
+            || !matches!(
+                now.phase,
+                Some(Phase::Succeeded | Phase::Failed | Phase::RolledBack)
+            ))
+    {
         return Err(format!("finished and speaks otherwise: {text}"));
     }
     Ok(())
@@ -199,7 +205,10 @@ pub fn play(setup: &Setup, ops: &[Op]) -> Vec<String> {
     };
     let sound = setup.fates.is_empty()
         && setup.denied.is_none()
-        && setup.tests.iter().all(|(_, attempts, fate)| *fate == 0 || *fate == 2 && *attempts > 1);
+        && setup
+            .tests
+            .iter()
+            .all(|(_, attempts, fate)| *fate == 0 || *fate == 2 && *attempts > 1);
     if sound && !ops.iter().any(harm) {
         let failed = |object: &&Object| {
             let history = &object.resource.status.history;
@@ -256,7 +265,8 @@ fn calm(world: &mut World, operator: &mut Operator) {
     }
     let mut waiting = Vec::new();
     for action in world.actions.iter().filter(|action| action.exists) {
-        let waits = action.status.state == ActionState::Pending && !action.status.message.is_empty();
+        let waits =
+            action.status.state == ActionState::Pending && !action.status.message.is_empty();
         if !action.status.state.is_final() && !waits {
             waiting.push(format!(
                 "{:?} {} is never over: {:?}",

@@ -1,8 +1,8 @@
 //! What the Jobs of actions and validation do: Prisma's resolve, a down.sql, a smoke test, a restore.
 
 use database_migration_operator::api::{Resolution, StepKind};
-use database_migration_operator::tools::prisma::{self, RowState};
 use database_migration_operator::facts::LedgerRow;
+use database_migration_operator::tools::prisma::{self, RowState};
 use dbm_agent::protocol::Outcome;
 use jiff::Timestamp;
 
@@ -72,7 +72,8 @@ impl World {
             Err(code) => summary(Outcome::Failed, code, ""),
         };
         let times_out = self.restores == RESTORE_TIMES_OUT && job.plan.step == StepKind::Restore;
-        let hangs = job.plan.step == StepKind::SmokeTest && self.tests.get(&job.plan.test) == Some(&3);
+        let hangs =
+            job.plan.step == StepKind::SmokeTest && self.tests.get(&job.plan.test) == Some(&3);
         said.timed_out = code.is_err() && (times_out || hangs);
         self.end(job, i32::from(code.is_err()), Some(said));
     }
@@ -135,7 +136,11 @@ impl World {
         let name = &job.plan.migrations[0];
         let (database, schema) = split(&job.target);
         let physical = self.databases.get_mut(database).unwrap();
-        let catalog = physical.content.catalog.entry(schema.to_owned()).or_default();
+        let catalog = physical
+            .content
+            .catalog
+            .entry(schema.to_owned())
+            .or_default();
         catalog.remove(name);
         promises::at_effect(self, job, &format!("down {name}"));
         if plan.transaction {
@@ -231,7 +236,9 @@ impl World {
                 marked.push(row.id.clone());
             }
         }
-        marked.iter().for_each(|row| self.touch(row, super::world::HAND));
+        marked
+            .iter()
+            .for_each(|row| self.touch(row, super::world::HAND));
     }
 
     /// Somebody finishes by hand what a failed migration left undone.
@@ -249,6 +256,4 @@ impl World {
         catalog.or_default().extend(names);
         self.fates.retain(|(of, _), _| of != target);
     }
-
 }
-

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use database_migration_operator::api::{DatabaseMigrationStatus, MigrationActionStatus, StepKind, digest};
+use database_migration_operator::api::{
+    DatabaseMigrationStatus, MigrationActionStatus, StepKind, digest,
+};
 use database_migration_operator::decide::{JobPlan, LookWant, Resource};
 use database_migration_operator::facts::{
     ActionFacts, DatabaseFacts, DatabaseIdentity, JobFacts, JobProgress, Ledger, LedgerRow,
@@ -376,7 +378,11 @@ impl World {
     /// Keeps what every database holds by now.
     pub fn remember(&mut self) {
         for physical in self.databases.values_mut() {
-            if physical.past.last().is_none_or(|(_, last)| *last != physical.content) {
+            if physical
+                .past
+                .last()
+                .is_none_or(|(_, last)| *last != physical.content)
+            {
                 physical.past.push((self.now, physical.content.clone()));
             }
         }
@@ -416,7 +422,11 @@ impl World {
     pub fn rows(&mut self, target: &str) -> &mut Vec<LedgerRow> {
         let (database, schema) = split(target);
         let physical = self.databases.get_mut(database).unwrap();
-        let ledger = physical.content.ledgers.entry(schema.to_owned()).or_default();
+        let ledger = physical
+            .content
+            .ledgers
+            .entry(schema.to_owned())
+            .or_default();
         ledger.get_or_insert_default()
     }
 }
