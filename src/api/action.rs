@@ -50,7 +50,7 @@ pub struct MigrationActionSpec {
     pub requested_by: String,
     /// Why, for those who read it later.
     #[schemars(length(min = 3, max = 500))]
-    #[x_kube(validation = Rule::new("self.trim().size() >= 3").message("reason must say something: 3 to 500 characters"))]
+    #[x_kube(validation = Rule::new("self.trim().size() >= 3 && self.matches('[\\\\pL\\\\pN]')").message("reason must say something: 3 to 500 characters, and not only signs"))]
     pub reason: String,
     /// The plan that was looked at: .status.planHash.
     #[serde(default)]
