@@ -265,6 +265,13 @@ pub(super) fn done(pass: &mut Pass<'_>, outcome: ActionOutcome, message: impl In
     tell_object(pass, &taken);
 }
 
+/// A run that a human asked to end has ended for another reason.
+pub(super) fn gave_way(pass: &mut Pass<'_>, why: String) {
+    if running(&pass.status).is_some_and(|taken| taken.action == ActionKind::Abort) {
+        done(pass, ActionOutcome::Succeeded, why);
+    }
+}
+
 /// Ends the run that a human asked to end, if nothing of it is at work any more. `true`: it has ended.
 pub(super) fn abort(pass: &mut Pass<'_>) -> bool {
     let at_work = |step: &crate::api::StepStatus| step.name != StepKind::Inventory;
