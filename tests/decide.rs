@@ -92,11 +92,41 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Humans at a world that mostly goes its way.
+fn decision() -> impl Strategy<Value = Op> {
+    let resource = prop_oneof![3 => Just(0_usize), 1 => Just(1_usize)];
+    let crash = proptest::option::of((0_u8..7, any::<bool>()));
+    prop_oneof![
+        8 => (1_u8..25).prop_map(Op::Go),
+        4 => (resource.clone(), crash).prop_map(|(resource, crash)| Op::Pass { resource, get: true, ticks: 0, crash }),
+        4 => (resource.clone(), 0_u8..4).prop_map(|(resource, n)| Op::Choose(resource, n)),
+        4 => (resource.clone(), 0_u8..8, 0_u8..16).prop_map(|(resource, kind, twist)| Op::Act(resource, kind, twist)),
+        2 => Just(Op::Sync),
+        2 => op(),
+    ]
+}
+
+fn config(fewest: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").map_or(fewest, |cases| cases.parse().unwrap());
+    ProptestConfig {
+        cases,
+        max_shrink_iters: 20_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(96, |cases| cases.parse().unwrap()), max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(64))]
 
     #[test]
     fn every_schedule_keeps_the_promises(setup in setup(), ops in proptest::collection::vec(op(), 1..70)) {
+        let violations = play(&setup, &ops);
+        prop_assert!(violations.is_empty(), "{}", violations.join("\n"));
+    }
+
+    #[test]
+    fn every_decision_of_humans_keeps_the_promises(setup in setup(), ops in proptest::collection::vec(decision(), 1..40)) {
         let violations = play(&setup, &ops);
         prop_assert!(violations.is_empty(), "{}", violations.join("\n"));
     }

@@ -45,6 +45,8 @@ pub enum Op {
     MendTests,
     /// The interval of finished resources passes.
     Interval,
+    /// So many seconds without faults.
+    Go(u8),
     /// The role may make restore points from now on.
     Grant,
 }
@@ -140,6 +142,7 @@ fn happen(world: &mut World, operator: &mut Operator, op: &Op) {
         Op::Mend(n) => world.mend_by_hand(TARGETS[*n]),
         Op::MendTests => world.tests.clear(),
         Op::Interval => operator.interval(),
+        Op::Go(seconds) => (0..*seconds).for_each(|_| second(world, operator)),
         Op::Grant => world.may_point = true,
         Op::Restart => operator.restart(world),
     }
@@ -227,6 +230,18 @@ pub fn play(setup: &Setup, ops: &[Op]) -> Vec<String> {
     world.violations
 }
 
+/// Pods go on, watches deliver, timers fire.
+fn second(world: &mut World, operator: &mut Operator) {
+    world.tick();
+    operator.sync(world);
+    for number in 0..world.objects.len() {
+        let due = operator.due(number, world.now);
+        if due.is_some_and(|due| due <= world.now) {
+            operator.reconcile(world, number, None, true, |_| {});
+        }
+    }
+}
+
 /// No more faults: pods go on, watches deliver, timers fire.
 fn calm(world: &mut World, operator: &mut Operator) {
     world
@@ -235,14 +250,7 @@ fn calm(world: &mut World, operator: &mut Operator) {
         .for_each(|database| database.readable = true);
     let alive = |world: &World, n: usize| world.objects[n].exists;
     for _ in 0..400 {
-        world.tick();
-        operator.sync(world);
-        for number in 0..world.objects.len() {
-            let due = operator.due(number, world.now);
-            if due.is_some_and(|due| due <= world.now) {
-                operator.reconcile(world, number, None, true, |_| {});
-            }
-        }
+        second(world, operator);
         if !world.violations.is_empty() {
             return;
         }

@@ -8,7 +8,7 @@ use super::super::run;
 use super::super::status::{self, count};
 use super::work::{self, said};
 use crate::api::{
-    ActionKind, ActionOutcome, DatabasePhase, FindingKind, Phase, Policy, Resolution, StepKind,
+    ActionKind, ActionOutcome, DatabasePhase, FindingKind, Phase, Policy, Resolution, RunOutcome, StepKind,
     StepOutcome, StepStatus, reasons,
 };
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow};
@@ -35,6 +35,10 @@ pub(super) fn failed(pass: &mut Pass<'_>, step: Option<&StepStatus>, why: &str) 
         }
     }
     run::tidy(pass);
+    if pass.run().finished_at.is_some() {
+        // A run that had succeeded is not what it was.
+        run::ended_otherwise(pass, RunOutcome::Failed);
+    }
     pass.halted(Phase::Failed, reason, why, String::new());
     if pass.run().finished_at.is_none() {
         // It was blocked before it began, and is planned again.

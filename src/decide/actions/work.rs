@@ -49,15 +49,20 @@ pub(super) fn begin(pass: &mut Pass<'_>, action: &ActionFacts) {
     start(pass, step, facts);
 }
 
-/// The digests of the other databases' ledgers, as far as they can be read.
+/// The digests of the other databases' ledgers, as far as they can be read. A schema of the same database goes back with
+/// it.
 fn ledgers(pass: &Pass<'_>, but: &str) -> std::collections::BTreeMap<String, String> {
+    let own = pass.facts(but).map(|facts| lease_name(&facts.identity));
+    let other = |facts: &DatabaseFacts| Some(lease_name(&facts.identity)) != own;
     pass.snapshot
         .databases
         .iter()
         .filter(|(name, _)| *name != but)
         .filter_map(|(name, reading)| match reading {
-            Reading::Known(facts) => Some((name.clone(), ledger_digest(&facts.ledger))),
-            Reading::Unknown(_) => None,
+            Reading::Known(facts) if other(facts) => {
+                Some((name.clone(), ledger_digest(&facts.ledger)))
+            }
+            Reading::Known(_) | Reading::Unknown(_) => None,
         })
         .collect()
 }
