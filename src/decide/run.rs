@@ -49,9 +49,8 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
             Cause::FirstSight | Cause::SpecChanged => "the spec changed",
         };
         let message = format!("run {} gives way: {why}", pass.run().id);
-        pass.event(false, reasons::events::RUN_SUPERSEDED, message.clone());
+        pass.event(false, reasons::events::RUN_SUPERSEDED, message);
         end(pass, RunOutcome::Superseded);
-        actions::gave_way(pass, message);
     }
     let resource = &pass.snapshot.resource;
     let previous = pass.status.run.as_ref().map(|run| run.id.clone());

@@ -8,8 +8,8 @@ use super::super::run;
 use super::super::status::{self, count};
 use super::work::{self, said};
 use crate::api::{
-    ActionKind, ActionOutcome, DatabasePhase, FindingKind, Phase, Policy, Resolution, RunOutcome, StepKind,
-    StepOutcome, StepStatus, reasons,
+    ActionKind, ActionOutcome, DatabasePhase, FindingKind, Phase, Policy, Resolution, RunOutcome,
+    StepKind, StepOutcome, StepStatus, reasons,
 };
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow};
 use crate::tools::prisma::{self, RowState};

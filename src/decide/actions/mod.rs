@@ -265,11 +265,20 @@ pub(super) fn done(pass: &mut Pass<'_>, outcome: ActionOutcome, message: impl In
     tell_object(pass, &taken);
 }
 
-/// A run that a human asked to end has ended for another reason.
-pub(super) fn gave_way(pass: &mut Pass<'_>, why: String) {
-    if running(&pass.status).is_some_and(|taken| taken.action == ActionKind::Abort) {
-        done(pass, ActionOutcome::Succeeded, why);
+/// The run has ended, for whatever reason: so an Abort of it is over.
+pub(super) fn run_ended(pass: &mut Pass<'_>, outcome: RunOutcome) {
+    if running(&pass.status).is_none_or(|taken| taken.action != ActionKind::Abort) {
+        return;
     }
+    let run = pass.run().id;
+    let text = match outcome {
+        RunOutcome::Aborted => format!("run {run} ended before its next step"),
+        RunOutcome::Superseded => format!("run {run} gave way to a new one"),
+        RunOutcome::Failed => format!("run {run} failed before its next step"),
+        RunOutcome::RolledBack => format!("run {run} was rolled back before its next step"),
+        RunOutcome::Succeeded => format!("run {run} had no next step"),
+    };
+    done(pass, ActionOutcome::Succeeded, text);
 }
 
 /// Ends the run that a human asked to end, if nothing of it is at work any more. `true`: it has ended.
