@@ -68,10 +68,13 @@ pub(super) fn advance(
         return;
     }
     starting::start_next(pass, inventories, plans);
-    if pass.status.databases.iter().any(left) || !pass.active().is_empty() {
+    if pass.status.databases.iter().any(left) {
         return;
     }
     ending::migrated(pass);
+    if !pass.active().is_empty() {
+        return;
+    }
     // What was found to be done already may have tests of its own, too.
     if validate::go_on(pass) && pass.active().is_empty() && validate::watched(pass) {
         ending::finish_succeeded(pass);

@@ -104,6 +104,7 @@ pub(super) fn judge_resolve(
     };
     super::done(pass, ActionOutcome::Succeeded, text.clone());
     reopen(pass, Some(database));
+    pass.condition(reasons::MIGRATED, false, reasons::PLANNING, &text);
     pass.working(Phase::Planning, reasons::PLANNING, text);
     pass.again = true;
 }

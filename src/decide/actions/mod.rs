@@ -290,19 +290,3 @@ pub(super) fn abort(pass: &mut Pass<'_>) -> bool {
     ending::finish_aborted(pass);
     true
 }
-
-/// A run has ended, in whatever way: who asked for just that is answered.
-pub(super) fn run_ended(pass: &mut Pass<'_>, outcome: RunOutcome) {
-    if running(&pass.status).is_none_or(|taken| taken.action != ActionKind::Abort) {
-        return;
-    }
-    let run = pass.run().id;
-    let how = match outcome {
-        RunOutcome::Aborted => "ended before its next step",
-        RunOutcome::Succeeded => "had no next step: it succeeded",
-        RunOutcome::Failed => "failed before its next step",
-        RunOutcome::Superseded => "gave way to another one",
-        RunOutcome::RolledBack => "was rolled back",
-    };
-    done(pass, ActionOutcome::Succeeded, format!("run {run} {how}"));
-}

@@ -49,22 +49,21 @@ pub(super) fn begin(pass: &mut Pass<'_>, action: &ActionFacts) {
     start(pass, step, facts);
 }
 
-/// The digests of the other databases' ledgers, as far as they can be read. A schema of the same database goes back with
-/// it.
+/// The digests of the other databases' ledgers, as far as they can be read. What stands on the same server may go back
+/// with it: a physical restore is of the whole server.
 fn ledgers(pass: &Pass<'_>, but: &str) -> std::collections::BTreeMap<String, String> {
-    let own = pass.facts(but).map(|facts| lease_name(&facts.identity));
-    let other = |facts: &DatabaseFacts| Some(lease_name(&facts.identity)) != own;
-    pass.snapshot
-        .databases
-        .iter()
-        .filter(|(name, _)| *name != but)
-        .filter_map(|(name, reading)| match reading {
-            Reading::Known(facts) if other(facts) => {
-                Some((name.clone(), ledger_digest(&facts.ledger)))
-            }
-            Reading::Known(_) | Reading::Unknown(_) => None,
-        })
-        .collect()
+    let server = |facts: &DatabaseFacts| facts.identity.system_identifier.clone();
+    let own = pass.facts(but).map(server);
+    let mut other = std::collections::BTreeMap::new();
+    for (name, reading) in &pass.snapshot.databases {
+        if let Reading::Known(facts) = reading
+            && name != but
+            && own.as_ref() != Some(&server(facts))
+        {
+            other.insert(name.clone(), ledger_digest(&facts.ledger));
+        }
+    }
+    other
 }
 
 /// Journals a step of the action under way and makes its Job.
