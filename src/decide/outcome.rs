@@ -226,7 +226,6 @@ pub(super) fn traceless(
     let mut resolve = StepStatus {
         name: StepKind::Resolve,
         database: step.database.clone(),
-        attempt: step.attempt,
         migration: migration.to_owned(),
         resolution: Some(Resolution::RolledBack),
         ..StepStatus::default()

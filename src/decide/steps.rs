@@ -24,10 +24,9 @@ pub(super) fn journal(pass: &mut Pass<'_>, step: &mut StepStatus, facts: Option<
         other.name == step.name && other.database == step.database && other.test == step.test
     };
     let tries = pass.steps().iter().filter(same).map(|other| other.attempt);
-    if step.attempt == 0 {
-        // Higher than any before, also where the oldest were dropped for their size.
-        step.attempt = tries.max().unwrap_or(0).saturating_add(1);
-    }
+    // Higher than any before, also where the oldest were dropped for their size. Of a resolve, whoever asked for it: an
+    // action's and the run's own must not share a Job.
+    step.attempt = tries.max().unwrap_or(0).saturating_add(1);
     let resource = &pass.snapshot.resource;
     step.job = job_name(
         &resource.name,
