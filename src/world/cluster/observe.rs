@@ -10,7 +10,7 @@ use kube::api::PostParams;
 use super::{Cluster, Error};
 use crate::api::{
     ANNOTATION_RECONCILE, ANNOTATION_RETRY, ANNOTATION_SUSPEND, DatabaseMigration, FINALIZER,
-    RunStatus,
+    RunStatus, StepKind, StepStatus,
 };
 use crate::decide::{Resource, Snapshot, wants};
 use crate::runtime::clock;
@@ -44,6 +44,13 @@ impl Cluster {
             jobs.insert(name, job);
         }
         let look_due = self.next_look_ms(object) == 0;
+        // Where a restored database is may have changed with it.
+        let restoring =
+            |step: &StepStatus| step.name == StepKind::Restore && step.finished_at.is_none();
+        let run = resource.status.run.as_ref();
+        if run.is_some_and(|run| run.steps.iter().any(restoring)) {
+            self.memory().of(&resource.uid).targets.clear();
+        }
         let actions = self.actions_of(&resource);
         let wants = wants(&resource, &jobs, &actions, look_due);
 
