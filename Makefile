@@ -1,7 +1,7 @@
 # Everything that people and CI run. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check generate operator-up bench install-plugin
+.PHONY: help demo drill test check generate operator-up bench install-plugin
 
 CHART := charts/database-migration-operator
 
@@ -10,8 +10,11 @@ help: ## This list
 
 include local-cluster/local.mk
 
-demo: ## The main job on a real cluster: a release, a broken one, its correction
+demo: ## The main job on a real cluster: a release, a broken one that is undone, its correction
 	@local-cluster/demo
+
+drill: cluster-up ## Four incidents on a real cluster, each ended by the commands that the tool prints
+	@DBM_PROFILE=$${DBM_PROFILE:-dev} local-cluster/operator-up && local-cluster/drill
 
 test: ## Every test there is; sets up what it needs
 	@tests/run all
