@@ -16,7 +16,7 @@ pub fn at_start(world: &mut World, job: &Job) {
         .filter(|other| !other.is_out_of_sight())
         .map(|other| other.facts.name.clone())
         .collect();
-    if !others.is_empty() {
+    if !others.is_empty() && !job.is_out_of_sight() {
         world.violate(format!("(a) {name} begins beside {others:?}"));
     }
     let object = &world.objects[job.resource];

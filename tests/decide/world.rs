@@ -63,6 +63,8 @@ pub struct Job {
     /// The node is lost: Kubernetes says so, and the process goes on.
     pub lost: bool,
     pub wrote: bool,
+    /// It was made with the turn on its database.
+    pub turn: bool,
     /// The action whose step it is, by uid.
     pub action: Option<String>,
 }
@@ -70,7 +72,7 @@ pub struct Job {
 impl Job {
     /// Nobody can know any more whether it is at work: it leaves no session.
     pub fn is_out_of_sight(&self) -> bool {
-        self.plan.step == StepKind::Restore && (self.lost || !self.exists)
+        self.plan.step == StepKind::Restore && (self.lost || !self.exists || !self.turn)
     }
 }
 
@@ -355,9 +357,15 @@ impl World {
         let action = taken
             .filter(|taken| taken.job == plan.name)
             .map(|taken| taken.uid.clone());
+        let entry = object
+            .status
+            .databases
+            .iter()
+            .find(|d| d.name == plan.database);
         let job = Job {
             facts,
             action,
+            turn: entry.is_some_and(|entry| !entry.lease.is_empty()),
             plan: plan.clone(),
             resource,
             image: object.spec.image.clone(),

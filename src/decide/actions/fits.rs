@@ -8,7 +8,7 @@ use super::super::status::names;
 use super::restore_target;
 use crate::api::{
     ActionKind, DatabaseMigrationStatus, DatabaseSpec, MigrationActionSpec, RunOutcome, StepKind,
-    reasons,
+    StepOutcome, StepStatus, reasons,
 };
 use crate::facts::{ActionFacts, DatabaseFacts, Ledger, LedgerRow, Reading};
 use crate::tools::{prisma, prisma::RowState, sql};
@@ -162,6 +162,23 @@ fn free(pass: &Pass<'_>, database: &str, facts: &DatabaseFacts) -> Result<(), Fi
     Ok(())
 }
 
+/// What the image holds is being read, or nobody will read it.
+fn not_read(pass: &Pass<'_>, database: &str) -> Fit {
+    let inventory = |step: &&StepStatus| step.name == StepKind::Inventory;
+    let last = pass.steps().iter().rfind(inventory);
+    let failed = last.is_some_and(|step| step.outcome == Some(StepOutcome::Failed));
+    if failed || pass.run().finished_at.is_some() {
+        return Fit::Refused(format!(
+            "{database}: what the image {} holds is not known, and no run reads it. Ask for a new run first: kubectl dbm retry",
+            pass.spec.image
+        ));
+    }
+    Fit::Wait(
+        format!("{database}: what the image holds is not known yet"),
+        5_000,
+    )
+}
+
 fn rows(facts: &DatabaseFacts) -> &[LedgerRow] {
     match &facts.ledger {
         Ledger::Rows(rows) => rows,
@@ -211,10 +228,7 @@ fn mark(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> R
 fn down(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> Result<(), Fit> {
     let (database, name) = (&spec.database, &spec.migration_name);
     let Some(inventory) = pass.snapshot.inventories.get(database) else {
-        return Err(Fit::Wait(
-            format!("{database}: what the image holds is not known yet"),
-            5_000,
-        ));
+        return Err(not_read(pass, database));
     };
     let Some(script) = inventory
         .migrations
@@ -328,10 +342,7 @@ fn baseline(
         }
     }
     let Some(inventory) = pass.snapshot.inventories.get(name) else {
-        return Err(Fit::Wait(
-            format!("{name}: what the image holds is not known yet"),
-            5_000,
-        ));
+        return Err(not_read(pass, name));
     };
     let Some(at) = inventory.migrations.iter().position(|m| m.name == *last) else {
         return refused(format!(

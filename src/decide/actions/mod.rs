@@ -68,13 +68,13 @@ pub(super) fn advance(pass: &mut Pass<'_>) -> bool {
         }
         return false;
     }
-    while let Some(action) = waiting(pass).into_iter().next() {
+    // One that waits does not hold up what was decided after it.
+    for action in waiting(pass) {
         match fits::fits(pass, &action) {
             Fit::Refused(why) => refuse(pass, &action, &why),
             Fit::Wait(why, milliseconds) => {
                 said(pass, &action, &why);
                 pass.requeue(milliseconds);
-                return false;
             }
             Fit::Yes => return take(pass, &action),
         }
