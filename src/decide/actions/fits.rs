@@ -210,16 +210,16 @@ fn mark(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> R
         }
         RowState::Failed | RowState::Unfinished | RowState::ScriptDone => {}
     }
-    let held = |inventory: &dbm_agent::protocol::DatabaseInventory| {
-        inventory.migrations.iter().any(|m| m.name == *name)
-    };
-    if spec.action == ActionKind::MarkApplied
-        && !pass.snapshot.inventories.get(database).is_some_and(held)
-    {
-        return refused(format!(
-            "{database}: the image {} does not hold {name}, and Prisma marks only what it finds (P3017). Release an image that holds it",
-            pass.spec.image
-        ));
+    if spec.action == ActionKind::MarkApplied {
+        let Some(inventory) = pass.snapshot.inventories.get(database) else {
+            return Err(not_read(pass, database));
+        };
+        if !inventory.migrations.iter().any(|m| m.name == *name) {
+            return refused(format!(
+                "{database}: the image {} does not hold {name}, and Prisma marks only what it finds (P3017). Release an image that holds it",
+                pass.spec.image
+            ));
+        }
     }
     Ok(())
 }
