@@ -37,9 +37,7 @@ pub(super) fn advance(
     let stopped =
         |phase: DatabasePhase| matches!(phase, DatabasePhase::Failed | DatabasePhase::RolledBack);
     if pass.status.databases.iter().any(|d| stopped(d.phase)) {
-        // Decided before the failure was seen, in this very pass.
-        pass.effects
-            .retain(|effect| !matches!(effect, Effect::CreateJob(_) | Effect::AcquireLease { .. }));
+        drop_starts(pass);
         let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
         if pass.active().iter().all(inventory) {
             ending::finish_stopped(pass);
@@ -79,6 +77,23 @@ pub(super) fn advance(
     if validate::go_on(pass) && pass.active().is_empty() && validate::watched(pass) {
         ending::finish_succeeded(pass);
     }
+}
+
+/// A migration whose start was decided before the failure was seen, in this very pass, is not started. What is marked
+/// rolled back is, whatever failed beside it.
+fn drop_starts(pass: &mut Pass<'_>) {
+    let resolves = |effect: &Effect| match effect {
+        Effect::CreateJob(plan) if plan.step == StepKind::Resolve => {
+            pass.database(&plan.database).map(|d| d.lease.clone())
+        }
+        _ => None,
+    };
+    let turns: Vec<String> = pass.effects.iter().filter_map(resolves).collect();
+    pass.effects.retain(|effect| match effect {
+        Effect::CreateJob(plan) => plan.step == StepKind::Resolve,
+        Effect::AcquireLease { name, .. } => turns.contains(name),
+        _ => true,
+    });
 }
 
 /// Looks after one active step. `false`: what became of it is not known yet, so nothing is started beside it.

@@ -191,9 +191,12 @@ pub(super) fn create_again(pass: &mut Pass<'_>, step: &StepStatus, draining: boo
         return None;
     }
     let idle = facts.lock_holder.is_none() && facts.our_sessions.is_empty();
-    let failed = |d: &crate::api::DatabaseStatus| d.phase == DatabasePhase::Failed;
-    let stop = draining || pass.snapshot.resource.suspended;
-    if idle && (stop || pass.status.databases.iter().any(failed)) {
+    let over = |d: &crate::api::DatabaseStatus| {
+        matches!(d.phase, DatabasePhase::Failed | DatabasePhase::RolledBack)
+    };
+    // Nothing is migrated after a failure; what is to be marked rolled back still is.
+    let failed = step.name == StepKind::Migrate && pass.status.databases.iter().any(over);
+    if idle && (failed || draining || pass.snapshot.resource.suspended) {
         pass.end_step(&step.job, StepOutcome::NeverBegan);
         set_aside(pass, &step.database);
         return Some(true);

@@ -193,3 +193,16 @@ fn a_turn_that_was_not_given_back_is_taken_over() {
     ];
     holds(plain(), &ops);
 }
+
+/// Two fail at once and are both reverted: the one that is marked rolled back first does not hold up the other.
+#[test]
+fn both_failures_are_marked_rolled_back() {
+    let setup = Setup {
+        parallelism: 2,
+        depends: true,
+        fates: vec![(3, 0, 0), (0, 0, 0)],
+        revert: true,
+        ..plain()
+    };
+    holds(setup, &[Op::Go(1)]);
+}
