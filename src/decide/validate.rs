@@ -35,12 +35,22 @@ enum Test {
     Failed,
 }
 
-fn state(pass: &Pass<'_>, test: &SmokeTestSpec) -> Test {
-    let steps: Vec<&StepStatus> = pass
-        .steps()
+/// The tries of a test since what it proves was migrated last: an image that was pushed again is tested again.
+fn tries<'a>(pass: &'a Pass<'_>, test: &SmokeTestSpec) -> Vec<&'a StepStatus> {
+    let steps = pass.steps();
+    let migrated = steps.iter().rposition(|step| {
+        step.name == StepKind::Migrate
+            && (test.after.is_empty() || step.database == test.after)
+            && step.outcome != Some(StepOutcome::NeverBegan)
+    });
+    steps[migrated.map_or(0, |at| at + 1)..]
         .iter()
         .filter(|step| step.name == StepKind::SmokeTest && step.test == test.name)
-        .collect();
+        .collect()
+}
+
+fn state(pass: &Pass<'_>, test: &SmokeTestSpec) -> Test {
+    let steps = tries(pass, test);
     let failures = steps
         .iter()
         .filter(|step| step.finished_at.is_some() && step.outcome != Some(StepOutcome::Succeeded))
@@ -117,10 +127,11 @@ fn at_work(step: &StepStatus) -> bool {
 }
 
 fn announce(pass: &mut Pass<'_>, step: &StepStatus) {
-    let attempts = spec_of(pass, step).map_or(1, |test| test.attempts);
+    let (attempt, attempts) = spec_of(pass, step)
+        .map_or((1, 1), |test| (tries(pass, test).len(), test.attempts));
     let text = format!(
-        "smoke test {} runs (attempt {} of {attempts})",
-        step.test, step.attempt
+        "smoke test {} runs (attempt {attempt} of {attempts})",
+        step.test
     );
     pass.working(Phase::Validating, reasons::SMOKE_TESTING, text);
 }
@@ -215,7 +226,8 @@ fn ended(pass: &mut Pass<'_>, step: &StepStatus, passed: bool, said: &str) {
         Test::Passed { failures, .. } if failures > 0 => {
             let text = format!(
                 "smoke test {} passed at attempt {}, after it had failed: it is flaky",
-                step.test, step.attempt
+                step.test,
+                failures + 1
             );
             pass.event(true, reasons::events::SMOKE_TEST_FLAKY, text);
         }
@@ -223,7 +235,7 @@ fn ended(pass: &mut Pass<'_>, step: &StepStatus, passed: bool, said: &str) {
             let text = format!(
                 "smoke test {} failed ({said}); attempt {} of {} follows",
                 step.test,
-                step.attempt + 1,
+                tries(pass, test).len() + 1,
                 test.attempts
             );
             pass.event(true, reasons::events::STEP_RETRIED, text);

@@ -206,3 +206,13 @@ fn both_failures_are_marked_rolled_back() {
     };
     holds(setup, &[Op::Go(1)]);
 }
+
+/// A tag that is pushed again in the middle of a run is tested again, too.
+#[test]
+fn what_is_migrated_again_is_tested_again() {
+    let setup = Setup {
+        tests: vec![(1, 2, 2)],
+        ..plain()
+    };
+    holds(setup, &[Op::Go(3), Op::Push(2)]);
+}
