@@ -134,6 +134,8 @@ fn owner<K: ResourceExt>(object: &K) -> Option<ObjectRef<DatabaseMigration>> {
 
 async fn reconcile(cached: Arc<DatabaseMigration>, cluster: Arc<Cluster>) -> Result<Action, Error> {
     let start = clock::monotonic();
+    // A cache that has not been filled yet would show Jobs without their pods: ended, and nothing known of how.
+    cluster.caches_filled().await;
     let result = rounds(&cached, &cluster).await;
     let outcome = match &result {
         Ok(_) => ReconcileOutcome::Ok,

@@ -106,6 +106,7 @@ fn follow(
     if step.name == StepKind::SmokeTest {
         return validate::follow(pass, step);
     }
+    let mut seen = !step.job_uid.is_empty();
     let end = match pass.job(&step.job) {
         Seen::NotYet => return false,
         Seen::Foreign => {
@@ -120,6 +121,7 @@ fn follow(
         // It was there and vanished: the database decides, and it is not made again.
         Seen::Gone => None,
         Seen::Job(job) => {
+            seen = true;
             // Journaled with the next news: a Job that has not started has done nothing that could be done twice.
             let news =
                 !matches!(&job.progress, JobProgress::NotStarted(why) if why.reason.is_empty());
@@ -169,7 +171,7 @@ fn follow(
     let inventory = planned.unwrap_or(&none);
     let application = prisma::application_name(&pass.run().id, &step.database);
     let verdict = judge(&step.database, step, end, inventory, facts, &application);
-    if step.job_uid.is_empty() && end.is_none() && matches!(verdict, Verdict::Failed { .. }) {
+    if !seen && end.is_none() && matches!(verdict, Verdict::Failed { .. }) {
         // No Job was ever seen, so what stands in the ledger may be another run's: the next plan speaks of it.
         pass.end_step(&step.job, StepOutcome::NeverBegan);
         outcome::set_aside(pass, &step.database);

@@ -127,8 +127,8 @@ fn at_work(step: &StepStatus) -> bool {
 }
 
 fn announce(pass: &mut Pass<'_>, step: &StepStatus) {
-    let (attempt, attempts) = spec_of(pass, step)
-        .map_or((1, 1), |test| (tries(pass, test).len(), test.attempts));
+    let (attempt, attempts) =
+        spec_of(pass, step).map_or((1, 1), |test| (tries(pass, test).len(), test.attempts));
     let text = format!(
         "smoke test {} runs (attempt {attempt} of {attempts})",
         step.test

@@ -67,7 +67,7 @@ async fn what_is_left_is_told_and_a_migration_finished_by_hand_is_marked_applied
 
 #[tokio::test]
 async fn a_down_migration_undoes_it_and_nothing_starts_by_itself_but_a_corrected_release() {
-    Stage::with(async |stage| {
+    Stage::alone(async |stage| {
         let (identity, tasks) = stage.shop().await;
         let failed = half_way(stage).await;
         // Whatever dies meanwhile, it is carried out once.

@@ -39,7 +39,7 @@ async fn a_resource_deleted_in_the_background_waits_for_its_running_migration() 
 
 #[tokio::test]
 async fn a_killed_operator_resumes_and_runs_nothing_twice() {
-    Stage::with(async |stage| {
+    Stage::alone(async |stage| {
         let db = stage.database(Server::Identity, "identity").await;
         stage.apply(&slow("slow")).await;
         until_slow(stage, "slow").await;

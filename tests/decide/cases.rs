@@ -417,3 +417,30 @@ fn frozen_does_nothing() {
     let decision = decide(&snapshot);
     assert!(decision.status.is_none() && decision.effects.is_empty());
 }
+
+/// The operator died right after it made the Job. The next one finds the Job, without its pod, and a failed row: that is
+/// this run's failure, and not something that stood there before.
+#[test]
+fn a_job_that_was_made_and_not_journaled_is_judged_as_this_runs() {
+    let mut snapshot = snapshot(1);
+    let decision = decide(&snapshot);
+    let name = write(&mut snapshot, &decision);
+    let lost = JobProgress::Lost {
+        message: "its pod is gone".to_owned(),
+    };
+    let found = job(&snapshot, &name, lost);
+    snapshot.jobs.insert(name, found);
+    let row = LedgerRow {
+        id: "row-1".to_owned(),
+        migration_name: inventory(1).migrations[0].name.clone(),
+        started_at: at(START),
+        logs: Some("ERROR: no".to_owned()),
+        ..LedgerRow::default()
+    };
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.ledger = Ledger::Rows(vec![row]);
+    }
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    assert_eq!(reason(&snapshot.resource.status), reasons::MIGRATION_FAILED);
+}

@@ -117,6 +117,14 @@ impl Cluster {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Waits until the caches hold what there is. Their watches go on meanwhile; where they have ended, so does the
+    /// process.
+    pub async fn caches_filled(&self) {
+        let _ = self.jobs.wait_until_ready().await;
+        let _ = self.pods.wait_until_ready().await;
+        let _ = self.actions.wait_until_ready().await;
+    }
+
     /// The newest version of a resource that is known here: after an own write the cache lags behind.
     pub fn newest(&self, cached: &Arc<DatabaseMigration>) -> Arc<DatabaseMigration> {
         let mut memory = self.memory();

@@ -39,6 +39,9 @@ pub struct Stage {
     least: Mutex<HashMap<String, i64>>,
 }
 
+/// The operator: shared by tests that only use it.
+static OPERATOR: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
+
 /// An environment variable that must be there.
 pub fn required(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
@@ -59,6 +62,17 @@ fn random() -> String {
 impl Stage {
     /// Runs a test, and takes everything away again, whatever its end.
     pub async fn with(test: impl AsyncFnOnce(&Stage)) {
+        let _others = OPERATOR.read().await;
+        Self::play(test).await;
+    }
+
+    /// The same for a test that kills the operator, which is everybody's: no other one runs meanwhile.
+    pub async fn alone(test: impl AsyncFnOnce(&Stage)) {
+        let _nobody = OPERATOR.write().await;
+        Self::play(test).await;
+    }
+
+    async fn play(test: impl AsyncFnOnce(&Stage)) {
         required("KUBECONFIG");
         let client = Client::try_default()
             .await
