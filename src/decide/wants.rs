@@ -71,6 +71,13 @@ pub fn wants(
         None => at_rest(&mut wants, resource, look_due),
         Some(run) => at_work(&mut wants, resource, &run.steps, jobs),
     }
+    if actions.iter().any(|a| actions::wants_all(resource, a)) {
+        wants.inventories = true;
+        for database in &resource.spec.databases {
+            let look = LookWant::at(1);
+            wants.databases.entry(database.name.clone()).or_insert(look);
+        }
+    }
     for (name, objects) in actions
         .iter()
         .filter_map(|a| actions::wants_database(resource, a))

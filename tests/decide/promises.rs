@@ -211,6 +211,13 @@ pub fn asked_for(old: &DatabaseMigrationStatus, new: &DatabaseMigrationStatus) -
     now.is_some_and(|now| now.action == ActionKind::Retry && Some(&now.uid) != before)
 }
 
+/// Somebody else restored the database.
+pub fn taken_back(world: &World, resource: usize, database: &str) -> bool {
+    let target = target_of(&world.objects[resource].resource, database);
+    let by = target.and_then(|target| world.restored.get(super::world::split(target).0));
+    by.is_some_and(|by| by.iter().any(|by| *by != resource))
+}
+
 fn target_of<'a>(object: &'a Resource, database: &str) -> Option<&'a str> {
     let found = object.spec.databases.iter().find(|d| d.name == database)?;
     Some(&found.connection.secret_key_ref.name)

@@ -209,6 +209,10 @@ impl World {
     }
 
     fn put_back(&mut self, database: &str, content: Content, by: usize) {
+        self.restored
+            .entry(database.to_owned())
+            .or_default()
+            .insert(by);
         let physical = self.databases.get_mut(database).unwrap();
         let before = std::mem::replace(&mut physical.content, content);
         let now = physical.content.ledgers.values();

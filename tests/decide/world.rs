@@ -139,6 +139,8 @@ pub struct World {
     pub noisy: Option<String>,
     /// Who changed which row of a ledger: a resource, or `HAND`.
     pub touched: BTreeMap<String, BTreeSet<usize>>,
+    /// Who restored which physical database.
+    pub restored: BTreeMap<String, BTreeSet<usize>>,
     pub violations: Vec<String>,
     serial: u64,
 }
@@ -187,6 +189,7 @@ impl World {
             may_point: true,
             noisy: None,
             touched: BTreeMap::new(),
+            restored: BTreeMap::new(),
             violations: Vec::new(),
             serial: 0,
         };

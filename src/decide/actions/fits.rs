@@ -6,6 +6,7 @@ use super::super::running as at_work;
 use super::super::snapshot::Resource;
 use super::super::status::names;
 use super::restore_target;
+use super::still::still_there;
 use crate::api::{
     ActionKind, DatabaseMigrationStatus, DatabaseSpec, MigrationActionSpec, RunOutcome, StepKind,
     StepOutcome, StepStatus, reasons,
@@ -42,7 +43,10 @@ pub(in super::super) fn wants_database<'a>(
 }
 
 /// The run has moved on.
-fn stale(status: &DatabaseMigrationStatus, spec: &MigrationActionSpec) -> Option<String> {
+pub(super) fn stale(
+    status: &DatabaseMigrationStatus,
+    spec: &MigrationActionSpec,
+) -> Option<String> {
     let run = status.run.as_ref().map_or("", |run| run.id.as_str());
     (run != spec.run).then(|| {
         let now = if run.is_empty() { "none" } else { run };
@@ -136,11 +140,15 @@ fn check(pass: &mut Pass<'_>, spec: &MigrationActionSpec) -> Result<(), Fit> {
     match spec.action {
         ActionKind::Baseline => baseline(pass, database, spec, facts),
         ActionKind::DownMigration => down(pass, spec, facts),
+        ActionKind::MarkApplied => {
+            mark(pass, spec, facts)?;
+            still_there(pass)
+        }
         _ => mark(pass, spec, facts),
     }
 }
 
-fn refused<T>(why: String) -> Result<T, Fit> {
+pub(super) fn refused<T>(why: String) -> Result<T, Fit> {
     Err(Fit::Refused(why))
 }
 
@@ -387,7 +395,7 @@ fn acceptable(pass: &Pass<'_>) -> Result<(), Fit> {
     let reason = super::super::status::ready_reason(&pass.status).to_owned();
     let validation = [reasons::SMOKE_TEST_FAILED, reasons::LOG_LINE_FOUND];
     if run.outcome == Some(RunOutcome::Failed) && validation.contains(&reason.as_str()) {
-        return Ok(());
+        return still_there(pass);
     }
     let now = if reason.is_empty() {
         "nothing"

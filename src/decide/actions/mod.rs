@@ -14,10 +14,12 @@
 
 mod ends;
 mod fits;
+mod still;
 mod target;
 mod work;
 
 pub(super) use fits::wants_database;
+pub(super) use still::wants_all;
 pub(super) use target::restore_plan;
 pub(super) use work::{in_transaction, resolved};
 
