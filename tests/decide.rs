@@ -5,6 +5,8 @@
 mod cases;
 #[path = "decide/found.rs"]
 mod found;
+#[path = "decide/found_actions.rs"]
+mod found_actions;
 #[path = "decide/humans.rs"]
 mod humans;
 #[path = "decide/invariants.rs"]

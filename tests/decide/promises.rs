@@ -306,6 +306,9 @@ pub fn at_answer(world: &mut World, uid: &str, status: &MigrationActionStatus) {
     if status.state == ActionState::Refused && !action.effects.is_empty() {
         wrong.push(format!("is refused and did {:?}", action.effects));
     }
+    if status.state == ActionState::Refused && action.taken > 0 {
+        wrong.push("is refused and was taken up".to_owned());
+    }
     if status.message.is_empty() && status.state != ActionState::Running {
         wrong.push("is told nothing".to_owned());
     }

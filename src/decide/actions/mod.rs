@@ -53,7 +53,7 @@ pub(super) fn has_step(resource: &Resource) -> bool {
 /// Says on their objects what the journal says of actions, and takes up the next one. `true`: the pass is the action's
 /// alone.
 pub(super) fn advance(pass: &mut Pass<'_>) -> bool {
-    settle(pass);
+    let behind = settle(pass);
     let running = running(&pass.status).cloned();
     if let Some(taken) = &running {
         let by = format!(
@@ -69,6 +69,11 @@ pub(super) fn advance(pass: &mut Pass<'_>) -> bool {
             return true;
         }
         return false;
+    }
+    if behind && !waiting(pass).is_empty() {
+        // The journal holds one action: what it says of the last is on its object before the next is taken up.
+        pass.again = true;
+        return true;
     }
     // One that waits does not hold up what was decided after it.
     for action in waiting(pass) {
@@ -100,10 +105,10 @@ fn waiting(pass: &Pass<'_>) -> Vec<ActionFacts> {
         .collect()
 }
 
-/// What the journal says stands on the object too, whatever was lost in between.
-fn settle(pass: &mut Pass<'_>) {
+/// What the journal says stands on the object too, whatever was lost in between. `true`: it did not.
+fn settle(pass: &mut Pass<'_>) -> bool {
     let Some(taken) = pass.status.action.clone() else {
-        return;
+        return false;
     };
     let behind = pass
         .snapshot
@@ -113,6 +118,7 @@ fn settle(pass: &mut Pass<'_>) {
     if behind {
         tell_object(pass, &taken);
     }
+    behind
 }
 
 /// Every action of a resource that goes is refused.

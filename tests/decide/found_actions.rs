@@ -1,0 +1,110 @@
+//! Schedules of humans' decisions that once broke a promise.
+
+use super::schedule::{Op, Setup, play};
+
+fn holds(setup: Setup, ops: &[Op]) {
+    let violations = play(&setup, ops);
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
+
+fn crashed(resource: usize, write: u8, done: bool) -> Op {
+    Op::Pass {
+        resource,
+        get: true,
+        ticks: 0,
+        crash: Some((write, done)),
+    }
+}
+
+const RETRY: u8 = 0;
+const DOWN: u8 = 3;
+const RESTORE: u8 = 4;
+const ACCEPT: u8 = 6;
+const ABORT: u8 = 7;
+
+/// Killed before it was said on the object that an action is over, and again while the next one is taken up: the first
+/// is not taken for one that waits.
+#[test]
+fn what_is_over_is_said_before_the_next_is_taken_up() {
+    let ops = [
+        Op::Go(15),
+        Op::Act(0, RETRY, 0),
+        Op::Sync,
+        crashed(0, 0, true),
+        Op::Act(0, ABORT, 0),
+        Op::Sync,
+        crashed(0, 0, true),
+    ];
+    holds(Setup::default(), &ops);
+}
+
+/// The spec changes, or the run fails, while it is to be aborted.
+#[rstest::rstest]
+#[case(Setup::default(), &[Op::Go(5), Op::Act(0, ABORT, 0), Op::Image(0, 3)])]
+#[case(Setup { parallelism: 2, revert: true, fates: vec![(3, 0, 3)], ..Setup::default() }, &[Op::Go(14), Op::Act(0, ABORT, 0)])]
+fn an_abort_is_over_when_its_run_is(#[case] setup: Setup, #[case] ops: &[Op]) {
+    holds(setup, ops);
+}
+
+/// Nobody reads the image of a run that has ended, and a retry is not held up by what waits.
+#[test]
+fn an_action_that_waits_holds_up_no_other() {
+    let pass = Op::Pass {
+        resource: 0,
+        get: true,
+        ticks: 0,
+        crash: None,
+    };
+    let ops = [
+        pass,
+        Op::Act(0, ABORT, 0),
+        Op::Go(1),
+        Op::Act(0, DOWN, 0),
+        Op::Go(1),
+        Op::Choose(0, 0),
+    ];
+    holds(Setup::default(), &ops);
+}
+
+/// Accepted after another resource restored what the run had verified.
+#[test]
+fn a_run_goes_on_only_with_what_is_still_so() {
+    let setup = Setup {
+        restore: Some(0),
+        tests: vec![(1, 3, 1)],
+        ..Setup::default()
+    };
+    let ops = [
+        Op::Go(20),
+        Op::Act(0, RESTORE, 8),
+        Op::Go(5),
+        Op::Act(1, ACCEPT, 0),
+    ];
+    holds(setup, &ops);
+}
+
+/// Two schemas of one database go back together, and a run whose restore failed has not succeeded any more.
+#[rstest::rstest]
+#[case(0)]
+#[case(1)]
+#[case(2)]
+fn a_restore_is_judged_by_the_database(#[case] fate: u8) {
+    let setup = Setup {
+        parallelism: 2,
+        depends: true,
+        restore: Some(fate),
+        ..Setup::default()
+    };
+    holds(setup, &[Op::Go(14), Op::Act(0, RESTORE, 3)]);
+}
+
+/// A baseline's resolve and that of a lock time-out in one run are two Jobs.
+#[test]
+fn a_runs_own_resolve_is_another_job() {
+    let setup = Setup {
+        fates: vec![(1, 1, 2)],
+        unknown_tables: true,
+        ..Setup::default()
+    };
+    holds(setup, &[Op::Go(12), Op::Choose(0, 0), Op::Go(30)]);
+}
