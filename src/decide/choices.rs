@@ -28,7 +28,7 @@ impl Commands<'_> {
     }
 }
 
-/// The choices. Empty while it is at work, or ready.
+/// The choices. Empty while it is at work.
 pub(super) fn choices(
     name: &str,
     namespace: &str,
@@ -40,10 +40,18 @@ pub(super) fn choices(
     let at_work =
         |step: &StepStatus| step.finished_at.is_none() && step.name != StepKind::Inventory;
     let steps = now.run.iter().flat_map(|run| &run.steps);
-    if status::get(now, reasons::STALLED).is_none() || steps.into_iter().any(at_work) {
-        return Vec::new();
-    }
     let mut list = Vec::new();
+    if steps.into_iter().any(at_work) {
+        return list;
+    }
+    if status::get(now, reasons::STALLED).is_none() {
+        // Of a release that went well only the way back, for what is found out later.
+        let ready = status::get(now, reasons::READY).is_some_and(|c| c.status == "True");
+        if ready && spec.rollback.restore.is_some() {
+            restore(&mut list, &commands, now, None);
+        }
+        return list;
+    }
     let reason = status::ready_reason(now);
     let failed = now
         .databases
@@ -116,8 +124,12 @@ fn of_migration(
     };
     if let Some(pid) = blocker(&failed.blocked_by) {
         let title = format!("end the session that held the lock: {}", failed.blocked_by);
-        let command = format!("psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend({pid})'");
-        push(list, title, command);
+        push(list, title, super::running::terminate(pid));
+    }
+    if failed.ledger_row.is_empty() {
+        let title = "nothing of it is left, and its row is marked rolled back: ask for a new run";
+        push(list, title, commands.dbm("retry", &[]));
+        return;
     }
     let applied = (
         "finish it by hand in SQL, then tell Prisma so",
@@ -134,7 +146,7 @@ fn of_migration(
         let title =
             "nothing of it is left: mark it rolled back, then release a corrected image or retry";
         push(list, title, commands.dbm("mark-rolled-back", &with_reason));
-    } else if failed.has_down {
+    } else if failed.has_down && held {
         let title = "undo it with its down.sql, then release a corrected image";
         push(list, title, commands.dbm("down", &at));
     }
@@ -157,7 +169,7 @@ fn holds(entry: &DatabaseStatus, name: &str) -> bool {
 }
 
 /// The pid in `pid 4242 (portal, idle in transaction 3m)`.
-fn blocker(who: &str) -> Option<u32> {
+pub(super) fn blocker(who: &str) -> Option<i32> {
     let digits = who.strip_prefix("pid ")?;
     digits.split(' ').next()?.parse().ok()
 }

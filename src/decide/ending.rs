@@ -4,7 +4,7 @@ use super::pass::Pass;
 use super::run;
 use super::status::{self, count};
 use super::validate;
-use crate::api::{DatabasePhase, Phase, RunOutcome, Traces, reasons};
+use crate::api::{DatabasePhase, Phase, RunOutcome, reasons};
 
 /// Ends a run that stopped at a database: what failed was not undone, or was.
 pub(super) fn finish_stopped(pass: &mut Pass<'_>) {
@@ -146,7 +146,6 @@ pub(super) fn finish_rolled_back(pass: &mut Pass<'_>, database: &str, text: &str
         entry.current = None;
         if let Some(failed) = &mut entry.failed {
             failed.left.clear();
-            failed.traces = Traces::None;
         }
     }
     let ended = pass.run().finished_at.is_some();

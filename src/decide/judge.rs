@@ -242,6 +242,7 @@ fn open_row(
                 (state, None) => format!("SQLSTATE {state}; {}", failed_status.code),
             };
             let said = text.replace(&format!(" (SQLSTATE {sql_state})"), "");
+            failed_status.summary.clone_from(&said);
             let message = format!("{database}: {name} failed: {said} ({codes}).{left}");
             failed(reasons::MIGRATION_FAILED, failed_status, message)
         }

@@ -26,6 +26,7 @@ pub(super) fn succeed(
 ) {
     pass.end_step(&step.job, StepOutcome::Succeeded);
     log_findings(pass, step, end);
+    super::finished::since_restore_point(pass);
     release(pass, &step.database);
     let Some(entry) = pass.database_mut(&step.database) else {
         return;
@@ -184,45 +185,23 @@ pub(super) fn traceless(
     facts: &DatabaseFacts,
     migration: &str,
 ) {
-    if step.attempt >= pass.spec.timeouts.lock_attempts {
-        pass.end_step(&step.job, StepOutcome::Failed);
-        let row = open_row(facts, migration);
-        let failed = crate::api::FailedStatus {
-            name: migration.to_owned(),
-            ledger_row: row,
-            code: "P3018".to_owned(),
-            sql_state: LOCK_NOT_AVAILABLE.to_owned(),
-            summary: "canceling statement due to lock timeout".to_owned(),
-            traces: crate::api::Traces::None,
-            blocked_by: step.message.clone(),
-            ..Default::default()
-        };
-        let holder = if step.message.is_empty() {
-            "Find out who holds the lock".to_owned()
-        } else {
-            format!("It was held by {}: end that session", step.message)
-        };
-        let text = format!(
-            "{}: {migration} could not get its lock within {} in {} (SQLSTATE 55P03); it left no trace. {holder}, or raise timeouts.lock.",
-            step.database,
-            pass.spec.timeouts.lock.0,
-            count(step.attempt as usize, "attempt")
-        );
-        fail_database(pass, step, reasons::LOCK_TIMEOUT, failed, text);
-        return;
-    }
     pass.end_step(&step.job, StepOutcome::NeverBegan);
     let holder = if step.message.is_empty() {
         String::new()
     } else {
         format!(", held by {},", step.message)
     };
+    let last = step.attempt >= pass.spec.timeouts.lock_attempts;
+    let then = if last { "" } else { " and tried again" };
     let text = format!(
-        "{}: {migration} could not get its lock{holder} within {} and left no trace; it is marked rolled back and tried again",
+        "{}: {migration} could not get its lock{holder} within {} and left no trace; it is marked rolled back{then}",
         step.database, pass.spec.timeouts.lock.0
     );
     pass.event(false, reasons::events::STEP_RETRIED, text.clone());
     pass.working(Phase::Migrating, reasons::WAITING_RETRY, text);
+    if let Some(pid) = super::choices::blocker(&step.message) {
+        pass.status.next_command = super::running::terminate(pid);
+    }
     let mut resolve = StepStatus {
         name: StepKind::Resolve,
         database: step.database.clone(),
@@ -232,6 +211,31 @@ pub(super) fn traceless(
     };
     steps::journal(pass, &mut resolve, Some(facts));
     steps::make_job(pass, &resolve, Some(facts));
+}
+
+/// The lock could not be had in the last attempt either. Nothing is left of it: its row is marked rolled back.
+pub(super) fn lock_timeout(pass: &mut Pass<'_>, step: &StepStatus, migration: &str) {
+    let failed = crate::api::FailedStatus {
+        name: migration.to_owned(),
+        code: "P3018".to_owned(),
+        sql_state: LOCK_NOT_AVAILABLE.to_owned(),
+        summary: "canceling statement due to lock timeout".to_owned(),
+        traces: crate::api::Traces::None,
+        blocked_by: step.message.clone(),
+        ..Default::default()
+    };
+    let holder = if step.message.is_empty() {
+        "Find out who holds the lock".to_owned()
+    } else {
+        format!("It was held by {}: end that session", step.message)
+    };
+    let text = format!(
+        "{}: {migration} could not get its lock within {} in {} (SQLSTATE 55P03); it left no trace and is marked rolled back. {holder}, or raise timeouts.lock; then ask for a new run.",
+        step.database,
+        pass.spec.timeouts.lock.0,
+        count(step.attempt as usize, "attempt")
+    );
+    fail_database(pass, step, reasons::LOCK_TIMEOUT, failed, text);
 }
 
 pub(super) fn open_row(facts: &DatabaseFacts, migration: &str) -> String {
@@ -254,6 +258,7 @@ pub(super) fn fail_database(
     message: String,
 ) {
     release(pass, &step.database);
+    super::finished::since_restore_point(pass);
     if let Some(entry) = pass.database_mut(&step.database) {
         entry.phase = DatabasePhase::Failed;
         entry.current = None;

@@ -256,7 +256,8 @@ impl<'a> Pass<'a> {
         let resource = &self.snapshot.resource;
         let choices =
             super::choices::choices(&resource.name, &resource.namespace, self.spec, &self.status);
-        if let Some(first) = choices.first() {
+        let stalled = status::get(&self.status, reasons::STALLED).is_some();
+        if let Some(first) = choices.first().filter(|_| stalled) {
             self.status.next_command.clone_from(&first.command);
         }
         self.status.choices = choices;

@@ -1,7 +1,7 @@
 //! What the operator undoes by itself: a migration that provably left no trace is marked rolled back, so that it can be
 //! tried again (a lock time-out), or so that nothing is left of it (`rollback.onMigrationFailure: RevertIfClean`).
 
-use super::outcome::{backoff_seconds, fail_database, open_row, release, set_aside};
+use super::outcome::{backoff_seconds, fail_database, lock_timeout, open_row, release, set_aside};
 use super::pass::Pass;
 use super::steps;
 use crate::api::{
@@ -63,6 +63,8 @@ pub(super) fn judge_resolve(pass: &mut Pass<'_>, step: &StepStatus, facts: &Data
             );
             pass.condition(reasons::ROLLED_BACK, true, reasons::ROLLED_BACK, &text);
             pass.event(true, reasons::ROLLED_BACK, text);
+        } else if let Some(last) = last_attempt(pass, database) {
+            lock_timeout(pass, &last, &step.migration);
         } else {
             set_aside(pass, database);
             let wait = backoff_seconds(step.attempt);
@@ -97,4 +99,12 @@ pub(super) fn judge_resolve(pass: &mut Pass<'_>, step: &StepStatus, facts: &Data
     }
     fail_database(pass, step, reason, failed, text);
     true
+}
+
+/// The migrate step before this resolve, if it was the last that `timeouts.lockAttempts` allows.
+fn last_attempt(pass: &Pass<'_>, database: &str) -> Option<StepStatus> {
+    let of_database =
+        |step: &&StepStatus| step.name == StepKind::Migrate && step.database == database;
+    let step = pass.steps().iter().rfind(of_database)?;
+    (step.attempt >= pass.spec.timeouts.lock_attempts).then(|| step.clone())
 }

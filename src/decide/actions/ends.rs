@@ -3,8 +3,9 @@
 use super::super::ending;
 use super::super::outcome;
 use super::super::pass::Pass;
-use super::super::plan::ledger_digest;
+use super::super::plan::{self, ledger_digest};
 use super::super::run;
+use super::super::shown;
 use super::super::status::{self, count};
 use super::work::{self, said};
 use crate::api::{
@@ -259,6 +260,13 @@ fn rows(facts: &DatabaseFacts) -> &[LedgerRow] {
 fn rolled_back(pass: &mut Pass<'_>, database: &str, text: &str) {
     super::done(pass, ActionOutcome::Succeeded, text);
     outcome::release(pass, database);
+    if let (Some(facts), Some(inventory)) = (
+        pass.facts(database),
+        pass.snapshot.inventories.get(database),
+    ) {
+        let plan = plan::plan(database, inventory, facts, &pass.spec.preflight.history);
+        shown::show(pass, database, inventory, &plan);
+    }
     ending::finish_rolled_back(pass, database, text);
 }
 
