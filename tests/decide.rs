@@ -3,6 +3,8 @@
 
 #[path = "decide/cases.rs"]
 mod cases;
+#[path = "decide/deciding.rs"]
+mod deciding;
 #[path = "decide/found.rs"]
 mod found;
 #[path = "decide/found_actions.rs"]

@@ -68,6 +68,11 @@ pub(super) fn choices(
             let command = commands.dbm("accept", &[("reason", "...")]);
             push(&mut list, accept, command);
         }
+        (reasons::RESTORE_FAILED, _) => {
+            // Nobody knows what it did: the run does not go on from there.
+            let title = "look at every database, then ask for a new run";
+            push(&mut list, title, commands.dbm("retry", &[]));
+        }
         (_, Some((entry, failed))) if !failed.name.is_empty() => {
             of_migration(&mut list, &commands, now, entry, failed);
         }

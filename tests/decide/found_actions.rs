@@ -108,3 +108,21 @@ fn a_runs_own_resolve_is_another_job() {
     };
     holds(setup, &[Op::Go(12), Op::Choose(0, 0), Op::Go(30)]);
 }
+
+/// Back to before a row was marked rolled back, by a command that does nothing: the row is as old as it was before.
+#[test]
+fn a_restore_that_did_nothing_is_told_by_ends_of_rows() {
+    let setup = Setup {
+        fates: vec![(1, 0, 0)],
+        restore: Some(3),
+        ..Setup::default()
+    };
+    let ops = [
+        Op::Go(20),
+        Op::Choose(0, 0),
+        Op::Go(4),
+        Op::Act(0, RESTORE, 7),
+        Op::Go(30),
+    ];
+    holds(setup, &ops);
+}

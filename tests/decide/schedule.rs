@@ -61,7 +61,7 @@ fn edit(world: &mut World, operator: &mut Operator, number: usize, change: impl 
     }
 }
 
-fn happen(world: &mut World, operator: &mut Operator, op: &Op) {
+pub fn happen(world: &mut World, operator: &mut Operator, op: &Op) {
     let job = |world: &World, n: u8| {
         let running = world.jobs.values().filter(|job| job.exists);
         let names: Vec<String> = running.map(|job| job.facts.name.clone()).collect();
@@ -231,7 +231,7 @@ pub fn play(setup: &Setup, ops: &[Op]) -> Vec<String> {
 }
 
 /// Pods go on, watches deliver, timers fire.
-fn second(world: &mut World, operator: &mut Operator) {
+pub fn second(world: &mut World, operator: &mut Operator) {
     world.tick();
     operator.sync(world);
     for number in 0..world.objects.len() {

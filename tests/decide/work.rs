@@ -42,7 +42,7 @@ impl World {
         job.process = Some(process);
         if job.plan.step == StepKind::Restore {
             let physical = self.databases.get_mut(split(&job.target).0).unwrap();
-            physical.down_until = physical.down_until.max(self.now + 1);
+            physical.down_until = self.now + i64::from(left.min(1));
         }
         if left > 0 {
             return;

@@ -204,14 +204,7 @@ pub(super) fn judge_restore(
     }
     let well = end.is_some_and(|end| end.exit_code == 0);
     if !well {
-        let timed_out = end
-            .and_then(|end| end.summary.as_deref())
-            .is_some_and(|summary| summary.timed_out);
-        let what = if timed_out {
-            "the restore took longer than rollback.restore.timeout and was ended"
-        } else {
-            "the restore Job failed"
-        };
+        let what = unwell(end);
         let why = said(end, &format!("{database}: {what}"));
         let state = if ledger_digest(&facts.ledger) == step.ledger {
             "The ledger is as it was before."
@@ -221,11 +214,14 @@ pub(super) fn judge_restore(
         return failed(pass, Some(step), &format!("{why}. {state}"));
     }
     if let Some(at) = target_time(pass, step) {
-        // A restored ledger can hold nothing that began after the place that was asked for.
-        let later = rows(facts).iter().find(|row| row.started_at > at);
+        // A restored ledger can hold nothing that was written after the place that was asked for.
+        let later = rows(facts).iter().find(|row| {
+            let ends = [row.finished_at, row.rolled_back_at];
+            row.started_at > at || ends.into_iter().flatten().any(|end| end > at)
+        });
         if let Some(row) = later {
             let why = format!(
-                "{database}: the restore Job ended well, and the ledger still holds {}, which began after {}: it restored another database, or to another place",
+                "{database}: the restore Job ended well, and the ledger still holds what was written of {} after {}: it restored another database, or to another place",
                 row.migration_name, step.message
             );
             return failed(pass, Some(step), &why);
@@ -234,6 +230,16 @@ pub(super) fn judge_restore(
     pass.end_step(&step.job, StepOutcome::Succeeded);
     let text = format!("{database}: brought back to {}", step.message);
     rolled_back(pass, database, &text);
+}
+
+/// What a restore Job that did not end well came to.
+pub(super) fn unwell(end: Option<&ContainerEnd>) -> &'static str {
+    let summary = end.and_then(|end| end.summary.as_deref());
+    if summary.is_some_and(|summary| summary.timed_out) {
+        "the restore took longer than rollback.restore.timeout and was ended"
+    } else {
+        "the restore Job failed"
+    }
 }
 
 /// The time of the place that a restore goes back to.

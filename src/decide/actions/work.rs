@@ -247,9 +247,11 @@ fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, res
     let Some(facts) = pass.facts(&step.database) else {
         if restore && end.is_some() && !exited_well {
             // It failed and left the database down, or it was down before: said at once.
+            let what = ends::unwell(end);
+            let database = &step.database;
             let text = said(
                 end,
-                "the restore Job failed, and the database cannot be read",
+                &format!("{database}: {what}, and the database cannot be read"),
             );
             ends::failed(pass, Some(step), &text);
             return;
