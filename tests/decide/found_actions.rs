@@ -126,3 +126,44 @@ fn a_restore_that_did_nothing_is_told_by_ends_of_rows() {
     ];
     holds(setup, &ops);
 }
+
+/// The database of an action's Job is taken out of the spec: its end is not verified, and that is said.
+#[test]
+fn an_action_whose_database_is_not_named_any_more_is_over() {
+    let setup = Setup {
+        fates: vec![(0, 0, 0)],
+        points: 2,
+        ..Setup::default()
+    };
+    let ops = [Op::Go(8), Op::Choose(0, 1), Op::Go(1), Op::DropDatabase(0)];
+    holds(setup, &ops);
+}
+
+/// It may not be read for a while, and its turn is let go.
+#[test]
+fn an_action_goes_on_where_its_turn_was_let_go() {
+    let setup = Setup {
+        parallelism: 2,
+        depends: true,
+        fates: vec![(2, 0, 0)],
+        restore: Some(5),
+        denied: Some(0),
+        ..Setup::default()
+    };
+    let pass = Op::Pass {
+        resource: 1,
+        get: true,
+        ticks: 0,
+        crash: None,
+    };
+    let ops = [
+        pass,
+        Op::Act(1, ABORT, 0),
+        Op::Go(1),
+        Op::Choose(1, 0),
+        Op::Go(7),
+        Op::Act(0, RESTORE, 0),
+        Op::Choose(1, 0),
+    ];
+    holds(setup, &ops);
+}

@@ -277,8 +277,11 @@ fn calm(world: &mut World, operator: &mut Operator) {
             action.status.state == ActionState::Pending && !action.status.message.is_empty();
         if !action.status.state.is_final() && !waits {
             waiting.push(format!(
-                "{:?} {} is never over: {:?}",
-                action.facts.spec.action, action.facts.name, action.status
+                "{:?} {} is never over: {:?} ({:?})",
+                action.facts.spec.action,
+                action.facts.name,
+                action.status,
+                world.objects[action.resource].resource.status.message
             ));
         }
     }

@@ -171,7 +171,8 @@ impl World {
         match self.restores {
             RESTORE_FAILS | RESTORE_TIMES_OUT => return Err(""),
             RESTORE_BREAKS => {
-                self.databases.get_mut(database).unwrap().readable = false;
+                // Somebody mends it later.
+                self.databases.get_mut(database).unwrap().down_until = self.now + 90;
                 return Err("");
             }
             RESTORES_NOTHING => {

@@ -66,6 +66,9 @@ pub(super) fn advance(pass: &mut Pass<'_>) -> bool {
         }
         if taken.action != ActionKind::Abort {
             work::go_on(pass, taken);
+            let over = self::running(&pass.status).is_none();
+            // A new run waited for it.
+            pass.again |= over && run::cause(&pass.snapshot.resource).is_some();
             return true;
         }
         return false;

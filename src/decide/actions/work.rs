@@ -243,6 +243,13 @@ fn unreadable(pass: &mut Pass<'_>, step: &StepStatus) {
 }
 
 fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, restore: bool) {
+    if is_other(pass, step) {
+        let text = format!(
+            "{}: the spec or its Secret names another database by now, so what Job {} did was not verified. Look at the database",
+            step.database, step.job
+        );
+        return ends::failed(pass, Some(step), &said(end, &text));
+    }
     let exited_well = end.is_some_and(|end| end.exit_code == 0);
     let Some(facts) = pass.facts(&step.database) else {
         if restore && end.is_some() && !exited_well {
