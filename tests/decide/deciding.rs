@@ -287,7 +287,7 @@ fn a_decision_has_its_database_looked_at() {
     ] {
         humans::act(&mut world, 0, kind, twist);
         let action = world.actions.pop().expect("decided").facts;
-        let wants = looks(&[action.clone()]);
+        let wants = looks(std::slice::from_ref(&action));
         let fresh: Vec<&String> = wants
             .databases
             .iter()

@@ -245,9 +245,8 @@ fn untrue(
         by.is_some_and(|by| by.iter().any(|by| *by != resource))
     };
     let job = || {
-        let all = world.jobs.values().chain(&world.buried);
-        all.filter(|job| job.action.as_ref() == Some(&taken.uid))
-            .last()
+        let mut all = world.jobs.values().chain(&world.buried);
+        all.rfind(|job| job.action.as_ref() == Some(&taken.uid))
     };
     match spec.action {
         ActionKind::MarkApplied | ActionKind::Baseline => {

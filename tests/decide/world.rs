@@ -306,7 +306,7 @@ impl World {
         });
         DatabaseFacts {
             identity: DatabaseIdentity {
-                system_identifier: "7".to_owned(),
+                system_identifier: format!("server of {database}"),
                 database_oid: 1,
                 database: database.to_owned(),
                 schema: schema.to_owned(),

@@ -52,13 +52,19 @@ pub(super) fn begin(pass: &mut Pass<'_>, action: &ActionFacts) {
 /// The digests of the other databases' ledgers, as far as they can be read. What stands on the same server may go back
 /// with it: a physical restore is of the whole server.
 fn ledgers(pass: &Pass<'_>, but: &str) -> std::collections::BTreeMap<String, String> {
-    let server = |facts: &DatabaseFacts| facts.identity.system_identifier.clone();
-    let own = pass.facts(but).map(server);
+    let own = pass.facts(but).map(|facts| &facts.identity);
+    let same_server = |facts: &DatabaseFacts| {
+        own.is_some_and(|own| {
+            lease_name(own) == lease_name(&facts.identity)
+                || (!own.system_identifier.is_empty()
+                    && own.system_identifier == facts.identity.system_identifier)
+        })
+    };
     let mut other = std::collections::BTreeMap::new();
     for (name, reading) in &pass.snapshot.databases {
         if let Reading::Known(facts) = reading
             && name != but
-            && own.as_ref() != Some(&server(facts))
+            && !same_server(facts)
         {
             other.insert(name.clone(), ledger_digest(&facts.ledger));
         }
