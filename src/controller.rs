@@ -169,8 +169,9 @@ async fn rounds(cached: &Arc<DatabaseMigration>, cluster: &Cluster) -> Result<Ac
                     .as_ref()
                     .and_then(|status| status.run.as_ref())
                     .is_some_and(|run| run.finished_at.is_some());
+                // Of a finished one the next look, or sooner what an action on it waits for.
                 let ms = if finished {
-                    cluster.next_look_ms(&object).max(1_000)
+                    ms.min(cluster.next_look_ms(&object)).max(1_000)
                 } else {
                     ms
                 };

@@ -27,6 +27,8 @@ mod schedule;
 mod setup;
 #[path = "decide/tables.rs"]
 mod tables;
+#[path = "decide/things.rs"]
+mod things;
 #[path = "decide/work.rs"]
 mod work;
 #[path = "decide/world.rs"]

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use database_migration_operator::decide::{LeaseFacts, Snapshot, inventory_key, wants};
-use database_migration_operator::facts::{ActionFacts, Reading, Unreadable, UnreadableReason};
+use database_migration_operator::decide::{LeaseFacts, Resource, Snapshot, inventory_key, wants};
+use database_migration_operator::facts::{
+    ActionFacts, Reading, RestorePointFacts, Unreadable, UnreadableReason,
+};
 use dbm_agent::protocol::{InventoryReport, VERSION};
 
 use super::operator::Operator;
+use super::promises;
 use super::world::{World, at, split};
 
 impl Operator {
@@ -119,6 +122,48 @@ impl Operator {
             restore_points: BTreeMap::new(),
             look_due,
         }
+    }
+
+    /// What is offered now and was not before is not refused.
+    pub(super) fn offers(&mut self, world: &mut World, resource: usize, snapshot: &Snapshot) {
+        let status = world.objects[resource].resource.status.clone();
+        if status.choices == snapshot.resource.status.choices || !world.objects[resource].exists {
+            return;
+        }
+        promises::at_offer(world, resource, &status, |world, action| {
+            self.observe_with(world, resource, false, true, vec![action.facts.clone()])
+        });
+    }
+
+    /// What the server says of a restore point.
+    pub(super) fn restore_point(
+        &mut self,
+        world: &mut World,
+        believed: &Resource,
+        database: &str,
+        name: &str,
+    ) -> Reading<RestorePointFacts> {
+        let databases = &believed.spec.databases;
+        let spec = databases.iter().find(|d| d.name == database).unwrap();
+        let physical = super::world::split(&spec.connection.secret_key_ref.name).0;
+        if !world.is_readable(physical) {
+            return Reading::Unknown(Unreadable {
+                reason: UnreadableReason::Unreachable,
+                message: "no answer".to_owned(),
+            });
+        }
+        let lsn = format!("0/{}", world.serial());
+        let (now, may) = (world.now, world.may_point);
+        let physical = world.databases.get_mut(physical).unwrap();
+        let content = physical.content.clone();
+        physical.places.insert(lsn.clone(), content);
+        Reading::Known(RestorePointFacts {
+            name: may.then(|| name.to_owned()),
+            refused: (!may).then(|| "the role may not.".to_owned()),
+            lsn,
+            at: at(now),
+            commits: physical.past.len() as i64,
+        })
     }
 }
 

@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use database_migration_operator::api::{ActionState, MigrationActionStatus};
 use database_migration_operator::decide::{Decision, Effect, Refusal, Resource, Snapshot, decide};
-use database_migration_operator::facts::{
-    ActionFacts, JobFacts, Reading, RestorePointFacts, Unreadable, UnreadableReason,
-};
+use database_migration_operator::facts::{ActionFacts, JobFacts, Reading, RestorePointFacts};
 
 use super::invariants;
 use super::promises;
-use super::world::{World, at};
+use super::world::World;
 
 /// What the process remembers of one resource; gone when it dies.
 #[derive(Default)]
@@ -286,17 +284,6 @@ impl Operator {
             .map_or(world.now, |last| last + interval)
     }
 
-    /// What is offered now and was not before is not refused.
-    fn offers(&mut self, world: &mut World, resource: usize, snapshot: &Snapshot) {
-        let status = world.objects[resource].resource.status.clone();
-        if status.choices == snapshot.resource.status.choices || !world.objects[resource].exists {
-            return;
-        }
-        promises::at_offer(world, resource, &status, |world, action| {
-            self.observe_with(world, resource, false, true, vec![action.facts.clone()])
-        });
-    }
-
     /// Actions for a resource that there is not are refused.
     fn refuse_orphans(&mut self, world: &mut World, resource: usize) {
         let open =
@@ -376,36 +363,6 @@ impl Operator {
             }
         }
         true
-    }
-
-    fn restore_point(
-        &mut self,
-        world: &mut World,
-        believed: &Resource,
-        database: &str,
-        name: &str,
-    ) -> Reading<RestorePointFacts> {
-        let databases = &believed.spec.databases;
-        let spec = databases.iter().find(|d| d.name == database).unwrap();
-        let physical = super::world::split(&spec.connection.secret_key_ref.name).0;
-        if !world.is_readable(physical) {
-            return Reading::Unknown(Unreadable {
-                reason: UnreadableReason::Unreachable,
-                message: "no answer".to_owned(),
-            });
-        }
-        let lsn = format!("0/{}", world.serial());
-        let (now, may) = (world.now, world.may_point);
-        let physical = world.databases.get_mut(physical).unwrap();
-        let content = physical.content.clone();
-        physical.places.insert(lsn.clone(), content);
-        Reading::Known(RestorePointFacts {
-            name: may.then(|| name.to_owned()),
-            refused: (!may).then(|| "the role may not.".to_owned()),
-            lsn,
-            at: at(now),
-            commits: physical.past.len() as i64,
-        })
     }
 
     /// Once it is at rest, nothing more is written.

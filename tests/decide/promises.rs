@@ -326,6 +326,13 @@ pub fn at_offer(
     status: &DatabaseMigrationStatus,
     mut look: impl FnMut(&World, &super::world::Action) -> Snapshot,
 ) {
+    if status
+        .databases
+        .iter()
+        .any(|d| taken_back(world, resource, &d.name))
+    {
+        return;
+    }
     for spec in super::humans::offered(world, resource, status) {
         // Of a row that somebody else changed since it was looked at, the offer is out of date.
         let entry = status.databases.iter().find(|d| d.name == spec.database);

@@ -6,10 +6,10 @@ use super::super::running as at_work;
 use super::super::snapshot::Resource;
 use super::super::status::names;
 use super::restore_target;
-use super::still::still_there;
+use super::still::{not_read, still_there};
 use crate::api::{
     ActionKind, DatabaseMigrationStatus, DatabaseSpec, MigrationActionSpec, RunOutcome, StepKind,
-    StepOutcome, StepStatus, reasons,
+    reasons,
 };
 use crate::facts::{ActionFacts, DatabaseFacts, Ledger, LedgerRow, Reading};
 use crate::tools::{prisma, prisma::RowState, sql};
@@ -168,23 +168,6 @@ fn free(pass: &Pass<'_>, database: &str, facts: &DatabaseFacts) -> Result<(), Fi
         return Err(Fit::Wait(text, 5_000));
     }
     Ok(())
-}
-
-/// What the image holds is being read, or nobody will read it.
-fn not_read(pass: &Pass<'_>, database: &str) -> Fit {
-    let inventory = |step: &&StepStatus| step.name == StepKind::Inventory;
-    let last = pass.steps().iter().rfind(inventory);
-    let failed = last.is_some_and(|step| step.outcome == Some(StepOutcome::Failed));
-    if failed || pass.run().finished_at.is_some() {
-        return Fit::Refused(format!(
-            "{database}: what the image {} holds is not known, and no run reads it. Ask for a new run first: kubectl dbm retry",
-            pass.spec.image
-        ));
-    }
-    Fit::Wait(
-        format!("{database}: what the image holds is not known yet"),
-        5_000,
-    )
 }
 
 fn rows(facts: &DatabaseFacts) -> &[LedgerRow] {

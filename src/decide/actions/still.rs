@@ -1,4 +1,4 @@
-//! Before a run goes on that had ended: is what it verified then still so?
+//! Before an action: is what the run verified, and what is known of the image, still so?
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::super::pass::Pass;
 use super::super::plan;
 use super::super::snapshot::Resource;
 use super::fits::{Fit, refused, stale};
-use crate::api::{ActionKind, DatabasePhase};
+use crate::api::{ActionKind, DatabasePhase, StepKind, StepOutcome, StepStatus};
 use crate::facts::{ActionFacts, Reading};
 
 /// Whether every database must be looked at before an action can be judged: the run is to go on with what was verified
@@ -50,4 +50,21 @@ pub(super) fn still_there(pass: &Pass<'_>) -> Result<(), Fit> {
         Some((_, text, _)) => refused(text),
         None => Ok(()),
     }
+}
+
+/// What the image holds is being read, or nobody will read it.
+pub(super) fn not_read(pass: &Pass<'_>, database: &str) -> Fit {
+    let inventory = |step: &&StepStatus| step.name == StepKind::Inventory;
+    let last = pass.steps().iter().rfind(inventory);
+    let failed = last.is_some_and(|step| step.outcome == Some(StepOutcome::Failed));
+    if failed || pass.run().finished_at.is_some() {
+        return Fit::Refused(format!(
+            "{database}: what the image {} holds is not known, and no run reads it. Ask for a new run first: kubectl dbm retry",
+            pass.spec.image
+        ));
+    }
+    Fit::Wait(
+        format!("{database}: what the image holds is not known yet"),
+        5_000,
+    )
 }
