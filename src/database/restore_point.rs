@@ -109,7 +109,7 @@ async fn questions(
     } else {
         grant(&right.role)
     };
-    let place: Place = one(&ask(connection, place("pg_current_wal_lsn()")).await?)?;
+    let place: Place = one(&ask(connection, place("pg_current_wal_insert_lsn()")).await?)?;
     Ok(facts(place, None, Some(refused)))
 }
 
