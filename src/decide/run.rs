@@ -109,6 +109,9 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
 /// Ends the run: leases and finalizer are given back, ended Jobs are tied to the resource, history is written.
 pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
     let now = pass.now();
+    // Decided in this very pass, before it was seen that the run ends.
+    pass.effects
+        .retain(|effect| !matches!(effect, Effect::CreateJob(_)));
     for step in pass.active() {
         // Only inventory steps may be cut short: they change nothing.
         pass.end_step(&step.job, crate::api::StepOutcome::NeverBegan);

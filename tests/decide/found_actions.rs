@@ -167,3 +167,27 @@ fn an_action_goes_on_where_its_turn_was_let_go() {
     ];
     holds(setup, &ops);
 }
+
+/// The tag was pushed again, which asks for another look at the image, in the pass in which the run is aborted.
+#[test]
+fn nothing_is_made_for_a_run_that_is_aborted() {
+    let blind = || Op::Pass {
+        resource: 0,
+        get: false,
+        ticks: 0,
+        crash: None,
+    };
+    let ops = [
+        Op::Retry(0),
+        blind(),
+        Op::Tick(1),
+        Op::Sync,
+        blind(),
+        Op::Push(2),
+        Op::Act(0, ABORT, 3),
+        blind(),
+        blind(),
+        blind(),
+    ];
+    holds(Setup::default(), &ops);
+}
