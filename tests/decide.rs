@@ -123,7 +123,7 @@ fn config(fewest: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(64))]
+    #![proptest_config(config(40))]
 
     #[test]
     fn every_schedule_keeps_the_promises(setup in setup(), ops in proptest::collection::vec(op(), 1..70)) {

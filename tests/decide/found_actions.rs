@@ -191,3 +191,28 @@ fn nothing_is_made_for_a_run_that_is_aborted() {
     ];
     holds(Setup::default(), &ops);
 }
+
+/// Its Job ran, and was deleted before anybody saw it: what it did shows in the schema, and it is not made again.
+#[rstest::rstest]
+fn a_down_that_nobody_saw_is_not_run_again(#[values(0, 1, 2, 3)] job: u8) {
+    let setup = Setup {
+        fates: vec![(1, 1, 1)],
+        ..Setup::default()
+    };
+    let blind = Op::Pass {
+        resource: 0,
+        get: false,
+        ticks: 0,
+        crash: None,
+    };
+    let ops = [
+        Op::Go(40),
+        Op::Act(0, DOWN, 0),
+        Op::Sync,
+        blind,
+        Op::Tick(5),
+        Op::Vanish(job),
+        Op::Go(60),
+    ];
+    holds(setup, &ops);
+}
