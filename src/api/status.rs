@@ -361,6 +361,10 @@ pub struct DatabaseStatus {
     /// The Lease that this run holds for it, by which runs of one database take turns.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub lease: String,
+    /// The Lease by which runs on it take turns, as of the last time it was read: a restore takes its turn also where the
+    /// database cannot be read.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub turn: String,
     /// Where the database can be brought back to: made before the first statement of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore_point: Option<RestorePointStatus>,

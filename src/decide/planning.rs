@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
 
-use super::names::{inventory_key, is_pinned, job_name};
+use super::names::{inventory_key, is_pinned, job_name, lease_name};
 use super::pass::{Pass, Seen};
 use super::plan::{self, DatabasePlan};
 use super::running;
@@ -223,9 +223,10 @@ pub(super) fn observed(pass: &mut Pass<'_>, only: Option<&str>) -> bool {
         }
         match pass.snapshot.databases.get(name) {
             None => {}
-            Some(Reading::Known(_)) => {
+            Some(Reading::Known(facts)) => {
                 let now = pass.now();
                 if let Some(entry) = pass.database_mut(name) {
+                    entry.turn = lease_name(&facts.identity);
                     entry.last_observed_at = status::time(now);
                 }
             }

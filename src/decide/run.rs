@@ -80,6 +80,9 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
             lease: before(&database.name)
                 .map(|before| before.lease.clone())
                 .unwrap_or_default(),
+            turn: before(&database.name)
+                .map(|before| before.turn.clone())
+                .unwrap_or_default(),
             restore_point: before(&database.name).and_then(|before| before.restore_point.clone()),
             ..DatabaseStatus::default()
         })

@@ -47,14 +47,28 @@ pub(super) fn journal(pass: &mut Pass<'_>, step: &mut StepStatus, facts: Option<
     }
 }
 
-/// Makes the Job of a journaled step: finalizer, journal, Lease, Job, in this order. Without facts there is no Lease:
-/// a smoke test needs no turn, and a database that cannot be read has none.
+/// The Lease of a step's turn. A smoke test needs none; a database that cannot be read has the one that it had.
+pub(super) fn turn(
+    pass: &Pass<'_>,
+    step: &StepStatus,
+    facts: Option<&DatabaseFacts>,
+) -> Option<String> {
+    if matches!(step.name, StepKind::SmokeTest | StepKind::Inventory) {
+        return None;
+    }
+    let known = facts.map(|facts| lease_name(&facts.identity));
+    known.or_else(|| {
+        let entry = pass.database(&step.database)?;
+        (!entry.turn.is_empty()).then(|| entry.turn.clone())
+    })
+}
+
+/// Makes the Job of a journaled step: finalizer, journal, Lease, Job, in this order.
 pub(super) fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: Option<&DatabaseFacts>) {
     if !pass.snapshot.resource.finalizer && !pass.effects.contains(&Effect::AddFinalizer) {
         pass.effects.push(Effect::AddFinalizer);
     }
-    if let Some(facts) = facts {
-        let name = lease_name(&facts.identity);
+    if let Some(name) = turn(pass, step, facts) {
         let take_over = pass
             .snapshot
             .leases

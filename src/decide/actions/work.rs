@@ -3,6 +3,7 @@
 use super::super::names::lease_name;
 use super::super::pass::{Pass, Seen};
 use super::super::plan::ledger_digest;
+use super::super::run;
 use super::super::running;
 use super::super::steps;
 use super::super::waiting;
@@ -74,8 +75,9 @@ fn ledgers(pass: &Pass<'_>, but: &str) -> std::collections::BTreeMap<String, Str
 
 /// Journals a step of the action under way and makes its Job.
 pub(super) fn start(pass: &mut Pass<'_>, mut step: StepStatus, facts: Option<&DatabaseFacts>) {
-    if let (Some(facts), Some(entry)) = (facts, pass.database_mut(&step.database)) {
-        entry.lease = lease_name(&facts.identity);
+    let turn = steps::turn(pass, &step, facts);
+    if let (Some(turn), Some(entry)) = (turn, pass.database_mut(&step.database)) {
+        entry.lease = turn;
     }
     steps::journal(pass, &mut step, facts);
     if let Some(taken) = &mut pass.status.action {
@@ -232,7 +234,14 @@ fn make_again(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         }
         // A restore is for databases that cannot be read, too; where its ledger was never read, it was not.
         None if step.name == StepKind::Restore && step.ledger.is_empty() => {
-            steps::make_job(pass, step, None);
+            let held = steps::turn(pass, step, None)
+                .and_then(|turn| pass.snapshot.leases.get(&turn))
+                .is_some_and(|held| held.holder != run::holder(pass) && !held.holder_gone);
+            if held {
+                pass.requeue(5_000);
+            } else {
+                steps::make_job(pass, step, None);
+            }
             true
         }
         None => {
