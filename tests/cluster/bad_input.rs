@@ -264,7 +264,7 @@ async fn an_open_row_in_the_ledger_is_found_before_any_job_and_resolved_goes_on(
             stage.apply(&small(name, &db.secret)).await;
             let found = until_said(stage, name, expected, &["main: ", init, "row-1"]).await;
             let next = status(&found).next_command;
-            assert!(next.starts_with("kubectl dbm mark-rolled-back"), "its image does not hold {init}: {next}");
+            assert!(next.starts_with("kubectl dbm mark-applied") && next.contains(init), "{next}");
             assert_eq!(stage.jobs_of(name, "migrate").len(), 0);
             db.mark_rolled_back(init).await;
             stage.until_ready(name).await;
