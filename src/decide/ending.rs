@@ -25,21 +25,22 @@ pub(super) fn finish_stopped(pass: &mut Pass<'_>) {
     finish_rolled_back(pass, &name.unwrap_or_default(), &text);
 }
 
+/// ` Not started: tasks.`, where the run's end left some out.
+fn not_started(pass: &Pass<'_>) -> Option<String> {
+    let skipped = |d: &&crate::api::DatabaseStatus| d.phase == DatabasePhase::Skipped;
+    let databases = pass.status.databases.iter().filter(skipped);
+    let names: Vec<&str> = databases.map(|d| d.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!(" Not started: {}.", status::names(&names)))
+}
+
 /// Ends a run in which a database failed, in the failure's own words: what ran beside it has spoken since.
 fn finish_failed(pass: &mut Pass<'_>) {
     run::fail(pass);
-    let skipped: Vec<&str> = pass
-        .status
-        .databases
-        .iter()
-        .filter(|d| d.phase == DatabasePhase::Skipped)
-        .map(|d| d.name.as_str())
-        .collect();
     let (reason, mut text) = status::get(&pass.status, reasons::MIGRATED)
         .map(|failure| (failure.reason.clone(), failure.message.clone()))
         .unwrap_or_default();
-    if !skipped.is_empty() {
-        text = format!("{text} Not started: {}.", status::names(&skipped));
+    if let Some(skipped) = not_started(pass) {
+        text.push_str(&skipped);
         if let Some(event) = pass.events.iter_mut().rev().find(|event| event.warning) {
             event.message = status::cut(&text, status::MESSAGE_LIMIT);
         }
@@ -61,20 +62,11 @@ pub(super) fn migrated(pass: &mut Pass<'_>) {
 pub(super) fn finish_not_valid(pass: &mut Pass<'_>, reason: &'static str, text: String) {
     run::fail(pass);
     pass.condition(reasons::VALIDATED, false, reason, &text);
-    let skipped: Vec<&str> = pass
-        .status
-        .databases
-        .iter()
-        .filter(|d| d.phase == DatabasePhase::Skipped)
-        .map(|d| d.name.as_str())
-        .collect();
-    let text = if skipped.is_empty() {
-        text
-    } else {
-        let text = format!("{text} Not started: {}.", status::names(&skipped));
+    let mut text = text;
+    if let Some(skipped) = not_started(pass) {
+        text.push_str(&skipped);
         pass.condition(reasons::MIGRATED, false, reason, &text);
-        text
-    };
+    }
     pass.stalled(Phase::Failed, reason, text, "");
 }
 

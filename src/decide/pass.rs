@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::snapshot::{Decision, Effect, Event, Snapshot};
 use super::status;
 use crate::api::{
-    DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseStatus, Phase, RunStatus, StepKind,
-    StepOutcome, StepStatus, reasons,
+    DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseStatus, Phase, RunStatus, StepOutcome,
+    StepStatus, reasons,
 };
 use crate::facts::{DatabaseFacts, JobFacts, Reading};
 
@@ -70,13 +70,6 @@ impl<'a> Pass<'a> {
             .filter(|step| step.finished_at.is_none())
             .cloned()
             .collect()
-    }
-
-    /// The next try of a kind of step; higher than any before, also where the oldest were dropped for their size.
-    pub(super) fn next_attempt(&self, kind: StepKind, database: &str) -> u32 {
-        let same = |step: &&StepStatus| step.name == kind && step.database == database;
-        let tries = self.steps().iter().filter(same).map(|step| step.attempt);
-        tries.max().unwrap_or(0).saturating_add(1)
     }
 
     /// Changes the journal's entry of a Job.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
 
-use super::names::{inventory_key, is_pinned, job_name, lease_name};
+use super::names::{inventory_key, is_pinned, lease_name};
 use super::pass::{Pass, Seen};
 use super::plan::{self, DatabasePlan};
 use super::running;
 use super::shown;
 use super::snapshot::{Effect, JobPlan};
 use super::status::{self, count};
+use super::steps;
 use super::waiting;
 use crate::api::{Phase, StepKind, StepOutcome, StepStatus, digest, reasons};
 use crate::facts::{JobProgress, Reading};
@@ -55,33 +56,18 @@ pub(super) fn inventories(pass: &mut Pass<'_>) -> Option<Inventories> {
 
 /// Journals an inventory step and makes its Job.
 pub(super) fn start_step(pass: &mut Pass<'_>) {
-    let attempt = pass.next_attempt(StepKind::Inventory, "");
-    let resource = &pass.snapshot.resource;
-    let run = pass.run().id;
-    let job = job_name(
-        &resource.name,
-        &resource.uid,
-        &run,
-        "",
-        StepKind::Inventory,
-        attempt,
-    );
-    let step = StepStatus {
+    let mut step = StepStatus {
         name: StepKind::Inventory,
-        attempt,
-        job: job.clone(),
-        started_at: status::time(pass.now()),
         ..StepStatus::default()
     };
-    if let Some(run) = &mut pass.status.run {
-        run.steps.push(step);
-    }
+    steps::journal(pass, &mut step, None);
     pass.working(
         Phase::Planning,
         reasons::PLANNING,
         "reading what the image holds",
     );
-    create_job(pass, job, &run);
+    let run = pass.run().id;
+    create_job(pass, step.job, &run);
 }
 
 fn create_job(pass: &mut Pass<'_>, name: String, run: &str) {
