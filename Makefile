@@ -1,7 +1,7 @@
 # Everything that people and CI run. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo drill test check generate operator-up bench install-plugin
+.PHONY: help demo drill faults test check generate operator-up bench install-plugin
 
 CHART := charts/database-migration-operator
 
@@ -15,6 +15,9 @@ demo: ## The main job on a real cluster: a release, a broken one that is undone,
 
 drill: cluster-up ## Four incidents on a real cluster, each ended by the commands that the tool prints
 	@DBM_PROFILE=$${DBM_PROFILE:-dev} local-cluster/operator-up && local-cluster/drill
+
+faults: ## Every fault of docs/failure-modes.md, let happen for real: a row for each
+	@tests/run faults
 
 test: ## Every test there is; sets up what it needs
 	@tests/run all
@@ -41,7 +44,8 @@ install-plugin: ## Builds `kubectl dbm` and puts it in .local/bin, and in PLUGIN
 	case ":$$PATH:" in *":$$dir:"*) ;; *) \
 	  printf 'kubectl finds it once that is in the PATH:\n  export PATH="%s:$$PATH"\n' "$$dir" ;; esac
 
-bench: operator-up ## Measures what a user waits for; asserts nothing
+bench: operator-up ## Measures what a user waits for, and what a thousand resources cost; asserts nothing
 	@mkdir -p .local/images && tests/images/build .local/images small >/dev/null && examples/shop/build-images .local/images 1.2.0 >/dev/null
 	@local-cluster/load .local/images/dbm-test-small.tar .local/images/shop-migrations-1.2.0.tar
-	@eval "$$(local-cluster/env)" && tests/bench/run
+	@cargo build --quiet --locked --example bench-stand-in
+	@eval "$$(local-cluster/env)" && tests/bench/run $(BENCH_ROUNDS)

@@ -1,23 +1,28 @@
 //! Wiring and error policy: which watches wake a resource, and the loop of observe, decide and apply.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::join_all;
+use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::DefaultBackoff;
 use kube::runtime::{Controller, WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 
-use crate::api::{DatabaseMigration, LABEL_MIGRATION, MigrationAction};
+use crate::api::{LABEL_MIGRATION, MigrationAction};
 use crate::decide::decide;
 use crate::runtime::clock;
 use crate::runtime::metrics::ReconcileOutcome;
 use crate::runtime::options::Watched;
-use crate::world::cluster::{Cluster, Error, Shared};
+use crate::world::cluster::{
+    Cache, Cluster, Error, Kept, Lanes, PackedResource, SeenJob, SeenPod, Shared, Turn, Who,
+};
 
 /// More rounds than this in one go would be a decision that makes no progress.
 const ROUNDS: usize = 16;
@@ -25,11 +30,18 @@ const ROUNDS: usize = 16;
 const AFTER_ERROR: Duration = Duration::from_secs(3);
 /// The wait after a conflict: the cache is about to learn of the other write.
 const AFTER_CONFLICT: Duration = Duration::from_millis(100);
+/// The wait after there was no room to wait for a database.
+const AFTER_CROWDED: Duration = Duration::from_secs(5);
+/// Objects that are listed at once. A page of Jobs or pods is held whole before what is kept of it is taken out, and its text is of
+/// every kind: the memory that a big one takes is never given back.
+const PAGE: u32 = 25;
+/// The longest wait after a watch has failed: no later than this is a change seen after the API server is back.
+const WATCH_AGAIN: Duration = Duration::from_secs(8);
 /// The wait after [`ROUNDS`].
 const AFTER_ROUNDS: Duration = Duration::from_secs(1);
 
 /// Runs one controller for each watched namespace, or one for all, until `stop` completes.
-pub async fn run<F>(shared: Arc<Shared>, watched: &Watched, concurrency: u16, stop: impl Fn() -> F)
+pub async fn run<F>(shared: Arc<Shared>, watched: &Watched, stop: impl Fn() -> F)
 where
     F: Future<Output = ()> + Send + Sync + 'static,
 {
@@ -39,11 +51,11 @@ where
     };
     let scopes = namespaces
         .into_iter()
-        .map(|namespace| scope(shared.clone(), namespace, concurrency, stop()));
+        .map(|namespace| scope(shared.clone(), namespace, stop()));
     join_all(scopes).await;
 }
 
-async fn scope<F>(shared: Arc<Shared>, namespace: Option<String>, concurrency: u16, stop: F)
+async fn scope<F>(shared: Arc<Shared>, namespace: Option<String>, stop: F)
 where
     F: Future<Output = ()> + Send + Sync + 'static,
 {
@@ -57,46 +69,32 @@ where
             None => Api::all(shared.client.clone()),
         }
     }
-    let of_ours = || watcher::Config::default().labels(LABEL_MIGRATION);
+    let all = || watcher::Config::default().page_size(PAGE);
+    let of_ours = || all().labels(LABEL_MIGRATION);
     let namespace = namespace.as_deref();
 
-    let (jobs, jobs_writer) = reflector::store();
-    let job_events = watcher(api::<Job>(&shared, namespace), of_ours())
-        .default_backoff()
-        .modify(|job| job.managed_fields_mut().clear())
-        .reflect(jobs_writer)
-        .touched_objects();
-    let (pods, pods_writer) = reflector::store();
-    let pod_events = watcher(api::<Pod>(&shared, namespace), of_ours())
-        .default_backoff()
-        .modify(|pod| pod.managed_fields_mut().clear())
-        .reflect(pods_writer)
-        .touched_objects();
-
-    let (actions, actions_writer) = reflector::store();
-    let action_events = watcher(
-        api::<MigrationAction>(&shared, namespace),
-        watcher::Config::default(),
-    )
-    .default_backoff()
-    .modify(|action| action.managed_fields_mut().clear())
-    .reflect(actions_writer)
-    .touched_objects();
+    let jobs = Arc::new(Cache::<SeenJob>::default());
+    let job_events = heard(watcher(api::<Job>(&shared, namespace), of_ours()), &jobs);
+    let pods = Arc::new(Cache::<SeenPod>::default());
+    let pod_events = heard(watcher(api::<Pod>(&shared, namespace), of_ours()), &pods);
+    let actions = Arc::new(Cache::<MigrationAction>::default());
+    let action_events = heard(watcher(api(&shared, namespace), all()), &actions);
 
     let woken = shared.sleepers.listen();
-    let controller = Controller::new(
-        api::<DatabaseMigration>(&shared, namespace),
-        watcher::Config::default(),
-    );
+    let (resources, writer) = reflector::store();
+    let changed = steady(watcher(api::<PackedResource>(&shared, namespace), all()))
+        .reflect(writer)
+        // Of one that is gone, too: what waited for it is told so.
+        .touched_objects();
     let cluster = Arc::new(Cluster::new(
         shared.clone(),
-        controller.store(),
+        resources.clone(),
         jobs,
         pods,
         actions,
     ));
-    let controller = controller
-        .with_config(Config::default().concurrency(concurrency))
+    let controller = Controller::for_stream(changed, resources)
+        .with_config(Config::default().concurrency(Lanes::concurrency(shared.concurrency)))
         .watches_stream(job_events, |job| owner(&job))
         .watches_stream(pod_events, |pod| owner(&pod))
         .watches_stream(action_events, |action| decided_on(&action))
@@ -111,6 +109,7 @@ where
                 Err(kube::runtime::controller::Error::ObjectNotFound(resource)) => {
                     let resource = ObjectRef::new(&resource.name)
                         .within(resource.namespace.as_deref().unwrap_or_default());
+                    cluster.gone(&resource);
                     if let Err(error) = cluster.refuse_orphans(&resource).await {
                         tracing::warn!(%error, "actions without a resource are not answered");
                     }
@@ -121,26 +120,80 @@ where
         .await;
 }
 
+/// A watch that goes on after errors by itself, and tells the controller of none.
+///
+/// A controller that hears of an error of one watch stops polling all of them for a backoff of its own. Requests that
+/// the others have under way wait unread meanwhile, fail when they are looked at, and stop them all again, for longer each time: after
+/// 20 s without an API server nothing was watched for minutes.
+fn steady<K: kube::Resource<DynamicType = ()> + Send + 'static>(
+    watch: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
+) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static {
+    watch
+        .backoff(WatchBackoff(DefaultBackoff::default()))
+        .filter_map(async |event| match event {
+            Ok(event) => Some(Ok(event)),
+            Err(error) => {
+                tracing::warn!(%error, "watching {} failed; it is tried again", K::plural(&()));
+                None
+            }
+        })
+}
+
+/// The usual backoff, which is kind to API servers with thousands of clients, up to [`WATCH_AGAIN`]: this is one client.
+struct WatchBackoff(DefaultBackoff);
+
+impl Iterator for WatchBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(self.0.next()?.min(WATCH_AGAIN))
+    }
+}
+
+impl Backoff for WatchBackoff {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
+/// The objects that a watch tells of, after the cache has heard of them.
+fn heard<
+    K: Kept<Object: kube::Resource<DynamicType = ()> + Clone + Send> + Send + Sync + 'static,
+>(
+    watch: impl Stream<Item = Result<watcher::Event<K::Object>, watcher::Error>> + Send + 'static,
+    cache: &Arc<Cache<K>>,
+) -> impl Stream<Item = Result<K::Object, watcher::Error>> + Send + 'static {
+    let cache = cache.clone();
+    steady(watch)
+        .inspect_ok(move |event| cache.hear(event))
+        .touched_objects()
+}
+
 /// The resource that an action is about.
-fn decided_on(action: &MigrationAction) -> Option<ObjectRef<DatabaseMigration>> {
+fn decided_on(action: &MigrationAction) -> Option<Who> {
     Some(ObjectRef::new(&action.spec.migration).within(&action.namespace()?))
 }
 
 /// The resource whose label an object carries.
-fn owner<K: ResourceExt>(object: &K) -> Option<ObjectRef<DatabaseMigration>> {
+fn owner<K: ResourceExt>(object: &K) -> Option<Who> {
     let name = object.labels().get(LABEL_MIGRATION)?;
     Some(ObjectRef::new(name).within(&object.namespace()?))
 }
 
-async fn reconcile(cached: Arc<DatabaseMigration>, cluster: Arc<Cluster>) -> Result<Action, Error> {
+async fn reconcile(cached: Arc<PackedResource>, cluster: Arc<Cluster>) -> Result<Action, Error> {
     let start = clock::monotonic();
     // A cache that has not been filled yet would show Jobs without their pods: ended, and nothing known of how.
     cluster.caches_filled().await;
-    let result = rounds(&cached, &cluster).await;
+    let turn = cluster.lanes.enter().await;
+    let result = rounds(&cached, &cluster, &turn).await;
+    if result.is_err() {
+        // Who cannot be worked on holds up nobody.
+        cluster.settle(&*cached, &BTreeSet::new());
+    }
     let outcome = match &result {
-        Ok(_) => ReconcileOutcome::Ok,
+        Ok(_) | Err(Error::Crowded) => ReconcileOutcome::Ok,
         Err(Error::Conflict(_)) => ReconcileOutcome::Conflict,
-        Err(Error::Api { .. }) => ReconcileOutcome::Error,
+        Err(Error::Api { .. } | Error::Packed(_)) => ReconcileOutcome::Error,
     };
     cluster
         .shared
@@ -150,17 +203,23 @@ async fn reconcile(cached: Arc<DatabaseMigration>, cluster: Arc<Cluster>) -> Res
 }
 
 /// Observe, decide, apply; again at once while the next step can be decided without waiting for anything.
-async fn rounds(cached: &Arc<DatabaseMigration>, cluster: &Cluster) -> Result<Action, Error> {
-    let mut object = cluster.newest(cached);
+async fn rounds(
+    cached: &PackedResource,
+    cluster: &Cluster,
+    turn: &Turn<'_>,
+) -> Result<Action, Error> {
+    let mut object = cluster.newest(cached)?;
     for _ in 0..ROUNDS {
-        let snapshot = cluster.observe(&object).await?;
+        let snapshot = cluster.observe(&object, turn).await?;
         let decision = decide(&snapshot);
         let requeue = decision.requeue_ms;
+        let in_line = decision.in_line.clone();
         let (new, again) = cluster.apply(&snapshot, object, decision).await?;
         object = new;
         if again {
             continue;
         }
+        cluster.settle(&*object, &in_line);
         return Ok(match requeue {
             None => Action::await_change(),
             Some(ms) => {
@@ -186,13 +245,14 @@ async fn rounds(cached: &Arc<DatabaseMigration>, cluster: &Cluster) -> Result<Ac
     Ok(Action::requeue(AFTER_ROUNDS))
 }
 
-fn on_error(object: Arc<DatabaseMigration>, error: &Error, _: Arc<Cluster>) -> Action {
+fn on_error(object: Arc<PackedResource>, error: &Error, _: Arc<Cluster>) -> Action {
     match error {
         Error::Conflict(what) => {
             tracing::debug!(resource = object.name_any(), what, "changed in between");
             Action::requeue(AFTER_CONFLICT)
         }
-        Error::Api { .. } => {
+        Error::Crowded => Action::requeue(AFTER_CROWDED),
+        Error::Api { .. } | Error::Packed(_) => {
             tracing::warn!(namespace = object.namespace(), resource = object.name_any(), %error, "tried again");
             Action::requeue(AFTER_ERROR)
         }

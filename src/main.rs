@@ -11,7 +11,7 @@ use database_migration_operator::runtime::metrics::Metrics;
 use database_migration_operator::runtime::options::{RunOptions, Watched};
 use database_migration_operator::runtime::shutdown::Shutdown;
 use database_migration_operator::runtime::telemetry;
-use database_migration_operator::world::cluster::{Shared, Sleepers};
+use database_migration_operator::world::cluster::{Servers, Shared, Sleepers};
 use database_migration_operator::{api, controller};
 
 /// The Lease that one replica holds while it works.
@@ -75,7 +75,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-#[tokio::main]
+/// Two threads: it waits for others most of the time, and each thread has a heap of its own, which would be megabytes on
+/// a node with many cores.
+#[tokio::main(worker_threads = 2)]
 async fn start(options: RunOptions) -> Result<(), Box<dyn std::error::Error>> {
     telemetry::init(options.log_format, &options.log_level)?;
     let stop = Shutdown::on_signal()?;
@@ -111,10 +113,11 @@ async fn start(options: RunOptions) -> Result<(), Box<dyn std::error::Error>> {
         reporter: options.pod_name.clone(),
         metrics: metrics.clone(),
         sleepers: Sleepers::default(),
+        servers: Servers::new(options.max_runs_per_server(), watched.scopes()),
+        concurrency: options.max_concurrent_reconciles.get(),
     });
-    let concurrency = options.max_concurrent_reconciles.get();
     let stopping = stop.clone();
-    let work = async { controller::run(shared, &watched, concurrency, || stopping.wait()).await };
+    let work = async { controller::run(shared, &watched, || stopping.wait()).await };
 
     if options.leader_elect {
         let settings = lease::Settings::default();

@@ -4,32 +4,64 @@
 //! two cores: most of the time is waiting. `DBM_TEST_KEEP=1` leaves what a failed test made.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+// Each test binary uses a part of what the stage offers.
+#[allow(dead_code, unused_imports)]
 #[path = "cluster/harness/mod.rs"]
 mod harness;
 
 #[path = "cluster/actions.rs"]
 mod actions;
+#[path = "cluster/bad_images.rs"]
+mod bad_images;
 #[path = "cluster/bad_input.rs"]
 mod bad_input;
+#[path = "cluster/bad_pods.rs"]
+mod bad_pods;
+#[path = "cluster/bad_rights.rs"]
+mod bad_rights;
 #[path = "cluster/control.rs"]
 mod control;
 #[path = "cluster/cut_off.rs"]
 mod cut_off;
+#[path = "cluster/elsewhere.rs"]
+mod elsewhere;
 #[path = "cluster/examples.rs"]
 mod examples;
 #[path = "cluster/failure.rs"]
 mod failure;
+#[path = "cluster/generate.rs"]
+mod generate;
 #[path = "cluster/history.rs"]
 mod history;
 #[path = "cluster/interruption.rs"]
 mod interruption;
+#[path = "cluster/leader.rs"]
+mod leader;
 #[path = "cluster/lock.rs"]
 mod lock;
+#[path = "cluster/lost.rs"]
+mod lost;
+#[path = "cluster/names.rs"]
+mod names;
+#[path = "cluster/output.rs"]
+mod output;
 #[path = "cluster/release.rs"]
 mod release;
 #[path = "cluster/restore.rs"]
 mod restore;
+#[path = "cluster/retag.rs"]
+mod retag;
 #[path = "cluster/rights.rs"]
 mod rights;
+#[path = "cluster/schema.rs"]
+mod schema;
+#[path = "cluster/servers.rs"]
+mod servers;
+#[path = "cluster/tls.rs"]
+mod tls;
+#[path = "cluster/unanswered.rs"]
+mod unanswered;
+#[path = "cluster/unknown_ends.rs"]
+mod unknown_ends;
 #[path = "cluster/validation.rs"]
 mod validation;

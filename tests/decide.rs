@@ -11,8 +11,12 @@ mod found;
 mod found_actions;
 #[path = "decide/humans.rs"]
 mod humans;
+#[path = "decide/images.rs"]
+mod images;
 #[path = "decide/invariants.rs"]
 mod invariants;
+#[path = "decide/kept_waiting.rs"]
+mod kept_waiting;
 #[path = "decide/observe.rs"]
 mod observe;
 #[path = "decide/operator.rs"]
@@ -23,8 +27,12 @@ mod pods;
 mod promises;
 #[path = "decide/schedule.rs"]
 mod schedule;
+#[path = "decide/servers.rs"]
+mod servers;
 #[path = "decide/setup.rs"]
 mod setup;
+#[path = "decide/starts.rs"]
+mod starts;
 #[path = "decide/tables.rs"]
 mod tables;
 #[path = "decide/things.rs"]
@@ -51,6 +59,7 @@ fn setup() -> impl Strategy<Value = Setup> {
     let odd = (
         prop_oneof![5 => Just(false), 1 => Just(true)],
         prop_oneof![3 => Just(false), 1 => Just(true)],
+        prop_oneof![3 => Just(0), 1 => 1_u32..4],
     );
     (run, after, before, odd).prop_map(|(run, after, before, odd)| Setup {
         parallelism: run.0,
@@ -65,6 +74,7 @@ fn setup() -> impl Strategy<Value = Setup> {
         forbidden: before.1,
         unknown_tables: odd.0,
         downs_fail: odd.1,
+        room: odd.2,
     })
 }
 

@@ -123,3 +123,99 @@ fn the_readme_shows_the_example_as_it_is() {
     let body = example.split_once('\n').unwrap().1;
     assert!(read("README.md").contains(body), "README.md: shop.yaml");
 }
+
+/// The rows of the list of faults that the project is held to.
+const ROWS: [std::ops::RangeInclusive<u32>; 9] = [
+    1..=2,
+    4..=18,
+    20..=20,
+    23..=29,
+    36..=42,
+    45..=51,
+    55..=55,
+    21..=22,
+    31..=33,
+];
+
+/// The sections of `docs/failure-modes.md`: the row and its text.
+fn failure_modes() -> Vec<(u32, String)> {
+    read("docs/failure-modes.md")
+        .split("\n### ")
+        .skip(1)
+        .map(|section| {
+            let (number, rest) = section.split_once(". ").unwrap();
+            let text = rest.split("\n## ").next().unwrap().to_owned();
+            (number.parse().unwrap(), text)
+        })
+        .collect()
+}
+
+/// The names of the functions of a test binary, by the module's path as libtest prints it.
+fn sources(binary: &str) -> Vec<PathBuf> {
+    let folder = match binary.strip_prefix("agent:") {
+        Some(name) => return vec![root().join(format!("agent/tests/{name}.rs"))],
+        None if binary == "lib" => root().join("src"),
+        None => root().join("tests").join(binary),
+    };
+    let mut found = Vec::new();
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap_or_else(|_| panic!("no tests {binary}"));
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// Whether a proof, `<test binary> <libtest path>`, names a test that is there.
+fn is_there(proof: &str) -> bool {
+    let Some((binary, path)) = proof.split_once(' ') else {
+        return false;
+    };
+    let name = path.rsplit("::").next().unwrap();
+    // A test of a table of cases may be written by a macro, as `name: ...`.
+    let written = [format!("fn {name}("), format!("{name}: ")];
+    let module = path.rsplit("::").nth(1);
+    sources(binary)
+        .iter()
+        .filter(|file| {
+            let of_module = module.is_none_or(|module| file.file_stem().unwrap() == module);
+            of_module || binary == "lib"
+        })
+        .any(|file| {
+            let text = fs::read_to_string(file).unwrap();
+            written.iter().any(|written| text.contains(written))
+        })
+}
+
+#[test]
+fn every_fault_has_its_section_and_every_section_a_proof_that_exists() {
+    let sections = failure_modes();
+    for row in ROWS.into_iter().flatten() {
+        let found = sections.iter().filter(|(number, _)| *number == row).count();
+        assert_eq!(found, 1, "docs/failure-modes.md: sections {row}.");
+    }
+    let mut wrong = Vec::new();
+    for (row, text) in &sections {
+        for part in ["**What happens.**", "**What you see.**", "**What to do.**"] {
+            assert!(text.contains(part), "{row}. lacks {part}");
+        }
+        let Some((_, shown)) = text.split_once("\nShown by ") else {
+            panic!("{row}. says not what shows it");
+        };
+        let proofs: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
+        assert!(!proofs.is_empty(), "{row}. has no proof");
+        wrong.extend(
+            proofs
+                .into_iter()
+                .filter(|proof| !is_there(proof))
+                .map(|proof| format!("{row}. {proof}")),
+        );
+    }
+    assert!(wrong.is_empty(), "no such tests: {wrong:#?}");
+}

@@ -171,6 +171,26 @@ fn the_agent_comes_first_and_the_users_container_is_restricted() {
     );
 }
 
+/// A quota on limits wants them of every container; the words of ours, when it fails, stand where they can be read.
+#[test]
+fn the_agents_container_has_the_limits_that_the_users_has() {
+    let agent = |job: Value| pod(job)["containers"][0].clone();
+    let free = agent(json!({}));
+    assert!(free["resources"].get("limits").is_none());
+    assert_eq!(free["terminationMessagePolicy"], "FallbackToLogsOnError");
+    let limits = json!({"resources": {"limits": {"memory": "1Gi", "nvidia.com/gpu": "1"}}});
+    assert_eq!(
+        agent(limits.clone())["resources"]["limits"],
+        json!({"memory": "64Mi"})
+    );
+    // Of the user's own, whose log may say anything, never.
+    assert!(
+        pod(limits)["containers"][1]
+            .get("terminationMessagePolicy")
+            .is_none()
+    );
+}
+
 #[test]
 fn writable_paths_are_filled_before_the_users_container_starts() {
     let pod = pod(json!({"writablePaths": ["/app/engines"]}));

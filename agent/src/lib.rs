@@ -7,7 +7,9 @@ pub mod codes;
 pub mod exec;
 pub mod install;
 pub mod inventory;
+pub mod machine;
 pub mod protocol;
+pub mod raised;
 pub mod recognise;
 pub mod seed;
 

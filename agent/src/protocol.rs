@@ -73,6 +73,10 @@ pub struct DatabaseInventory {
     /// The variable that `directUrl` of the datasource names; up to Prisma 6 `migrate` uses it before `url`.
     #[serde(default)]
     pub direct_url_variable: Option<String>,
+    /// Of these, the ones that Prisma cannot do without and that the image itself does not set. Empty where a
+    /// configuration file may say otherwise than the schema.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unset_variables: Vec<String>,
     /// The migrations in Prisma's order (by name).
     pub migrations: Vec<Migration>,
     /// Why this database cannot be migrated with this image, if so.
@@ -141,6 +145,14 @@ pub enum ProblemReason {
     CommandMissing,
     /// `prisma.config` names a file that is not there.
     ConfigMissing,
+    /// The program to run is built for another architecture than this machine's.
+    WrongArchitecture,
+    /// Prisma's engine is not in the image, or cannot be started in it.
+    EngineMissing,
+    /// Something writes to a folder that this container cannot write.
+    ReadOnlyFileSystem,
+    /// The schema's datasource names a variable that nobody sets.
+    DatasourceVariableUnset,
     /// The agent could not do its own part.
     Internal,
 }
@@ -235,6 +247,9 @@ pub struct Summary {
     /// The error in one or few lines, redacted, at most 1,024 bytes.
     #[serde(default)]
     pub message: Option<String>,
+    /// What of the image, or of what the Job adds to it, made the command fail, where its output says that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
     /// Lines worth a look, the first ones; how many there are is `findings_count`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<LogFinding>,

@@ -44,7 +44,10 @@ fn succeeds() {
         (summary.outcome, summary.exit_code, summary.code),
         (Outcome::Succeeded, Some(0), None)
     );
-    assert!(summary.started_at.unwrap() <= summary.finished_at.unwrap());
+    let (start, end) = (summary.started_at.unwrap(), summary.finished_at.unwrap());
+    let width = "2026-11-24T21:28:56.120Z".len();
+    assert_eq!((start.len(), end.len()), (width, width), "{start} {end}");
+    assert!(start <= end, "{start} {end}");
 }
 
 #[test]
@@ -273,6 +276,20 @@ fn runs_nothing_that_cannot_be_started() {
             panic!()
         };
         assert_eq!(problem.reason, ProblemReason::CommandMissing, "{program}");
+    }
+    // A program of a mainframe, and a script for it: what Linux reads of them.
+    let header = "\x7fELF\x02\x02\x01\0\0\0\0\0\0\0\0\0\0\x02\0\x16";
+    image.program("foreign", header);
+    let script = format!("#!{}\n", image.path("foreign").display());
+    image.program("foreign-script", &script);
+    for program in ["./foreign", "./foreign-script"] {
+        let Refusal::Problem(problem) = image.refusal(&mut image.exec_of(&[], &[program])) else {
+            panic!()
+        };
+        assert_eq!(problem.reason, ProblemReason::WrongArchitecture);
+        for part in ["/foreign is built for s390x", "job.nodeSelector"] {
+            assert!(problem.message.contains(part), "{}", problem.message);
+        }
     }
     let mut wrong_call = Command::new(AGENT);
     wrong_call

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use dbm_agent::exec::redact::redact_text;
 use dbm_agent::exec::secrets::Secrets;
+use dbm_agent::protocol::ProblemReason;
 use dbm_agent::recognise::{Recognised, Window, recognise};
 
 /// File, code, SQLSTATE, migration, message.
@@ -228,6 +229,66 @@ const FAILURES: &[Row] = &[
     ),
 ];
 
+const ENGINE: ProblemReason = ProblemReason::EngineMissing;
+const READ_ONLY: ProblemReason = ProblemReason::ReadOnlyFileSystem;
+const VARIABLE: ProblemReason = ProblemReason::DatasourceVariableUnset;
+
+/// File, what is wrong with the image, a part of what is said of it.
+const IMAGES: &[(&str, ProblemReason, &str)] = &[
+    (
+        "image-engine-download",
+        ENGINE,
+        "getaddrinfo ENOTFOUND binaries.prisma.sh",
+    ),
+    (
+        "image-engine-not-executable",
+        ENGINE,
+        "Command failed with EACCES: /app/eng/noexec",
+    ),
+    (
+        "image-engine-not-found",
+        ENGINE,
+        "Could not find schema-engine binary",
+    ),
+    (
+        "image-engine-other-architecture",
+        ENGINE,
+        "ended without a word",
+    ),
+    ("image-engine-path", ENGINE, "/nowhere/schema-engine"),
+    (
+        "image-engine-without-loader",
+        ENGINE,
+        "Command failed with ENOENT: /app/eng/noint",
+    ),
+    (
+        "image-engine-without-openssl",
+        ENGINE,
+        "with openssl beside it",
+    ),
+    (
+        "image-engines-not-writable",
+        READ_ONLY,
+        "Add /app/node_modules/@prisma/engines to job.writablePaths",
+    ),
+    (
+        "image-read-only",
+        READ_ONLY,
+        "Add /app to job.writablePaths",
+    ),
+    (
+        "image-variable-unset",
+        VARIABLE,
+        "the variable DATABASE_URL,",
+    ),
+    (
+        "image-direct-variable-unset",
+        VARIABLE,
+        "the variable DIRECT_URL,",
+    ),
+    ("deploy-no-url", VARIABLE, "the variable DATABASE_URL,"),
+];
+
 fn transcripts() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
     fs::read_dir(folder)
@@ -272,6 +333,31 @@ fn failures() {
 }
 
 #[test]
+fn what_is_wrong_with_an_image_and_nothing_else() {
+    let mut wrong = Vec::new();
+    for (name, text) in transcripts() {
+        let mut window = Window::default();
+        text.lines().for_each(|line| window.push(line));
+        let found = window.problem();
+        let fits = match IMAGES.iter().find(|(file, ..)| *file == name) {
+            Some((_, reason, part)) => found
+                .as_ref()
+                .is_some_and(|found| found.reason == *reason && found.message.contains(part)),
+            None => found.is_none(),
+        };
+        if !fits {
+            wrong.push(format!("{name}: {found:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(
+        IMAGES
+            .iter()
+            .all(|(file, ..)| transcripts().contains_key(*file))
+    );
+}
+
+#[test]
 fn no_value_of_a_row_is_shown() {
     let text = transcripts()["deploy-failed-unique-violation"].replace("bug", "a row's value");
     assert!(text.contains("a row's value"), "the transcript has none");
@@ -298,7 +384,10 @@ fn messages_hold_no_trace() {
 #[test]
 fn what_did_not_fail_says_nothing_of_a_failure() {
     for (name, text) in transcripts() {
-        if FAILURES.iter().all(|(file, ..)| *file != name) && !name.starts_with("status-") {
+        if FAILURES.iter().all(|(file, ..)| *file != name)
+            && !name.starts_with("status-")
+            && !name.starts_with("image-")
+        {
             assert_eq!(recognise(&text), Recognised::default(), "{name}");
         }
     }

@@ -2,6 +2,7 @@
 
 mod action;
 mod database;
+mod database_status;
 mod defaults;
 mod duration;
 mod hash;
@@ -18,6 +19,10 @@ pub use action::{
 pub use database::{
     CaFrom, ConnectionSpec, DatabaseSpec, KeySelector, PrismaSpec, SecretKeySelector,
 };
+pub use database_status::{
+    CurrentStatus, DatabasePhase, DatabaseStatus, FailedStatement, FailedStatus, FindingKind,
+    FindingStatus, RestorePointStatus, Traces,
+};
 pub use duration::Duration;
 pub use hash::{digest, spec_hash};
 pub use job::JobSpec;
@@ -30,10 +35,8 @@ pub use spec::{
     SecretName, TimeoutsSpec,
 };
 pub use status::{
-    ChoiceStatus, Condition, CurrentStatus, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus,
-    FailedStatement, FailedStatus, FindingKind, FindingStatus, HistoryStatus, ImageStatus, Phase,
-    Resolution, RestorePointStatus, RunOutcome, RunStatus, StepKind, StepOutcome, StepStatus,
-    TakenAction, Time, Traces,
+    ChoiceStatus, Condition, DatabaseMigrationStatus, HistoryStatus, ImageStatus, Phase,
+    Resolution, RunOutcome, RunStatus, StepKind, StepOutcome, StepStatus, TakenAction, Time,
 };
 
 /// The API group.

@@ -100,10 +100,14 @@ pub const WAITING_FOR_BACKEND: &str = "WaitingForBackend";
 pub const WAITING_LOCK: &str = "WaitingLock";
 /// It is about to be tried again.
 pub const WAITING_RETRY: &str = "WaitingRetry";
+/// A migration's command runs, and no session of it is in the watched database.
+pub const SESSION_MISSING: &str = "SessionMissing";
 /// The migration runs longer than `timeouts.overdue`.
 pub const OVERDUE: &str = "Overdue";
 /// Another run is at work on the same database.
 pub const DATABASE_BUSY: &str = "DatabaseBusy";
+/// As many runs are at work on the database's server as the operator may start there.
+pub const SERVER_BUSY: &str = "ServerBusy";
 
 /// A failed row stands in the ledger before the start.
 pub const FAILED_ROW_FOUND: &str = "FailedRowFound";
@@ -113,6 +117,8 @@ pub const UNFINISHED_ROW_FOUND: &str = "UnfinishedRowFound";
 pub const BASELINE_NEEDED: &str = "BaselineNeeded";
 /// The role may not read the ledger.
 pub const LEDGER_FORBIDDEN: &str = "LedgerForbidden";
+/// The role lacks a right without which Prisma cannot begin, or a migration cannot be applied.
+pub const RIGHT_MISSING: &str = "RightMissing";
 /// An applied migration was edited, and the policy denies it.
 pub const EDITED_FOUND: &str = "EditedFound";
 /// An applied migration is unknown to the image, and the policy denies it.
@@ -130,10 +136,26 @@ pub const DUPLICATE_DATABASE: &str = "DuplicateDatabase";
 pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
 /// The image's user is a name, and `job.runAsUser` is not set.
 pub const IMAGE_USER_NOT_NUMERIC: &str = "ImageUserNotNumeric";
+/// The image's user is root, and `job.runAsUser` is not set.
+pub const IMAGE_USER_ROOT: &str = "ImageUserRoot";
+/// The image, or a program in it, is built for another architecture than the node's.
+pub const WRONG_ARCHITECTURE: &str = "WrongArchitecture";
+/// A Secret or ConfigMap of the container's environment is not there.
+pub const ENVIRONMENT_MISSING: &str = "EnvironmentMissing";
 /// The container could not be created or started.
 pub const CONTAINER_NOT_STARTED: &str = "ContainerNotStarted";
+/// The image is being pulled, which takes its time.
+pub const PULLING_IMAGE: &str = "PullingImage";
 /// No node takes the pod.
 pub const UNSCHEDULABLE: &str = "Unschedulable";
+/// The namespace's quota has no room for the Job or its pod.
+pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
+/// The namespace's Pod Security level forbids the pod.
+pub const POD_SECURITY_VIOLATED: &str = "PodSecurityViolated";
+/// The ServiceAccount that `job.serviceAccountName` names is not there.
+pub const SERVICE_ACCOUNT_MISSING: &str = "ServiceAccountMissing";
+/// The API server refuses the pod for another reason: a policy, a limit range.
+pub const POD_REFUSED: &str = "PodRefused";
 /// The API server refuses the Job.
 pub const JOB_REFUSED: &str = "JobRefused";
 /// A Job of that name exists and is not this resource's.
@@ -162,6 +184,12 @@ pub const COMMAND_MISSING: &str = "CommandMissing";
 pub const CONFIG_MISSING: &str = "ConfigMissing";
 /// The connection's variable is not set or is no URL.
 pub const CONNECTION_INVALID: &str = "ConnectionInvalid";
+/// Prisma's engine is not in the image, or cannot be started in it.
+pub const ENGINE_MISSING: &str = "EngineMissing";
+/// Something in the image writes to a folder that the container cannot write.
+pub const READ_ONLY_FILE_SYSTEM: &str = "ReadOnlyFileSystem";
+/// The schema's datasource names a variable that nobody sets.
+pub const DATASOURCE_VARIABLE_UNSET: &str = "DatasourceVariableUnset";
 /// `PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK` is set.
 pub const ADVISORY_LOCK_DISABLED: &str = "AdvisoryLockDisabled";
 

@@ -6,7 +6,7 @@ pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ActionKind, ActionOutcome, ActionState, Policy};
+use super::{ActionKind, ActionOutcome, ActionState, DatabaseStatus};
 
 /// What the operator knows and is doing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -233,6 +233,9 @@ pub struct StepStatus {
     /// What its end said, where that is not said elsewhere.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// The database's count of committed transactions before a restore, which begins anew with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commits: Option<i64>,
     /// When it was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
@@ -258,6 +261,13 @@ pub struct StepStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub invalid_indexes: Vec<String>,
+    /// How many invalid indexes there were before it began; `invalidIndexes` names the first ones.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub invalid_index_count: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The kinds of step.
@@ -315,217 +325,6 @@ pub enum StepOutcome {
     NeverBegan,
     /// It did not, and a human accepted that.
     Accepted,
-}
-
-/// One database.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct DatabaseStatus {
-    /// Its name in the spec.
-    pub name: String,
-    /// The digest of what the image holds for it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub inventory_hash: String,
-    /// How far it is.
-    #[serde(default)]
-    pub phase: DatabasePhase,
-    /// Migrations in the image.
-    #[serde(default)]
-    pub total: u32,
-    /// Of those, applied.
-    #[serde(default)]
-    pub applied: u32,
-    /// The first of those that are to be applied.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub pending: Vec<String>,
-    /// How many are to be applied.
-    #[serde(default)]
-    pub pending_count: u32,
-    /// Applied by this run.
-    #[serde(default)]
-    pub applied_by_run: u32,
-    /// The migration that runs now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub current: Option<CurrentStatus>,
-    /// The migration that failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<FailedStatus>,
-    /// What was found and is worth a look.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub findings: Vec<FindingStatus>,
-    /// How many findings there are.
-    #[serde(default)]
-    pub findings_count: u32,
-    /// The Lease that this run holds for it, by which runs of one database take turns.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub lease: String,
-    /// The Lease by which runs on it take turns, as of the last time it was read: a restore takes its turn also where the
-    /// database cannot be read.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub turn: String,
-    /// Where the database can be brought back to: made before the first statement of the run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restore_point: Option<RestorePointStatus>,
-    /// When it was last read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_observed_at: Option<Time>,
-}
-
-/// How far one database is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum DatabasePhase {
-    /// It has not been read, or cannot be.
-    #[default]
-    Unknown,
-    /// It has been read, and nothing was started.
-    Planned,
-    /// Its migrations run, or their end is being judged.
-    Migrating,
-    /// Every migration of the image is applied, verified in its ledger.
-    Succeeded,
-    /// A migration failed, or the end could not be verified.
-    Failed,
-    /// It was not started, because a database before it failed.
-    Skipped,
-    /// What the run did was undone.
-    RolledBack,
-}
-
-/// A place in the database's history to which it can be brought back.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RestorePointStatus {
-    /// The run before whose first statement it was made.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub run: String,
-    /// Its name, where the role may make one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    /// The position in the write-ahead log.
-    pub lsn: String,
-    /// The server's time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Time>,
-    /// The database's count of committed transactions then.
-    #[serde(default)]
-    pub commits: i64,
-    /// How many were committed since, when the database was last read; only where spec.rollback.restore is set. A restore
-    /// loses about as many.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commits_since: Option<i64>,
-}
-
-/// The migration that runs now.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CurrentStatus {
-    /// Its name.
-    pub name: String,
-    /// When Prisma started it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<Time>,
-}
-
-/// The migration that failed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FailedStatus {
-    /// Its name; empty where Prisma failed before it came to one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    /// The id of its row in `_prisma_migrations`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub ledger_row: String,
-    /// Prisma's code.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub code: String,
-    /// PostgreSQL's SQLSTATE.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub sql_state: String,
-    /// What the error says, without values of rows.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub summary: String,
-    /// Whether it left anything behind.
-    #[serde(default)]
-    pub traces: Traces,
-    /// Which of its statements failed, where that can be known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub statement: Option<FailedStatement>,
-    /// What it left behind, and what it may have left that cannot be seen.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub left: Vec<String>,
-    /// Who held the lock that it waited for when it was last seen.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub blocked_by: String,
-    /// The image holds a down.sql beside it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub has_down: bool,
-}
-
-/// The statement of a migration that failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FailedStatement {
-    /// Its number in the file, from 1.
-    pub number: u32,
-    /// How many statements the file has.
-    pub of: u32,
-    /// Its first line, without values.
-    pub text: String,
-}
-
-/// Whether a failed migration left anything behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Traces {
-    /// The catalog is as before, and its statements change nothing else.
-    None,
-    /// The catalog changed.
-    Some,
-    /// It cannot be told.
-    #[default]
-    Unknown,
-}
-
-/// Something worth a look.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FindingStatus {
-    /// What it is.
-    pub kind: FindingKind,
-    /// At which migration, or which object.
-    pub migration: String,
-    /// What it leads to.
-    pub policy: Policy,
-    /// Of a line of the output: its number, from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<u32>,
-    /// Of a line of the output: its text, redacted.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub text: String,
-}
-
-/// The kinds of finding.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-pub enum FindingKind {
-    /// An applied migration's file was changed since.
-    Edited,
-    /// The ledger has it, the image does not, and the image has newer ones.
-    Unknown,
-    /// The ledger has it, and it is newer than all of the image.
-    Ahead,
-    /// It is pending and older than one that is applied.
-    OutOfOrder,
-    /// An index that a concurrent build left invalid.
-    InvalidIndex,
-    /// A constraint that does not hold for the rows that were there before it (NOT VALID).
-    NotValidated,
-    /// A line of the migration's output: a warning of Prisma, or a match of a pattern.
-    Log,
 }
 
 /// A run that has ended.

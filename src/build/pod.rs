@@ -1,5 +1,7 @@
 //! The pod of a step: Pod Security level *restricted*, the user's image with the agent as its entry point.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, Container, EmptyDirVolumeSource, ExecAction, KeyToPath,
     Lifecycle, LifecycleHandler, LocalObjectReference, PodSecurityContext, PodSpec,
@@ -19,6 +21,8 @@ pub(super) const CA_FILE: &str = "/dbm-ca/ca.crt";
 const AGENT_DIRECTORY: &str = "/dbm";
 /// Where the agent stands in the operator's image.
 const AGENT_IN_IMAGE: &str = "/usr/local/bin/dbm-agent";
+/// Where one of our own containers fails, its log's end says why. Never of the user's: its log may say anything.
+const LAST_WORDS: &str = "FallbackToLogsOnError";
 /// The copies of writable paths, as the container that fills them sees them.
 const SEED_DIRECTORY: &str = "/dbm-seed";
 
@@ -77,7 +81,7 @@ pub(super) fn spec(step: &Step, settings: &Settings) -> PodSpec {
     if !own_agent {
         // A regular first container whose postStart hook holds the next one until the agent stands costs nothing; an
         // init container costs a second, and is needed only where another one follows it.
-        let container = agent_container(settings, !seeds.is_empty());
+        let container = agent_container(settings, &job.resources, !seeds.is_empty());
         if seeds.is_empty() {
             containers.push(container)
         } else {
@@ -124,7 +128,7 @@ pub(super) fn spec(step: &Step, settings: &Settings) -> PodSpec {
     }
 }
 
-fn agent_container(settings: &Settings, as_init: bool) -> Container {
+fn agent_container(settings: &Settings, given: &ResourceRequirements, as_init: bool) -> Container {
     let command = |word: &str| {
         vec![
             AGENT_IN_IMAGE.to_owned(),
@@ -146,9 +150,10 @@ fn agent_container(settings: &Settings, as_init: bool) -> Container {
             }),
             ..Lifecycle::default()
         }),
-        resources: Some(quantities("10m", "16Mi")),
+        resources: Some(agent_resources(given)),
         volume_mounts: Some(vec![mount("agent", AGENT_DIRECTORY)]),
         security_context: Some(restricted(None, None)),
+        termination_message_policy: Some(LAST_WORDS.to_owned()),
         ..Container::default()
     }
 }
@@ -172,6 +177,7 @@ fn seed_container(main: &Container, agent: &str, seeds: &[String], own_agent: bo
         env: None,
         env_from: None,
         volume_mounts: Some(mounts),
+        termination_message_policy: Some(LAST_WORDS.to_owned()),
         ..main.clone()
     }
 }
@@ -215,6 +221,25 @@ fn resources(given: &ResourceRequirements) -> ResourceRequirements {
         given.clone()
     } else {
         quantities("100m", "256Mi")
+    }
+}
+
+/// Little, with limits where the resource names some: a quota on limits wants them of every container.
+fn agent_resources(given: &ResourceRequirements) -> ResourceRequirements {
+    let named = |key: &str| {
+        given
+            .limits
+            .as_ref()
+            .is_some_and(|limits| limits.contains_key(key))
+    };
+    let limits: BTreeMap<String, Quantity> = [("cpu", "200m"), ("memory", "64Mi")]
+        .into_iter()
+        .filter(|(key, _)| named(key))
+        .map(|(key, value)| (key.to_owned(), Quantity(value.to_owned())))
+        .collect();
+    ResourceRequirements {
+        limits: Some(limits).filter(|limits| !limits.is_empty()),
+        ..quantities("10m", "16Mi")
     }
 }
 

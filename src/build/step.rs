@@ -92,6 +92,7 @@ impl<'a> Step<'a> {
     /// After how many seconds the agent ends it; 0 is never.
     pub(super) fn timeout_seconds(&self) -> u64 {
         let limit = match self.plan.step {
+            StepKind::Migrate => Some(&self.spec.timeouts.kill),
             StepKind::SmokeTest => self.test().map(|test| &test.timeout),
             StepKind::Restore => self.restore().map(|restore| &restore.timeout),
             _ => None,

@@ -229,7 +229,7 @@ pub struct MigrationArgs {
     #[arg(long, value_name = "NAME")]
     pub database: Option<String>,
     /// The migration; default: the one that failed
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub migration: Option<String>,
     /// What every MigrationAction needs.
     #[command(flatten)]
@@ -263,7 +263,7 @@ pub struct BaselineArgs {
     #[arg(long, value_name = "NAME")]
     pub database: Option<String>,
     /// The last migration that the database holds already; all before it are marked, too
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub migration: String,
     /// The plan that was looked at; in another one it is refused. Default: the one of now
     #[arg(long, value_name = "HASH")]

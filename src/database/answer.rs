@@ -52,6 +52,7 @@ struct ServerBody {
     database: String,
     version: u32,
     commits: i64,
+    role: String,
     standby: bool,
     sees_activity: bool,
 }
@@ -140,12 +141,16 @@ pub(super) fn first(rows: &[Row], target: &Target) -> Result<First, Unreadable> 
                     database: body.database,
                     schema: target.schema.clone(),
                 };
+                facts.role = body.role;
                 facts.server_version = body.version;
                 facts.commits = body.commits;
                 facts.sees_activity = body.sees_activity;
                 server = true;
             }
             "table" => table = Some(body::<TableBody>(row)?),
+            // Prisma's session acts as another role, whose rights are not asked for.
+            "lacks" if target.other_role => {}
+            "lacks" => facts.lacks = Some(row.body.clone()),
             "objects" => objects = number(row)?,
             "building" => building.push(number(row)?),
             _ => activity(row, &mut facts)?,

@@ -94,12 +94,25 @@ fn tls(detail: &str, target: &Target) -> (UnreadableReason, String) {
         )
     } else {
         format!(
-            "{place} was reached and TLS failed: name its certificate authority in caFrom, or check that the certificate is of \
-             this host and still valid ({})",
+            "{place} was reached and TLS failed: {} ({})",
+            tls_advice(detail),
             redacted(detail, target)
         )
     };
     (UnreadableReason::TlsFailed, message)
+}
+
+/// By the TLS library's own words for what is wrong with a certificate.
+fn tls_advice(detail: &str) -> &'static str {
+    if detail.contains("UnknownIssuer") || detail.contains("CaUsedAsEndEntity") {
+        "its certificate is of no authority that is trusted here; name that authority in connection.caFrom"
+    } else if detail.contains("NotValidForName") || detail.contains("not valid for name") {
+        "its certificate is of another host; use a host name that stands in the certificate"
+    } else if detail.contains("xpired") || detail.contains("NotValidYet") {
+        "its certificate is not valid now; renew it, or set the clocks"
+    } else {
+        "name its certificate authority in connection.caFrom, or check that the certificate is of this host and still valid"
+    }
 }
 
 fn refused_by_server(error: &dyn sqlx::error::DatabaseError, target: &Target) -> Unreadable {
@@ -183,18 +196,26 @@ fn wants_tls(said: &str) -> bool {
 /// The first line of a server's text, without the user's name (which PostgreSQL quotes) and without the password in any
 /// of its spellings. A password of under four characters may stand anywhere by chance: then nothing of the text is kept.
 pub(super) fn redacted(text: &str, target: &Target) -> String {
-    let mut line = text
+    let line = text
         .lines()
         .next()
         .unwrap_or_default()
         .replace(&format!("\"{}\"", target.user), "\"***\"");
-    let password = target.password.reveal();
-    let encoded = utf8_percent_encode(password, NON_ALPHANUMERIC).to_string();
-    if !password.is_empty() {
-        if password.chars().count() < 4 && line.contains(password) {
-            return "***".to_owned();
-        }
-        line = line.replace(&encoded, "***").replace(password, "***");
-    }
+    let line = without_password(line, target);
     line.chars().take(MAX_SERVER_MESSAGE).collect()
+}
+
+/// A text without the password in any of its spellings.
+pub(super) fn without_password(text: String, target: &Target) -> String {
+    let password = target.password.reveal();
+    if password.is_empty() {
+        return text;
+    }
+    if password.chars().count() < 4 && text.contains(password) {
+        return "***".to_owned();
+    }
+    let encoded = utf8_percent_encode(password, NON_ALPHANUMERIC).to_string();
+    text.replace(&encoded, "***")
+        .replace(&encoded.to_lowercase(), "***")
+        .replace(password, "***")
 }

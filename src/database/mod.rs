@@ -133,6 +133,13 @@ async fn questions(
         for row in &rows {
             answer::second(row, &mut seen.facts, &mut ledger).map_err(Unanswered::Known)?;
         }
+        for row in &mut ledger {
+            // What Prisma wrote down of an error may be the database's own words, with what a script had put into them.
+            row.logs = row
+                .logs
+                .take()
+                .map(|logs| failure::without_password(logs, target));
+        }
         if readable {
             seen.facts.ledger = Ledger::Rows(ledger);
         }

@@ -24,11 +24,12 @@ pub(super) const LEDGER_COLUMNS: [&str; 8] = [
 /// The lock, the sessions, the server, and whether the ledger is there and may be read.
 pub(super) fn first(schema: &str) -> String {
     format!(
-        "{};\n{};\n{};\n{}",
+        "{};\n{};\n{};\n{};\n{}",
         sessions(),
         BUILDING,
         SERVER,
-        table(schema)
+        table(schema),
+        lacks(schema)
     )
 }
 
@@ -121,7 +122,7 @@ const SERVER: &str = "select 'server', json_build_object( \
     'database_oid', d.oid::bigint, 'database', d.datname, \
     'version', current_setting('server_version_num')::int, \
     'commits', coalesce((select s.xact_commit from pg_stat_database s where s.datid = d.oid), 0), \
-    'standby', pg_is_in_recovery(), \
+    'role', format('%I', current_user), 'standby', pg_is_in_recovery(), \
     'sees_activity', pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'))::text \
     from pg_database d where d.datname = current_database()";
 
@@ -152,6 +153,32 @@ fn table(schema: &str) -> String {
            where n.nspname = {schema} and c.relkind in ('r', 'p', 'v', 'm', 'f') \
            and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid \
              and d.deptype = 'e')"
+    )
+}
+
+/// The right without which Prisma cannot begin, as the statement that gives it: to write to its ledger, or to make that,
+/// or the schema. A right on single columns is taken for enough.
+fn lacks(schema: &str) -> String {
+    let may = |right: &str| {
+        format!(
+            "(has_table_privilege(c.oid, '{right}') or has_any_column_privilege(c.oid, '{right}'))"
+        )
+    };
+    format!(
+        "select 'lacks', l.statement from (select case \
+           when c.oid is not null then case when {insert} and {update} then null \
+             else format('GRANT INSERT, UPDATE ON TABLE %I.%I TO %I;', n.nspname, c.relname, current_user) end \
+           when n.oid is not null then case when has_schema_privilege(n.oid, 'USAGE') \
+               and has_schema_privilege(n.oid, 'CREATE') then null \
+             else format('GRANT USAGE, CREATE ON SCHEMA %I TO %I;', n.nspname, current_user) end \
+           when has_database_privilege(current_database(), 'CREATE') then null \
+           else format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), current_user) end as statement \
+         from (select {schema}::text as name) s left join pg_namespace n on n.nspname = s.name \
+           left join pg_class c on c.relnamespace = n.oid and c.relname = '_prisma_migrations' \
+             and c.relkind in ('r', 'p', 'v', 'm', 'f')) l where l.statement is not null",
+        insert = may("INSERT"),
+        update = may("UPDATE"),
+        schema = literal(schema),
     )
 }
 

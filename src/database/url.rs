@@ -1,10 +1,9 @@
 //! PURE. The connection string of a Secret, taken apart: what the operator itself connects with, and nothing more.
 //!
 //! A URL belongs to whoever writes the Secret. Of its parameters only those in [`parse`]'s list have an effect here.
-//! In particular `sslcert`, `sslidentity`, `sslkey`, `sslrootcert` and `sslpassword` are ignored: they name files of
-//! the migrations image, which mean nothing (or something else) in the operator's own container, and the operator
-//! never opens a file that a Secret names. Prisma's own Job still gets the URL with all of them. `options` and
-//! `application_name` are ignored too, because a look sets its own.
+//! Those that name files (`sslcert`, `sslidentity`, `sslkey`, `sslrootcert`, the path of a socket) are refused: they mean
+//! nothing (or something else) in the operator's own container, and the operator never opens a file that a Secret
+//! names. `options` and `application_name` are ignored, because a look sets its own, and so is what is not known here.
 //!
 //! No message holds any part of the value, because a misplaced character can turn a password into a host.
 
@@ -91,6 +90,9 @@ pub struct Target {
     pub ssl_mode: SslMode,
     /// How long name look-up, TCP, TLS and log-in may take together: `connect_timeout`, default 5 s, at most 30 s.
     pub connect_timeout: Duration,
+    /// `options` asks for another role (`-c role=...`) than the one that logs in: Prisma's session has its rights, and a
+    /// look does not.
+    pub other_role: bool,
     /// From [`Rules`]: what the host's name resolves to is judged by it again.
     pub allow_loopback: bool,
 }
@@ -140,6 +142,7 @@ pub fn parse(raw: &str, rules: &Rules) -> Result<Target, Unreadable> {
         schema: parameters.schema,
         ssl_mode: parameters.ssl_mode,
         connect_timeout: parameters.connect_timeout,
+        other_role: parameters.other_role,
         allow_loopback: rules.allow_loopback,
     })
 }
@@ -170,10 +173,46 @@ pub fn is_local_address(address: IpAddr) -> bool {
 
 /// The message for a target that [`is_local_address`] refuses.
 pub(super) fn local_refused() -> Unreadable {
-    invalid(
-        "the URL's host is a loopback or link-local address, which in a cluster is the operator itself or its node: \
-         name the database's Service or host",
+    Unreadable {
+        reason: UnreadableReason::UrlLoopback,
+        message: "the URL's host is a loopback or link-local address, which in a cluster is the pod itself or its \
+                  node: name the database's Service or host"
+            .to_owned(),
+    }
+}
+
+fn names_file(message: String) -> Unreadable {
+    Unreadable {
+        reason: UnreadableReason::UrlNamesFile,
+        message,
+    }
+}
+
+/// PostgreSQL takes a host that begins so for the path of a Unix socket.
+fn is_socket(host: &str) -> bool {
+    host.starts_with(['/', '@'])
+}
+
+fn socket_refused() -> Unreadable {
+    names_file(
+        "the URL's host is the path of a Unix socket, which neither the operator nor a Job can reach: name a host that \
+         TCP reaches"
+            .to_owned(),
     )
+}
+
+/// `sslcert` is Prisma's word for the server's authority, and everybody else's for the client's certificate.
+fn certificate_refused(parameter: &str) -> Unreadable {
+    let instead = match parameter {
+        "sslcert" | "sslrootcert" => {
+            "name the server's certificate authority in connection.caFrom, which reaches Prisma, too"
+        }
+        _ => "let this user log in with a password; client certificates are not supported",
+    };
+    names_file(format!(
+        "the URL's parameter {parameter} names a file, and the operator opens none that a Secret names: take it out, and \
+         {instead}"
+    ))
 }
 
 fn invalid(message: &str) -> Unreadable {
@@ -231,9 +270,11 @@ fn host(url: &Url, rules: &Rules) -> Result<String, Unreadable> {
         ));
     }
     if raw.contains('%') {
-        return Err(invalid(
-            "the URL's host is percent-encoded, as a socket's path is: name a host that TCP reaches",
-        ));
+        return Err(if is_socket(&percent_decode_str(raw).decode_utf8_lossy()) {
+            socket_refused()
+        } else {
+            invalid("the URL's host is percent-encoded: write it as it is")
+        });
     }
     if raw.contains(',') {
         return Err(invalid(
@@ -287,6 +328,7 @@ struct Parameters {
     schema: String,
     ssl_mode: SslMode,
     connect_timeout: Duration,
+    other_role: bool,
 }
 
 impl Parameters {
@@ -295,6 +337,7 @@ impl Parameters {
             schema: "public".to_owned(),
             ssl_mode: SslMode::default(),
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            other_role: false,
         };
         let mut strict = false;
         for (name, value) in url.query_pairs() {
@@ -302,12 +345,19 @@ impl Parameters {
                 "schema" if !value.is_empty() => read.schema = schema(&value)?,
                 "sslmode" => read.ssl_mode = ssl_mode(&value)?,
                 "sslaccept" => strict = value == "strict",
+                "options" => read.other_role = value.contains("role="),
                 "connect_timeout" => read.connect_timeout = connect_timeout(&value)?,
                 "pgbouncer" if value == "true" || value == "1" => return Err(pooled()),
+                "host" if is_socket(&value) => return Err(socket_refused()),
                 "host" | "hostaddr" if !value.is_empty() => {
                     return Err(invalid(
-                        "the URL's parameter host asks for a socket or another host: name the host before the port",
+                        "the URL's parameter host asks for another host: name the host before the port",
                     ));
+                }
+                // To newer PostgreSQL clients `system` is the authorities that the system trusts, and no file.
+                "sslrootcert" if value == "system" => {}
+                "sslcert" | "sslidentity" | "sslkey" | "sslrootcert" if !value.is_empty() => {
+                    return Err(certificate_refused(&name));
                 }
                 _ => {}
             }

@@ -2,6 +2,7 @@
 
 use super::pass::Pass;
 use super::run;
+use super::snapshot::Event;
 use super::status::{self, count};
 use super::validate;
 use crate::api::{DatabasePhase, Phase, RunOutcome, reasons};
@@ -99,7 +100,11 @@ pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
             count(applied as usize, "migration")
         )
     };
-    pass.event(false, reasons::SUCCEEDED, message.clone());
+    let news = match only_database(pass) {
+        Some(migrated) => format!("{message}; {migrated}"),
+        None => message.clone(),
+    };
+    pass.event(false, reasons::SUCCEEDED, news);
     if ahead {
         pass.ready(
             reasons::DATABASE_AHEAD,
@@ -109,6 +114,13 @@ pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
         pass.ready(reasons::SUCCEEDED, message);
     }
     super::finished::schedule(pass);
+}
+
+/// The news of the only database, where it was migrated in this very pass: one Event says both.
+fn only_database(pass: &mut Pass<'_>) -> Option<String> {
+    let migrated = |event: &Event| event.reason == reasons::events::DATABASE_MIGRATED;
+    let at = pass.events.iter().position(migrated)?;
+    (pass.spec.databases.len() == 1).then(|| pass.events.remove(at).message)
 }
 
 /// Nothing more is started, and what ran has ended.

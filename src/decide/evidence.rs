@@ -86,10 +86,53 @@ pub(super) fn other_content<'a>(
         .collect()
 }
 
+/// The invalid indexes that were not there before the step. The journal names the first ones in order and has the
+/// number of all: beyond the last name only more than there were are new, and then any of them may be the one.
 pub(super) fn new_invalid_indexes<'a>(step: &StepStatus, facts: &'a DatabaseFacts) -> Vec<&'a str> {
+    let named = &step.invalid_indexes;
+    let unnamed = (step.invalid_index_count as usize).saturating_sub(named.len());
+    let unknown = |index: &&String| unnamed > 0 && named.last().is_none_or(|last| *index > last);
     let new = facts
         .invalid_indexes
         .iter()
-        .filter(|index| !step.invalid_indexes.contains(index));
-    new.map(String::as_str).collect()
+        .filter(|index| !named.contains(index));
+    let (beyond, mut found): (Vec<&String>, Vec<&String>) = new.partition(unknown);
+    if beyond.len() > unnamed {
+        found.extend(beyond);
+    }
+    found.into_iter().map(String::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn new(before: &[String], now: &[String]) -> Vec<String> {
+        let step = StepStatus {
+            invalid_indexes: before.iter().take(20).cloned().collect(),
+            invalid_index_count: u32::try_from(before.len()).unwrap(),
+            ..StepStatus::default()
+        };
+        let facts = DatabaseFacts {
+            invalid_indexes: now.to_vec(),
+            ..DatabaseFacts::default()
+        };
+        let found = new_invalid_indexes(&step, &facts);
+        found.into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_was_invalid_before_is_not_new_however_many_there_were() {
+        let before: Vec<String> = (10..45).map(|n| format!("public.i{n}")).collect();
+        assert_eq!(new(&before, &before), Vec::<String>::new());
+        assert_eq!(new(&before, &before[5..]), Vec::<String>::new());
+        let mut one_more = before.clone();
+        one_more.insert(3, "public.i12a".to_owned());
+        assert_eq!(new(&before, &one_more), ["public.i12a"]);
+        let mut at_the_end = before.clone();
+        at_the_end.push("public.z".to_owned());
+        assert!(new(&before, &at_the_end).contains(&"public.z".to_owned()));
+        assert_eq!(new(&[], &before[..1]), ["public.i10"]);
+    }
 }

@@ -1,17 +1,22 @@
 //! What became of a migration whose process has ended: the database says it, the process only explains.
 
+mod nothing_open;
+
 use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
 
 use super::evidence::{missing, new_invalid_indexes, other_content, traces};
-use super::plan::{ledger_digest, problem_reason};
-use super::status::{count, names};
+use super::plan::problem_reason;
+use super::status::names;
 use super::told;
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session};
-use crate::tools::{prisma, prisma::RowState, sql_state};
+use crate::tools::{prisma, prisma::RowState, rights, sql_state};
 
 /// SQLSTATE of a lock that could not be had within lock_timeout.
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// SQLSTATE of a right that is missing.
+const NO_RIGHT: &str = "42501";
 
 /// What is concluded.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +72,7 @@ pub fn judge(
     {
         return refused(database, refusal);
     }
-    if let Some(wait) = still_at_work(database, facts, application_name) {
+    if let Some(wait) = still_at_work(database, end, facts, application_name) {
         return wait;
     }
     let rows: &[LedgerRow] = match &facts.ledger {
@@ -117,11 +122,16 @@ pub fn judge(
             ),
         };
     }
-    nothing_open(database, step, end, facts, rows, &missing)
+    nothing_open::nothing_open(database, step, end, facts, rows, &missing)
 }
 
 /// Prisma's lock is held, or a session of ours is left: a killed client is not a stopped migration.
-fn still_at_work(database: &str, facts: &DatabaseFacts, application_name: &str) -> Option<Verdict> {
+fn still_at_work(
+    database: &str,
+    end: Option<&ContainerEnd>,
+    facts: &DatabaseFacts,
+    application_name: &str,
+) -> Option<Verdict> {
     let ours = facts
         .our_sessions
         .iter()
@@ -132,9 +142,13 @@ fn still_at_work(database: &str, facts: &DatabaseFacts, application_name: &str) 
         (None, None) => return None,
     };
     let pid = session.pid;
+    let gone = match end {
+        Some(_) => "process has ended",
+        None => "pod is gone",
+    };
     Some(Verdict::Wait {
         message: format!(
-            "{database}: the migration's process has ended, and session {pid} ({}{}) {what} in the database. Nothing is judged before it has ended; if it never does: SELECT pg_terminate_backend({pid});",
+            "{database}: the migration's {gone}, and session {pid} ({}{}) {what} in the database. Nothing is judged before it has ended; if it never does: SELECT pg_terminate_backend({pid});",
             session.application_name,
             session
                 .state
@@ -176,11 +190,12 @@ fn refused(database: &str, refusal: &Refusal) -> Verdict {
     }
 }
 
-fn prefixed(database: &str, message: &str) -> String {
-    if message.starts_with(database) {
-        message.to_owned()
-    } else {
-        format!("{database}: {message}")
+/// What a message says of a database, with its name before it once.
+pub(super) fn prefixed(database: &str, message: &str) -> String {
+    let said = message.strip_prefix("database ").unwrap_or(message);
+    match said.strip_prefix(database) {
+        Some(rest) if rest.starts_with(": ") => said.to_owned(),
+        _ => format!("{database}: {message}"),
     }
 }
 
@@ -195,7 +210,8 @@ fn open_row(
 ) -> Verdict {
     let name = &row.migration_name;
     let summary = end.and_then(|end| end.summary.as_deref());
-    let logged = prisma::parse_failure(row.logs.as_deref().unwrap_or_default());
+    let logs = row.logs.as_deref().unwrap_or_default();
+    let logged = prisma::parse_failure(logs, &prisma::raised(inventory));
     let sql_state = logged
         .sql_state
         .or_else(|| summary.and_then(|summary| summary.sql_state.clone()))
@@ -218,12 +234,7 @@ fn open_row(
         blocked_by: step.message.clone(),
         ..FailedStatus::default()
     };
-    let left = told::statements(
-        &mut failed_status,
-        inventory,
-        facts,
-        row.logs.as_deref().unwrap_or_default(),
-    );
+    let left = told::statements(&mut failed_status, inventory, facts, logs);
     match prisma::row_state(row) {
         RowState::Failed => {
             if sql_state == LOCK_NOT_AVAILABLE && traces == Traces::None {
@@ -243,7 +254,8 @@ fn open_row(
             };
             let said = text.replace(&format!(" (SQLSTATE {sql_state})"), "");
             failed_status.summary.clone_from(&said);
-            let message = format!("{database}: {name} failed: {said} ({codes}).{left}");
+            let right = right_advice(&sql_state, &said, facts);
+            let message = format!("{database}: {name} failed: {said} ({codes}).{left}{right}");
             failed(reasons::MIGRATION_FAILED, failed_status, message)
         }
         RowState::ScriptDone => failed(
@@ -254,147 +266,65 @@ fn open_row(
             ),
         ),
         _ => {
-            let why = match end {
-                Some(end) if end.reason == "OOMKilled" => "the container ran out of memory",
-                Some(_) => "its process ended without an account",
-                None => "its pod was lost",
+            let (reason, why) = cut_off(end, &text);
+            let more = match reason {
+                reasons::OUT_OF_MEMORY => {
+                    " Before the next run raise job.resources.limits.memory; Prisma needs 256Mi and more."
+                }
+                _ => "",
             };
             failed(
-                if end.is_some_and(|end| end.reason == "OOMKilled") {
-                    reasons::OUT_OF_MEMORY
-                } else {
-                    reasons::MIGRATION_UNFINISHED
-                },
+                reason,
                 failed_status,
                 format!(
-                    "{database}: {name} was cut off ({why}); its row is neither finished nor failed, and nothing of it runs any more.{left}"
+                    "{database}: {name} was cut off ({why}); its row is neither finished nor failed, and nothing of it runs any more.{left}{more}"
                 ),
             )
         }
     }
 }
 
-/// Something is missing, and no row says why: it never came to the next migration.
-fn nothing_open(
-    database: &str,
-    step: &StepStatus,
-    end: Option<&ContainerEnd>,
-    facts: &DatabaseFacts,
-    rows: &[LedgerRow],
-    missing: &[&str],
-) -> Verdict {
-    let untouched = ledger_digest(&facts.ledger) == step.ledger;
-    let summary = end.and_then(|end| end.summary.as_deref());
-    let code = summary
-        .and_then(|summary| summary.code.clone())
-        .unwrap_or_default();
-    let state = summary
-        .and_then(|summary| summary.sql_state.clone())
-        .unwrap_or_default();
-    let text = summary
-        .and_then(|summary| summary.message.clone())
-        .unwrap_or_default();
-    let said = match (code.as_str(), text.as_str()) {
-        ("", "") => String::new(),
-        ("", text) => format!(": {text}"),
-        (code, "") => format!(": {code}"),
-        (code, text) => format!(": {text} ({code})"),
-    };
-    let failed_status = FailedStatus {
-        code: code.clone(),
-        sql_state: state.clone(),
-        summary: text,
-        traces: if untouched {
-            Traces::None
-        } else {
-            Traces::Unknown
-        },
-        ..FailedStatus::default()
-    };
+/// What cut a migration off, as far as that is known: the reason, and the same for people.
+fn cut_off(end: Option<&ContainerEnd>, said: &str) -> (&'static str, String) {
     let Some(end) = end else {
-        let message = format!(
-            "{database}: the migration's pod was lost before it recorded anything; {} not applied, nothing is running",
-            waits(missing)
-        );
-        return failed(reasons::MIGRATION_UNFINISHED, failed_status, message);
+        return (reasons::MIGRATION_UNFINISHED, "its pod was lost".to_owned());
     };
-    if end.exit_code == 0 {
-        let what = if untouched {
-            "wrote nothing to the watched ledger"
-        } else {
-            "left some out"
-        };
-        let reason = if untouched {
-            reasons::OTHER_DATABASE_MIGRATED
-        } else {
-            reasons::LEDGER_INCOMPLETE
-        };
-        return failed(
-            reason,
-            failed_status,
-            format!(
-                "{database}: the command ended well and {what}: {} not applied. It migrates another database or schema than connection.secretKeyRef names, or does not migrate at all: compare envVar, env and prisma.migrate with the schema's datasource.",
-                waits(missing)
-            ),
+    if timed_out(end) {
+        return (
+            reasons::KILLED,
+            "it took longer than timeouts.kill and was ended".to_owned(),
         );
     }
-    if end.reason == "OOMKilled" {
-        return failed(
+    if end.out_of_memory() {
+        return (
             reasons::OUT_OF_MEMORY,
-            failed_status,
-            format!(
-                "{database}: the container ran out of memory before a migration was recorded ({} not applied). Set job.resources.requests and limits of memory higher; Prisma needs 256Mi and more.",
-                waits(missing)
-            ),
+            "the container ran out of memory".to_owned(),
         );
     }
-    if untouched && state == LOCK_NOT_AVAILABLE || code == "P1002" {
-        return Verdict::NeverBegan {
-            reason: reasons::LOCK_TIMEOUT,
-            message: format!(
-                "{database}: another session holds Prisma's lock; nothing was executed"
-            ),
-        };
-    }
-    if untouched && (code == "P1001" || state.starts_with("08") || state == "57P03") {
-        return Verdict::NeverBegan {
-            reason: reasons::UNREACHABLE_FROM_JOB,
-            message: format!(
-                "{database}: the Job could not reach the server{said}. Nothing was executed. The operator reaches it now: where this goes on, look at network policies between the Job and the server"
-            ),
-        };
-    }
-    let meaning = dbm_agent_meaning(&code);
-    let progress = rows.len();
-    let already = if untouched || progress == 0 {
-        "nothing was executed"
-    } else {
-        "those before it are recorded"
-    };
-    failed(
-        reasons::PRISMA_FAILED,
-        failed_status,
-        format!(
-            "{database}: the command failed with exit code {}{said}{meaning}; {} not applied, {already}",
-            end.exit_code,
-            waits(missing)
+    let why = match said {
+        "" => format!(
+            "its process ended with exit code {} and no account",
+            end.exit_code
         ),
-    )
+        said => format!("its process ended: {said}"),
+    };
+    (reasons::MIGRATION_UNFINISHED, why)
 }
 
-fn dbm_agent_meaning(code: &str) -> String {
-    dbm_agent::codes::meaning(code)
-        .map(|meaning| format!(", {meaning}"))
-        .unwrap_or_default()
+/// The agent ended it, because it took longer than it may.
+fn timed_out(end: &ContainerEnd) -> bool {
+    end.summary
+        .as_deref()
+        .is_some_and(|summary| summary.timed_out)
 }
 
-fn waits(missing: &[&str]) -> String {
-    let verb = if missing.len() == 1 { "is" } else { "are" };
-    format!(
-        "{} ({}) {verb}",
-        count(missing.len(), "migration"),
-        names(missing)
-    )
+/// What gives the role a right that it lacks, as a sentence that begins with a blank.
+fn right_advice(sql_state: &str, said: &str, facts: &DatabaseFacts) -> String {
+    let asked = ["", NO_RIGHT].contains(&sql_state);
+    let remedy = asked.then(|| rights::remedy(said, &facts.role)).flatten();
+    remedy.map_or_else(String::new, |remedy| {
+        format!(" {}.", remedy.trim_end_matches('.'))
+    })
 }
 
 fn failed(reason: &'static str, failed: FailedStatus, message: String) -> Verdict {

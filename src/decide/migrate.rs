@@ -106,15 +106,14 @@ fn follow(
     if step.name == StepKind::SmokeTest {
         return validate::follow(pass, step);
     }
-    let mut seen = !step.job_uid.is_empty();
+    let mut seen = pass.was_there(step);
     let end = match pass.job(&step.job) {
         Seen::NotYet => return false,
         Seen::Foreign => {
             running::foreign(pass, step);
             return false;
         }
-        Seen::Gone if step.job_uid.is_empty() => match starting::create_again(pass, step, draining)
-        {
+        Seen::Gone if !seen => match starting::create_again(pass, step, draining) {
             Some(known) => return known,
             None => None,
         },

@@ -21,6 +21,7 @@
 
 mod actions;
 mod choices;
+mod datasource;
 mod deletion;
 mod ending;
 mod evidence;
@@ -36,12 +37,14 @@ mod restore_points;
 mod rollback;
 mod run;
 mod running;
+mod servers;
 mod shown;
 mod snapshot;
 mod starting;
 pub mod status;
 mod steps;
 mod told;
+mod unstarted;
 mod validate;
 mod waiting;
 mod wants;
@@ -50,6 +53,7 @@ pub use judge::{Verdict, judge};
 pub use names::{inventory_key, is_pinned, job_name, lease_name, run_id};
 pub use plan::{Blocker, DatabasePlan, ledger_digest, plan};
 pub use run::{Cause, cause};
+pub use servers::{ServerFacts, server_name, turns};
 pub use snapshot::{
     Decision, DownPlan, Effect, Event, JobPlan, LeaseFacts, Refusal, Resource, RestorePlan,
     Snapshot,
@@ -65,6 +69,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
         return Decision::default();
     }
     let mut pass = Pass::new(snapshot);
+    run::give_back_left(&mut pass);
     if snapshot.resource.deleting {
         actions::refuse_all(&mut pass);
         deletion::decide(&mut pass);
@@ -124,6 +129,9 @@ fn go_on(pass: &mut Pass<'_>, draining: bool) {
         keep_words(pass, &shown);
     }
     if !readable {
+        if at_work {
+            beside_unreadable(pass, inventories, draining);
+        }
         return;
     }
     if at_work {
@@ -153,6 +161,27 @@ fn go_on(pass: &mut Pass<'_>, draining: bool) {
         return;
     }
     migrate::advance(pass, &inventories, Some(&plans), draining, draining);
+}
+
+/// One database cannot be read: nothing is started, and what runs on the others is looked after and judged all the same.
+/// The database that cannot be read has the word, unless the run ended on what was found.
+fn beside_unreadable(
+    pass: &mut Pass<'_>,
+    inventories: Option<planning::Inventories>,
+    draining: bool,
+) {
+    let shown = pass.status.clone();
+    let ended = |pass: &Pass<'_>| pass.steps().len() - pass.active().len();
+    let (ended_before, told_before) = (ended(pass), pass.events.len());
+    let known = inventories.unwrap_or_else(|| pass.snapshot.inventories.clone());
+    migrate::advance(pass, &known, None, true, draining);
+    if ended(pass) == ended_before {
+        // That something waits or is overdue is news once, and what was said of it last is not in the status now.
+        pass.events.truncate(told_before);
+    }
+    if pass.status.phase != Some(Phase::Failed) {
+        keep_words(pass, &shown);
+    }
 }
 
 /// Takes over what people read from another version of the status.

@@ -1,5 +1,7 @@
 //! One decision in the making: the status as it will be, and what is to be done.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::snapshot::{Decision, Effect, Event, Snapshot};
@@ -31,6 +33,10 @@ pub(super) struct Pass<'a> {
     pub(super) events: Vec<Event>,
     pub(super) requeue_ms: Option<u64>,
     pub(super) again: bool,
+    pub(super) in_line: BTreeSet<String>,
+    /// What is to be done may come before the journal: nothing is at work by it, and the next pass decides all the rest
+    /// anew.
+    pub(super) before_journal: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -45,6 +51,8 @@ impl<'a> Pass<'a> {
             events: Vec::new(),
             requeue_ms: None,
             again: false,
+            in_line: BTreeSet::new(),
+            before_journal: false,
         }
     }
 
@@ -130,6 +138,11 @@ impl<'a> Pass<'a> {
             Some(Some(job)) if !self.is_ours(job) => Seen::Foreign,
             Some(Some(job)) => Seen::Job(job),
         }
+    }
+
+    /// Whether the Job of a step is known to have been there: by the journal, or by whoever made it.
+    pub(super) fn was_there(&self, step: &StepStatus) -> bool {
+        !step.job_uid.is_empty() || self.snapshot.made.contains(&step.job)
     }
 
     /// Whether a Job was made for this very resource.
@@ -246,6 +259,15 @@ impl<'a> Pass<'a> {
     }
 
     pub(super) fn finish(mut self) -> Decision {
+        let marks = |effect: &Effect| matches!(effect, Effect::MakeRestorePoint { .. });
+        if self.before_journal && self.effects.iter().all(marks) {
+            // One write less between a resource and its Job.
+            return Decision {
+                effects: self.effects,
+                again: true,
+                ..Decision::default()
+            };
+        }
         let resource = &self.snapshot.resource;
         let choices =
             super::choices::choices(&resource.name, &resource.namespace, self.spec, &self.status);
@@ -262,6 +284,7 @@ impl<'a> Pass<'a> {
             events: self.events,
             requeue_ms: self.requeue_ms,
             again: self.again,
+            in_line: self.in_line,
         }
     }
 

@@ -71,15 +71,31 @@ pub fn plan(
     };
     let mut result = compare(inventory, rows, history);
     result.findings.extend(weak_spots(facts));
-    if let Some((row, blocker)) = open_row(database, rows, facts) {
+    if let Some((row, blocker)) = open_row(database, rows, facts, inventory) {
         // What somebody else migrates right now is nobody's to decide about.
         let busy = facts.lock_holder.is_some() && prisma::row_state(row) != RowState::Failed;
         result.open = (!busy).then(|| open_status(row, inventory));
         result.blocker = Some(blocker);
     } else {
-        result.blocker = denied(database, &result.findings);
+        result.blocker =
+            denied(database, &result.findings).or_else(|| lacking(database, facts, &result));
     }
     result
+}
+
+/// Prisma could not even record what it does.
+fn lacking(database: &str, facts: &DatabaseFacts, plan: &DatabasePlan) -> Option<Blocker> {
+    let grant = facts.lacks.as_ref().filter(|_| !plan.pending.is_empty())?;
+    let ledger = matches!(facts.ledger, Ledger::Rows(_));
+    let what = if ledger { "write to" } else { "make" };
+    Some(Blocker {
+        reason: reasons::RIGHT_MISSING,
+        message: format!(
+            "{database}: the role may not {what} Prisma's table _prisma_migrations in schema {}, so nothing was started. Run as the owner, or a superuser: {grant} It goes on by itself.",
+            facts.identity.schema
+        ),
+        next: String::new(),
+    })
 }
 
 /// What stands in the catalog and does not do what its name says, whoever left it.
@@ -194,6 +210,7 @@ fn open_row<'a>(
     database: &str,
     rows: &'a [LedgerRow],
     facts: &DatabaseFacts,
+    inventory: &DatabaseInventory,
 ) -> Option<(&'a LedgerRow, Blocker)> {
     let (row, state) =
         rows.iter()
@@ -224,7 +241,7 @@ fn open_row<'a>(
             next: String::new(),
         },
         _ => {
-            let failure = prisma::parse_failure(row.logs.as_deref().unwrap_or_default());
+            let failure = failure_of(row, inventory);
             Blocker {
                 reason: reasons::FAILED_ROW_FOUND,
                 message: format!(
@@ -240,9 +257,14 @@ fn open_row<'a>(
     Some((row, blocker))
 }
 
+fn failure_of(row: &LedgerRow, inventory: &DatabaseInventory) -> prisma::Failure {
+    let logs = row.logs.as_deref().unwrap_or_default();
+    prisma::parse_failure(logs, &prisma::raised(inventory))
+}
+
 /// What is known of a migration of an earlier run that blocks.
 fn open_status(row: &LedgerRow, inventory: &DatabaseInventory) -> FailedStatus {
-    let failure = prisma::parse_failure(row.logs.as_deref().unwrap_or_default());
+    let failure = failure_of(row, inventory);
     let of_name = |m: &&Migration| m.name == row.migration_name;
     FailedStatus {
         name: row.migration_name.clone(),
@@ -358,6 +380,10 @@ pub fn problem_reason(reason: ProblemReason) -> &'static str {
         ProblemReason::PrismaUnsupported => reasons::PRISMA_UNSUPPORTED,
         ProblemReason::CommandMissing => reasons::COMMAND_MISSING,
         ProblemReason::ConfigMissing => reasons::CONFIG_MISSING,
+        ProblemReason::WrongArchitecture => reasons::WRONG_ARCHITECTURE,
+        ProblemReason::EngineMissing => reasons::ENGINE_MISSING,
+        ProblemReason::ReadOnlyFileSystem => reasons::READ_ONLY_FILE_SYSTEM,
+        ProblemReason::DatasourceVariableUnset => reasons::DATASOURCE_VARIABLE_UNSET,
         ProblemReason::Internal => reasons::INVENTORY_FAILED,
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
 
+use super::datasource;
+use super::judge::prefixed;
 use super::names::{inventory_key, is_pinned, lease_name};
 use super::pass::{Pass, Seen};
 use super::plan::{self, DatabasePlan};
@@ -12,9 +14,10 @@ use super::shown;
 use super::snapshot::{Effect, JobPlan};
 use super::status::{self, count};
 use super::steps;
+use super::unstarted;
 use super::waiting;
 use crate::api::{Phase, StepKind, StepOutcome, StepStatus, digest, reasons};
-use crate::facts::{JobProgress, Reading};
+use crate::facts::{ContainerEnd, JobProgress, Reading};
 
 /// What the image holds, by database.
 pub(super) type Inventories = BTreeMap<String, DatabaseInventory>;
@@ -99,7 +102,7 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
     };
     match &job.progress {
         JobProgress::NotStarted(why) => {
-            waiting::not_started(pass, step, "", why);
+            waiting::not_started(pass, step, "", job, why);
             None
         }
         JobProgress::Running { .. } => {
@@ -157,19 +160,29 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
                     Some(found)
                 }
                 Err(message) => {
-                    let (reason, why) = match end.reason.as_str() {
-                        "OOMKilled" => (
-                            reasons::OUT_OF_MEMORY,
-                            "the container ran out of memory: set job.resources",
-                        ),
-                        _ => (reasons::INVENTORY_FAILED, message.as_str()),
-                    };
-                    let why = format!("its migrations could not be read: {why}.");
-                    failed(pass, step, reason, &why);
+                    let (reason, why) = not_read(end, message);
+                    failed(
+                        pass,
+                        step,
+                        reason,
+                        &format!("its migrations could not be read: {why}."),
+                    );
                     None
                 }
             }
         }
+    }
+}
+
+/// Why an inventory Job ended without an inventory.
+fn not_read(end: &ContainerEnd, message: &str) -> (&'static str, String) {
+    if end.out_of_memory() {
+        let text = "the container ran out of memory. Raise job.resources.limits.memory";
+        return (reasons::OUT_OF_MEMORY, text.to_owned());
+    }
+    match unstarted::never_ran(end).or_else(|| unstarted::not_executed(message)) {
+        Some(told) => (told.reason, told.text()),
+        None => (reasons::INVENTORY_FAILED, message.to_owned()),
     }
 }
 
@@ -182,7 +195,8 @@ fn broken(pass: &Pass<'_>, report: &InventoryReport) -> Option<(&'static str, St
             return Some((reasons::INVENTORY_FAILED, text));
         };
         let problem = entry.problem.as_ref()?;
-        let text = format!("{name}: {}", problem.message);
+        let said = prefixed(name, problem.message.trim_end_matches('.'));
+        let text = format!("{said}.");
         Some((plan::problem_reason(problem.reason), text))
     })
 }
@@ -191,7 +205,7 @@ fn broken(pass: &Pass<'_>, report: &InventoryReport) -> Option<(&'static str, St
 fn failed(pass: &mut Pass<'_>, step: &StepStatus, reason: &'static str, why: &str) {
     pass.end_step(&step.job, StepOutcome::Failed);
     let text = format!(
-        "image {}: {why} Release another image, or mend this one and ask for a new run.",
+        "image {}: {why} Correct the spec, or mend the image and ask for a new run.",
         pass.spec.image
     );
     let next = pass.retry_command();
@@ -273,7 +287,10 @@ pub(super) fn plan(
     // Also of a plan that is blocked: a baseline names the plan that was looked at.
     let first_time = pass.run().plan_hash.is_empty();
     pass.status.plan_hash.clone_from(&plan_hash);
-    if let Some(blocker) = duplicate(pass).or_else(|| first_blocker(pass, &plans)) {
+    let blocker = duplicate(pass)
+        .or_else(|| first_blocker(pass, &plans))
+        .or_else(|| unset_variable(pass, inventories, &plans));
+    if let Some(blocker) = blocker {
         let message = blocker.message.clone();
         pass.condition(reasons::PLANNED, false, blocker.reason, &message);
         pass.condition(reasons::PREFLIGHT_PASSED, false, blocker.reason, &message);
@@ -333,6 +350,21 @@ fn first_blocker(pass: &Pass<'_>, plans: &BTreeMap<String, DatabasePlan>) -> Opt
         .databases
         .iter()
         .find_map(|database| plans.get(&database.name)?.blocker.clone())
+}
+
+/// Where something is to be migrated, and Prisma would not come so far.
+fn unset_variable(
+    pass: &Pass<'_>,
+    inventories: &Inventories,
+    plans: &BTreeMap<String, DatabasePlan>,
+) -> Option<plan::Blocker> {
+    let to_do = |name: &String| plans.get(name).is_some_and(|plan| !plan.pending.is_empty());
+    let databases = pass.spec.databases.iter();
+    databases
+        .filter(|database| to_do(&database.name))
+        .find_map(|database| {
+            datasource::blocker(pass.spec, database, inventories.get(&database.name)?)
+        })
 }
 
 /// Two entries with one ledger: the second would find the first one's migrations.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::pass::Pass;
 use super::plan::DatabasePlan;
-use super::snapshot::Effect;
+use super::snapshot::{Effect, Event};
 use super::status;
 use super::waiting;
 use crate::api::{Phase, RestorePointPolicy, RestorePointStatus, Time, reasons};
@@ -69,12 +69,25 @@ pub(super) fn made(pass: &mut Pass<'_>, plans: Option<&BTreeMap<String, Database
             });
         }
         pass.again = true;
+        pass.before_journal = true;
         return false;
     }
     if !told.is_empty() {
-        pass.event(false, reasons::events::RESTORE_POINT, told.join("; "));
+        tell(pass, &told.join("; "));
     }
     true
+}
+
+/// In the words with which the run starts, where that is told in this very pass: one Event is one request.
+fn tell(pass: &mut Pass<'_>, points: &str) {
+    let starts = |event: &&mut Event| event.reason == reasons::events::RUN_STARTED;
+    match pass.events.iter_mut().find(starts) {
+        Some(event) => {
+            let text = format!("{}; restore points {points}", event.message);
+            event.message = status::cut(&text, status::MESSAGE_LIMIT);
+        }
+        None => pass.event(false, reasons::events::RESTORE_POINT, points),
+    }
 }
 
 /// The first sentence of why there is no name.

@@ -80,6 +80,9 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
             lease: before(&database.name)
                 .map(|before| before.lease.clone())
                 .unwrap_or_default(),
+            server: before(&database.name)
+                .map(|before| before.server.clone())
+                .unwrap_or_default(),
             turn: before(&database.name)
                 .map(|before| before.turn.clone())
                 .unwrap_or_default(),
@@ -122,10 +125,7 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
             && step.name == StepKind::Inventory
             && !job.ended()
         {
-            pass.effects.push(Effect::DeleteJob {
-                name: job.name.clone(),
-                uid: job.uid.clone(),
-            });
+            delete(pass, &job.name, &job.uid);
         }
     }
     give_back(pass);
@@ -159,6 +159,16 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
     tidy(pass);
 }
 
+/// Turns that were to be given back when a crash came between.
+pub(super) fn give_back_left(pass: &mut Pass<'_>) {
+    for (name, holder) in &pass.snapshot.left_turns {
+        pass.effects.push(Effect::ReleaseLease {
+            name: name.clone(),
+            holder: holder.clone(),
+        });
+    }
+}
+
 /// Gives every turn back that the run still has.
 pub(super) fn give_back(pass: &mut Pass<'_>) {
     let holder = holder(pass);
@@ -173,13 +183,55 @@ pub(super) fn give_back(pass: &mut Pass<'_>) {
     }
 }
 
-/// Nothing of the run is at work: its Jobs are tied to the resource, which may go.
+/// Nothing of the run is at work: its Jobs are tied to the resource, which may go. So is what a crash has left of it, or of
+/// a run before it.
 pub(super) fn tidy(pass: &mut Pass<'_>) {
     for job in pass.snapshot.jobs.values().flatten() {
-        pass.adopt(job);
+        if is_read(pass, &job.name) && job.ended() && pass.is_ours(job) {
+            delete(pass, &job.name, &job.uid);
+        } else {
+            pass.adopt(job);
+        }
+    }
+    for job in &pass.snapshot.old_jobs {
+        let told = |effect: &Effect| match effect {
+            Effect::AdoptJob { uid, .. } | Effect::DeleteJob { uid, .. } => *uid == job.uid,
+            _ => false,
+        };
+        if pass.effects.iter().any(told) {
+            continue;
+        }
+        if is_read(pass, &job.name) {
+            delete(pass, &job.name, &job.uid);
+        } else if !job.adopted {
+            pass.effects.push(Effect::AdoptJob {
+                name: job.name.clone(),
+                uid: job.uid.clone(),
+            });
+        }
     }
     if pass.snapshot.resource.finalizer {
         pass.effects.push(Effect::RemoveFinalizer);
+    }
+}
+
+/// An inventory's Job whose log was read: nothing in it is worth keeping.
+fn is_read(pass: &Pass<'_>, job: &str) -> bool {
+    let read = |step: &crate::api::StepStatus| {
+        step.name == StepKind::Inventory
+            && step.outcome == Some(crate::api::StepOutcome::Succeeded)
+            && step.job == job
+    };
+    pass.steps().iter().any(read)
+}
+
+fn delete(pass: &mut Pass<'_>, name: &str, uid: &str) {
+    let delete = Effect::DeleteJob {
+        name: name.to_owned(),
+        uid: uid.to_owned(),
+    };
+    if !pass.effects.contains(&delete) {
+        pass.effects.push(delete);
     }
 }
 
@@ -189,10 +241,7 @@ fn prune(pass: &mut Pass<'_>) {
     for job in &pass.snapshot.old_jobs {
         let kept = job.run == run || pass.status.history.iter().any(|entry| entry.id == job.run);
         if !kept {
-            pass.effects.push(Effect::DeleteJob {
-                name: job.name.clone(),
-                uid: job.uid.clone(),
-            });
+            delete(pass, &job.name, &job.uid);
         }
     }
 }

@@ -7,18 +7,28 @@ use super::evidence::missing;
 use super::names::lease_name;
 use super::outcome;
 use super::pass::Pass;
+use super::plan::ledger_digest;
 use super::planning::Inventories;
 use super::run;
-use super::shown::bounded;
+use super::shown::{bounded, count_applied};
 use super::snapshot::Effect;
 use super::status;
+use super::unstarted;
 use super::waiting;
-use crate::api::{CurrentStatus, Phase, StepStatus, Time, reasons};
+use crate::api::{CurrentStatus, Phase, StepKind, StepStatus, Time, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger, NotStarted, Session};
 use crate::tools::prisma::{self, RowState};
 
+/// After how many seconds a command that migrates is expected to have opened its session.
+const FIRST_SESSION: i64 = 10;
+/// What is said of one that has not.
+const ELSEWHERE: &str = "; no session of it is in the watched database, and its ledger is as it was: it has not begun to \
+    migrate yet, or it migrates another database than connection.secretKeyRef names. Compare envVar, env, job.env and \
+    prisma.migrate with the schema's datasource. Nothing is ended; at its end the ledger decides";
 /// How long a session may outlive its process before that is said, seconds.
 const BACKEND_GRACE: i64 = 3;
+/// The pod's own agent ends a migration after `timeouts.kill`; so much later the operator takes its Job away, seconds.
+const KILL_GRACE: i64 = 60;
 
 /// Its container has not started. A new run ends it. After `timeouts.start` it is Stalled and left: it says by itself
 /// why it does not start, and the agent refuses to begin so late, after which it is tried again.
@@ -29,7 +39,7 @@ pub(super) fn not_started(
     why: &NotStarted,
     draining: bool,
 ) {
-    waiting::not_started(pass, step, &step.database, why);
+    waiting::not_started(pass, step, &step.database, job, why);
     if draining {
         pass.effects.push(Effect::DeleteJob {
             name: job.name.clone(),
@@ -79,6 +89,13 @@ pub(super) fn running(
             ));
         } else {
             message.push_str(&format!(", running for {age}s"));
+            if is_elsewhere(step, facts, &application, age) {
+                reason = reasons::SESSION_MISSING;
+                message.push_str(ELSEWHERE);
+                if status::ready_reason(&pass.status) != reason {
+                    pass.event(true, reason, message.clone());
+                }
+            }
         }
     }
     let overdue = pass.spec.timeouts.overdue.seconds().unwrap_or(0);
@@ -94,20 +111,38 @@ pub(super) fn running(
             reason = reasons::OVERDUE;
         }
     }
-    pass.working(Phase::Migrating, reason, message);
-    pass.status.next_command = next;
     let kill = pass.spec.timeouts.kill.seconds().unwrap_or(0);
     if kill > 0 && age > kill {
-        let text = format!(
-            "{name}: longer than timeouts.kill ({}); its pod is ended, then the database decides",
+        reason = reasons::KILLED;
+        message = format!(
+            "{name}: longer than timeouts.kill ({}); its process is ended, then the database decides",
             pass.spec.timeouts.kill.0
         );
-        pass.event(true, reasons::KILLED, text);
-        pass.effects.push(Effect::DeleteJob {
-            name: job.name.clone(),
-            uid: job.uid.clone(),
-        });
+        if status::ready_reason(&pass.status) != reasons::KILLED {
+            pass.event(true, reasons::KILLED, message.clone());
+        }
+        if age > kill + KILL_GRACE {
+            pass.effects.push(Effect::DeleteJob {
+                name: job.name.clone(),
+                uid: job.uid.clone(),
+            });
+        }
     }
+    pass.working(Phase::Migrating, reason, message);
+    pass.status.next_command = next;
+}
+
+/// Whether nothing shows that a command works on the watched database, long enough after its start: no session of it,
+/// and a ledger as it was. A migration under way holds its session to its end, whatever it waits for.
+fn is_elsewhere(step: &StepStatus, facts: &DatabaseFacts, application: &str, age: i64) -> bool {
+    age >= FIRST_SESSION
+        && step.name == StepKind::Migrate
+        && facts.lock_holder.is_none()
+        && !facts
+            .our_sessions
+            .iter()
+            .any(|session| session.application_name == application)
+        && ledger_digest(&facts.ledger) == step.ledger
 }
 
 /// The command that ends a session.
@@ -183,9 +218,7 @@ pub(super) fn progress(
     let Some(entry) = pass.database_mut(name) else {
         return;
     };
-    let done = bounded(inventory.migrations.len() - pending.len());
-    entry.applied_by_run += done.saturating_sub(entry.applied);
-    entry.applied = done;
+    entry.applied = bounded(inventory.migrations.len() - pending.len());
     entry.total = bounded(inventory.migrations.len());
     entry.pending_count = bounded(pending.len());
     entry.pending = pending;
@@ -194,6 +227,7 @@ pub(super) fn progress(
         name: status::cut(&row.migration_name, status::NAME_LIMIT),
         started_at: Some(Time(status::seconds(row.started_at))),
     });
+    count_applied(pass, name);
 }
 
 /// A session outlives its process: wait, then say Stalled, and keep looking.
@@ -316,13 +350,22 @@ pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         foreign(pass, step);
         return true;
     }
+    let (reason, text) = match unstarted::refused(&refusal.message) {
+        Some(told) => (told.reason, told.text()),
+        None => (
+            reasons::JOB_REFUSED,
+            format!(
+                "{}. Mend what it names",
+                refusal.message.trim_end_matches('.')
+            ),
+        ),
+    };
     let text = format!(
-        "{}the API server refuses the Job {}: {}",
+        "{}the API server refuses the Job {}: {text}. It is tried again by itself.",
         subject(step),
         refusal.job,
-        refusal.message
     );
-    pass.stalled(Phase::Blocked, reasons::JOB_REFUSED, text, "");
+    pass.stalled(Phase::Blocked, reason, text, "");
     pass.requeue(15_000);
     true
 }

@@ -4,7 +4,7 @@ use dbm_agent::protocol::DatabaseInventory;
 
 use super::pass::Pass;
 use super::plan::DatabasePlan;
-use crate::api::{DatabasePhase, FindingKind};
+use crate::api::{DatabasePhase, FindingKind, StepKind};
 
 /// Puts a plan where people see it.
 pub(super) fn show(
@@ -34,6 +34,33 @@ pub(super) fn show(
     }
     if entry.phase != DatabasePhase::Failed {
         entry.failed.clone_from(&plan.open);
+    }
+    count_applied(pass, name);
+}
+
+/// What the run's own migrate steps applied: the journal has how many were applied before each step, so that nothing is
+/// missed that happened while nobody looked. Never less than was said before: the oldest steps may have been dropped.
+pub(super) fn count_applied(pass: &mut Pass<'_>, name: &str) {
+    // What is applied after a run's end is not the run's.
+    if pass.run().finished_at.is_some() {
+        return;
+    }
+    let Some(entry) = pass.database(name) else {
+        return;
+    };
+    let steps = pass.steps().iter().filter(|step| step.database == name);
+    let counted: Vec<(StepKind, u32)> = steps
+        .filter_map(|step| Some((step.name, step.applied?)))
+        .collect();
+    let after = counted.iter().skip(1).map(|(_, applied)| *applied);
+    let by_run: u32 = counted
+        .iter()
+        .zip(after.chain([entry.applied]))
+        .filter(|((kind, _), _)| *kind == StepKind::Migrate)
+        .map(|((_, before), after)| after.saturating_sub(*before))
+        .sum();
+    if let Some(entry) = pass.database_mut(name) {
+        entry.applied_by_run = entry.applied_by_run.max(by_run);
     }
 }
 

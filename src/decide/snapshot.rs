@@ -1,12 +1,15 @@
 //! What a decision is made from, and what it consists of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
 use jiff::Timestamp;
 
+use super::servers::ServerFacts;
 use crate::api::{
-    DatabaseMigrationSpec, DatabaseMigrationStatus, MigrationActionStatus, Resolution, StepKind,
+    ANNOTATION_RECONCILE, ANNOTATION_RETRY, ANNOTATION_SUSPEND, DatabaseMigration,
+    DatabaseMigrationSpec, DatabaseMigrationStatus, FINALIZER, MigrationActionStatus, Resolution,
+    StepKind,
 };
 use crate::facts::{ActionFacts, DatabaseFacts, JobFacts, OldJob, Reading, RestorePointFacts};
 
@@ -25,10 +28,17 @@ pub struct Snapshot {
     pub databases: BTreeMap<String, Reading<DatabaseFacts>>,
     /// The Jobs of the run's steps. `None`: the API server itself says that there is no such Job.
     pub jobs: BTreeMap<String, Option<JobFacts>>,
+    /// Of these Jobs, those that this process made itself: such a one was there, whether or not anybody saw it.
+    pub made: BTreeSet<String>,
     /// The ended Jobs of this resource's other runs.
     pub old_jobs: Vec<OldJob>,
     /// Leases that could not be had, by name.
     pub leases: BTreeMap<String, LeaseFacts>,
+    /// What else is at work on the servers of the databases that were looked at, by [`super::server_name`]; empty where
+    /// that is not limited.
+    pub servers: BTreeMap<String, ServerFacts>,
+    /// Turns that the journal has given back and that still stand, with their holder, a run of this resource.
+    pub left_turns: Vec<(String, String)>,
     /// The API server refused to create a Job in this pass.
     pub refusal: Option<Refusal>,
     /// The MigrationActions for this resource that are not over, oldest first.
@@ -68,6 +78,39 @@ pub struct Resource {
     pub status: DatabaseMigrationStatus,
 }
 
+impl From<&DatabaseMigration> for Resource {
+    /// Whether its namespace is being deleted does not stand in it.
+    fn from(object: &DatabaseMigration) -> Self {
+        let annotation = |key: &str| {
+            object
+                .metadata
+                .annotations
+                .as_ref()
+                .and_then(|annotations| annotations.get(key).cloned())
+        };
+        Resource {
+            name: object.metadata.name.clone().unwrap_or_default(),
+            namespace: object.metadata.namespace.clone().unwrap_or_default(),
+            uid: object.metadata.uid.clone().unwrap_or_default(),
+            generation: object.metadata.generation.unwrap_or_default(),
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            namespace_deleting: false,
+            finalizer: object
+                .metadata
+                .finalizers
+                .iter()
+                .flatten()
+                .any(|finalizer| finalizer == FINALIZER),
+            retry: annotation(ANNOTATION_RETRY),
+            suspended: object.spec.suspend
+                || annotation(ANNOTATION_SUSPEND).as_deref() == Some("true"),
+            frozen: annotation(ANNOTATION_RECONCILE).as_deref() == Some("disabled"),
+            spec: object.spec.clone(),
+            status: object.status.clone().unwrap_or_default(),
+        }
+    }
+}
+
 /// A Lease that another run holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseFacts {
@@ -105,6 +148,8 @@ pub struct Decision {
     pub requeue_ms: Option<u64>,
     /// The next step can be decided at once.
     pub again: bool,
+    /// The servers on which it waits for another run's end.
+    pub in_line: BTreeSet<String>,
 }
 
 /// A change of the world.

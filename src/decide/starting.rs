@@ -7,6 +7,7 @@ use super::pass::Pass;
 use super::plan::{DatabasePlan, ledger_digest};
 use super::planning::Inventories;
 use super::running;
+use super::servers;
 use super::shown;
 use super::status::count;
 use super::steps;
@@ -134,7 +135,10 @@ fn start(
         pass.database(&step.database)
             .is_some_and(|entry| entry.lease == lease)
     };
-    if pass.active().iter().any(taken) || !running::may_touch(pass, name, facts) {
+    if pass.active().iter().any(taken)
+        || !running::may_touch(pass, name, facts)
+        || !servers::has_room(pass, name, facts)
+    {
         return true;
     }
     let text = format!(
@@ -151,11 +155,15 @@ fn start(
     if let Some(entry) = pass.database_mut(name) {
         entry.phase = DatabasePhase::Migrating;
         entry.lease = lease;
+        entry.server = servers::server_name(&facts.identity).to_owned();
     }
+    let mut invalid = facts.invalid_indexes.clone();
+    invalid.sort();
     let mut step = StepStatus {
         name: StepKind::Migrate,
         database: name.clone(),
-        invalid_indexes: facts.invalid_indexes.clone(),
+        invalid_index_count: shown::bounded(invalid.len()),
+        invalid_indexes: invalid,
         ..StepStatus::default()
     };
     steps::journal(pass, &mut step, Some(facts));

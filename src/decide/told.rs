@@ -1,6 +1,7 @@
 //! A failed migration, told well: which statement failed, what took effect before it, what cannot be seen.
 
 use dbm_agent::protocol::DatabaseInventory;
+use dbm_agent::recognise::image::capital;
 
 use super::status::{self, names};
 use crate::api::{FailedStatement, FailedStatus, Traces};
@@ -91,12 +92,4 @@ fn numbers(list: &[usize]) -> String {
             format!("statements {}", names(&texts))
         }
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
 }

@@ -12,6 +12,7 @@ use super::shown;
 use super::snapshot::Effect;
 use super::status::{self, count, names};
 use super::steps;
+use super::unstarted;
 use super::waiting;
 use crate::api::{
     DatabasePhase, FindingKind, OnValidationFailure, Phase, Policy, SmokeTestSpec, StepKind,
@@ -168,7 +169,7 @@ pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         }
     }
     match &job.progress {
-        JobProgress::NotStarted(why) => waiting::not_started(pass, step, "", why),
+        JobProgress::NotStarted(why) => waiting::not_started(pass, step, "", job, why),
         JobProgress::Running { since } => {
             announce(pass, step);
             let timeout = spec_of(pass, step)
@@ -195,8 +196,11 @@ pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
                 .unwrap_or_default();
             let text = match (summary.is_some_and(|s| s.timed_out), said.as_str()) {
                 (true, _) => "it took longer than its timeout and was ended".to_owned(),
-                (false, "") if end.reason == "OOMKilled" => "it ran out of memory".to_owned(),
-                (false, "") => format!("exit code {}", end.exit_code),
+                (false, "") if end.out_of_memory() => "it ran out of memory".to_owned(),
+                (false, "") => unstarted::never_ran(end).map_or_else(
+                    || format!("exit code {}", end.exit_code),
+                    |told| told.text(),
+                ),
                 (false, said) => said.to_owned(),
             };
             ended(pass, step, end.exit_code == 0, &text);

@@ -3,108 +3,116 @@
 use super::outcome;
 use super::pass::Pass;
 use super::status;
+use super::unstarted;
 use crate::api::{Phase, StepKind, StepStatus, reasons};
-use crate::facts::{NotStarted, Unreadable};
+use crate::facts::{JobFacts, NotStarted, Unreadable};
+
+/// The kubelet's word for an image that is on its way.
+const PULLING: &str = "Pulling";
+
+/// When a Job is looked for again of which no pod was seen, milliseconds: after that long it is not taken for new any more.
+const UNSEEN_MS: u64 = 10_000;
 
 /// A container that has not started yet, and why. After `timeouts.start` it is Stalled, and still waited for.
 pub(super) fn not_started(
     pass: &mut Pass<'_>,
     step: &StepStatus,
     database: &str,
+    job: &JobFacts,
     why: &NotStarted,
 ) {
     let since = step.started_at.as_ref().map_or(pass.now(), |time| time.0);
     let limit = pass.spec.timeouts.start.seconds().unwrap_or(600);
     let age = pass.age(since);
-    let phase = match step.name {
+    let late = age > limit;
+    if !late {
+        pass.requeue(milliseconds(limit - age + 1));
+    }
+    if job.pod.is_none() {
+        // Its Job may be gone again before any cache showed it.
+        pass.requeue(UNSEEN_MS);
+    }
+    if why.silent {
+        // Events are not watched: what they say is asked for.
+        pass.requeue(milliseconds((age / 4).clamp(2, 15)));
+    }
+    let phase = phase(step.name);
+    let subject = subject(pass, step, database);
+    let look = describe(pass, step, job);
+    if let Some(told) = unstarted::explain(why) {
+        let message = format!("{subject}: {}. It goes on by itself.", told.text());
+        if late {
+            pass.stalled(phase, told.reason, message, look);
+        } else {
+            pass.working(phase, told.reason, message);
+            pass.status.next_command = look;
+        }
+        return;
+    }
+    let pulling = (why.reason == PULLING)
+        .then(|| format!("{subject}: the image {} is still being pulled", why.message));
+    match (late, pulling) {
+        (true, pulling) => {
+            let what = pulling.unwrap_or_else(|| {
+                format!("{subject}: the pod of Job {} has not started", step.job)
+            });
+            let message = format!(
+                "{what}, for longer than timeouts.start ({}); nothing was executed. Look at it: {look}. It goes on by itself.",
+                pass.spec.timeouts.start.0
+            );
+            pass.stalled(phase, reasons::START_TIMEOUT, message, look);
+        }
+        (false, Some(what)) => {
+            let message = format!("{what}; it goes on by itself");
+            pass.working(phase, reasons::PULLING_IMAGE, message);
+        }
+        // A step that has just been decided has said so already; its pod's start is no news.
+        (false, None) if step.name == StepKind::Inventory => {
+            pass.working(phase, reasons::PLANNING, "reading what the image holds");
+        }
+        (false, None) => {}
+    }
+}
+
+fn phase(step: StepKind) -> Phase {
+    match step {
         StepKind::Inventory => Phase::Planning,
         StepKind::SmokeTest => Phase::Validating,
         StepKind::Down | StepKind::Restore => Phase::RollingBack,
         StepKind::Migrate | StepKind::Resolve => Phase::Migrating,
-    };
-    let subject = if step.name == StepKind::SmokeTest {
+    }
+}
+
+fn subject(pass: &Pass<'_>, step: &StepStatus, database: &str) -> String {
+    if step.name == StepKind::SmokeTest {
         format!("smoke test {}", step.test)
     } else if database.is_empty() {
         format!("image {}", pass.spec.image)
     } else {
         database.to_owned()
-    };
-    let (reason, advice) = explain(&why.reason, &why.message);
-    if reason.is_empty() {
-        if age > limit {
-            let message = format!(
-                "{subject}: the pod of Job {} has not started for {age}s. Look at it: kubectl describe pod -n {} -l job-name={}",
-                step.job, pass.snapshot.resource.namespace, step.job
-            );
-            pass.stalled(phase, reasons::START_TIMEOUT, message, "");
-        } else {
-            // A step that has just been decided has said so already; its pod's start is no news.
-            if step.name == StepKind::Inventory {
-                pass.working(phase, reasons::PLANNING, "reading what the image holds");
-            }
-            pass.requeue(
-                u64::try_from(limit - age + 1)
-                    .unwrap_or(1)
-                    .saturating_mul(1000),
-            );
-        }
-        return;
-    }
-    let message = format!("{subject}: {advice}: {}", status::cut(&why.message, 400));
-    let next = format!(
-        "kubectl describe pod -n {} -l job-name={}",
-        pass.snapshot.resource.namespace, step.job
-    );
-    if age > limit {
-        pass.stalled(phase, reason, message, next);
-    } else {
-        pass.working(phase, reason, message);
-        pass.status.next_command = next;
-        pass.requeue(
-            u64::try_from(limit - age + 1)
-                .unwrap_or(1)
-                .saturating_mul(1000),
-        );
     }
 }
 
-/// The kubelet's and scheduler's reasons in our words; empty while all is well.
-fn explain(reason: &str, message: &str) -> (&'static str, &'static str) {
-    match reason {
-        "ErrImagePull"
-        | "ImagePullBackOff"
-        | "ErrImageNeverPull"
-        | "InvalidImageName"
-        | "RegistryUnavailable" => (
-            reasons::IMAGE_PULL_FAILED,
-            "the image cannot be pulled; correct spec.image or imagePullSecrets, or push the image",
-        ),
-        "CreateContainerConfigError" | "CreateContainerError"
-            if message.contains("non-numeric user") || message.contains("runAsNonRoot") =>
-        {
-            (
-                reasons::IMAGE_USER_NOT_NUMERIC,
-                "the image's user is a name or root; set job.runAsUser to its number, which must not be 0",
-            )
-        }
-        "CreateContainerConfigError"
-        | "CreateContainerError"
-        | "RunContainerError"
-        | "StartError" => (
-            reasons::CONTAINER_NOT_STARTED,
-            "the container cannot be started",
-        ),
-        "Unschedulable" => (
-            reasons::UNSCHEDULABLE,
-            "no node takes the pod; look at job.resources, nodeSelector and tolerations",
-        ),
-        _ => ("", ""),
+/// The command that shows what Kubernetes says of it.
+fn describe(pass: &Pass<'_>, step: &StepStatus, job: &JobFacts) -> String {
+    let namespace = &pass.snapshot.resource.namespace;
+    if job.pod.is_none() {
+        format!("kubectl describe job -n {namespace} {}", step.job)
+    } else {
+        format!(
+            "kubectl describe pod -n {namespace} -l job-name={}",
+            step.job
+        )
     }
+}
+
+fn milliseconds(seconds: i64) -> u64 {
+    u64::try_from(seconds).unwrap_or(1).saturating_mul(1000)
 }
 
 /// A database that cannot be read: nothing is concluded, and it is looked at again.
 pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) {
-    let message = format!("{database}: {}", why.message);
+    let message = format!("{database}: {}", goes_on(&why.message));
     pass.condition(reasons::OBSERVED, false, why.reason.as_str(), &message);
     let since = status::get(&pass.status, reasons::OBSERVED)
         .map_or(pass.now(), |condition| condition.last_transition_time.0);
@@ -123,6 +131,15 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
         pass.working(phase, why.reason.as_str(), message);
     }
     poll(pass, reasons::OBSERVED);
+}
+
+/// Every one of these is looked at again, and says so.
+fn goes_on(message: &str) -> String {
+    if message.contains("by itself") {
+        message.to_owned()
+    } else {
+        format!("{}. It goes on by itself.", message.trim_end_matches('.'))
+    }
 }
 
 /// Looks again, soon at first, every 15 seconds in the end; what is mended is noticed without a watch on Secrets,

@@ -110,7 +110,8 @@ fn at_rest(wants: &mut Wants, resource: &Resource, look_due: bool) {
     let outcome = resource.status.run.as_ref().and_then(|run| run.outcome);
     if cause(resource).is_some() {
         wants.inventories = true;
-        all(wants, resource, LookWant::with_catalog(0));
+        // The second pass of a start, which has its restore points by then, needs no other look than the first.
+        all(wants, resource, LookWant::with_catalog(1));
     } else if look_due && outcome == Some(RunOutcome::Succeeded) {
         wants.inventories = true;
         all(wants, resource, LookWant::at(0));

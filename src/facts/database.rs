@@ -26,6 +26,11 @@ pub struct DatabaseFacts {
     pub identity: DatabaseIdentity,
     /// `server_version_num`, e.g. 150018.
     pub server_version: u32,
+    /// Our role, as an identifier in SQL.
+    pub role: String,
+    /// The statement that gives our role what Prisma needs to begin: to make its ledger, or to write to it. `None` where
+    /// nothing is lacking, or where that is not known.
+    pub lacks: Option<String>,
     /// `_prisma_migrations`.
     pub ledger: Ledger,
     /// Who holds Prisma's advisory lock.

@@ -43,6 +43,8 @@ pub struct OldJob {
     pub uid: String,
     /// The run that it belongs to.
     pub run: String,
+    /// It carries an ownerReference to the DatabaseMigration.
+    pub adopted: bool,
 }
 
 /// How far a Job is.
@@ -67,21 +69,43 @@ pub enum JobProgress {
 /// Why the user's container has not started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NotStarted {
-    /// The kubelet's or scheduler's reason, e.g. `ImagePullBackOff`, `Unschedulable`; empty while all is well.
+    /// The kubelet's or scheduler's reason, e.g. `ImagePullBackOff`, `Unschedulable`, or that of an Event, e.g.
+    /// `FailedCreate`, `Pulling`; empty while all is well.
     pub reason: String,
-    /// Its message.
+    /// Its message; of `Pulling` the image alone.
     pub message: String,
+    /// Neither the Job nor its pod says why it waits. If it is not just slow, that stands in Events, which nobody watches.
+    pub silent: bool,
 }
+
+/// [`ContainerEnd::reason`] of a container that could not be started: nothing of the image was executed.
+pub const NEVER_RAN: &str = "StartError";
+/// [`ContainerEnd::reason`] where there was not enough memory.
+pub const OUT_OF_MEMORY: &str = "OOMKilled";
 
 /// How the user's container ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerEnd {
     /// Its exit code.
     pub exit_code: i32,
-    /// The kubelet's reason, e.g. `Error`, `OOMKilled`.
+    /// The kubelet's reason, e.g. `Error`, [`OUT_OF_MEMORY`], [`NEVER_RAN`].
     pub reason: String,
+    /// The container runtime's own words where the container never ran; else empty.
+    pub said: String,
     /// When.
     pub finished_at: Timestamp,
     /// The agent's own account, where it could leave one.
     pub summary: Option<Box<Summary>>,
+}
+
+impl ContainerEnd {
+    /// It could not be started.
+    pub fn never_ran(&self) -> bool {
+        self.reason == NEVER_RAN
+    }
+
+    /// It, or something in it, was ended for lack of memory.
+    pub fn out_of_memory(&self) -> bool {
+        self.reason == OUT_OF_MEMORY
+    }
 }

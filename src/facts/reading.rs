@@ -46,6 +46,10 @@ pub enum UnreadableReason {
     UrlNotDirect,
     /// `pgbouncer=true`: a transaction pooler breaks Prisma's lock.
     UrlPooled,
+    /// A parameter or the host names a file: a certificate, a key, a socket.
+    UrlNamesFile,
+    /// The host is a loopback or link-local address.
+    UrlLoopback,
     /// The host's name does not resolve.
     HostUnknown,
     /// Nobody listens there.
@@ -77,6 +81,8 @@ impl UnreadableReason {
             UnreadableReason::UrlNotPostgres => "UrlNotPostgres",
             UnreadableReason::UrlNotDirect => "UrlNotDirect",
             UnreadableReason::UrlPooled => "UrlPooled",
+            UnreadableReason::UrlNamesFile => "UrlNamesFile",
+            UnreadableReason::UrlLoopback => "UrlLoopback",
             UnreadableReason::HostUnknown => "HostUnknown",
             UnreadableReason::ConnectionRefused => "ConnectionRefused",
             UnreadableReason::Unreachable => "Unreachable",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use clap::builder::NonEmptyStringValueParser;
 
@@ -46,6 +46,10 @@ pub struct RunOptions {
     /// How many resources are worked on at once
     #[arg(long, value_name = "COUNT", default_value = "8")]
     pub max_concurrent_reconciles: NonZeroU16,
+
+    /// How many runs may migrate at once on one database server; 0: no limit
+    #[arg(long, value_name = "COUNT", default_value = "0")]
+    pub max_runs_per_server: u32,
 
     /// The operator's own namespace, where its Leases live
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
@@ -97,7 +101,24 @@ pub enum Watched {
     Namespaces(BTreeSet<String>),
 }
 
+impl Watched {
+    /// How many watches of each kind there are.
+    #[must_use]
+    pub fn scopes(&self) -> usize {
+        match self {
+            Watched::All => 1,
+            Watched::Namespaces(names) => names.len(),
+        }
+    }
+}
+
 impl RunOptions {
+    /// The limit of runs on one database server, if there is one.
+    #[must_use]
+    pub fn max_runs_per_server(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.max_runs_per_server)
+    }
+
     /// Which namespaces are watched: those that were named, else the operator's own.
     #[must_use]
     pub fn watched(&self) -> Watched {
@@ -151,6 +172,8 @@ mod tests {
         assert!(options.leader_elect);
         assert_eq!(options.agent_image_pull_policy, PullPolicy::IfNotPresent);
         assert_eq!(options.max_concurrent_reconciles.get(), 8);
+        assert_eq!(options.max_runs_per_server(), None);
+        assert_eq!(options.watched().scopes(), 1);
         Ok(())
     }
 
@@ -166,6 +189,7 @@ mod tests {
             "--leader-elect=false",
             "--agent-image-pull-policy=Never",
             "--max-concurrent-reconciles=3",
+            "--max-runs-per-server=4",
         ])?;
         assert_eq!(
             options.watched(),
@@ -175,6 +199,7 @@ mod tests {
         assert!(!options.leader_elect);
         assert_eq!(options.agent_image_pull_policy.as_str(), "Never");
         assert_eq!(options.max_concurrent_reconciles.get(), 3);
+        assert_eq!(options.max_runs_per_server(), NonZeroU32::new(4));
         assert_eq!(parse(&["--all-namespaces"])?.watched(), Watched::All);
         assert!(parse(&["--leader-elect"])?.leader_elect);
         Ok(())
@@ -183,6 +208,7 @@ mod tests {
     #[rstest]
     #[case::both(&["--all-namespaces", "--watch-namespace=a"])]
     #[case::empty(&["--watch-namespace="])]
+    #[case::less_than_none(&["--max-runs-per-server=-1"])]
     #[case::none_at_once(&["--max-concurrent-reconciles=0"])]
     #[case::no_address(&["--http-address=8080"])]
     #[case::no_policy(&["--agent-image-pull-policy=Sometimes"])]

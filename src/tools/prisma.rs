@@ -11,7 +11,7 @@ use dbm_agent::protocol::Migration;
 pub use crate::api::Resolution;
 use crate::facts::LedgerRow;
 
-pub use failure::{Failure, parse_failure, position_in};
+pub use failure::{Failure, parse_failure, position_in, raised};
 
 /// PostgreSQL keeps at most this many bytes of an `application_name` (NAMEDATALEN - 1).
 const MAX_APPLICATION_NAME: usize = 63;

@@ -1,32 +1,23 @@
 //! Migrations that are cut off: their client killed, their book-keeping lost, their server gone for a while.
 
 use database_migration_operator::api::{DatabaseMigration, FailedStatus, reasons};
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
-use kube::api::DeleteParams;
+use database_migration_operator::build::CONTAINER;
 use serde_json::json;
 
 use crate::harness::*;
 
-/// Takes the running migration's pod away at once, as a lost node does: its process gets SIGKILL.
+/// Kills the processes of the running migration: nothing of them can say a word any more.
 async fn kill_pod(stage: &Stage, name: &str) {
-    let api = stage.api::<Pod>();
-    let pods = api.list(&Default::default()).await.unwrap();
-    let pod = pods
-        .iter()
-        .find(|pod| {
-            let label = |key: &str| pod.labels().get(key).map(String::as_str);
-            let phase = pod
-                .status
-                .as_ref()
-                .and_then(|status| status.phase.as_deref());
-            label("dbops.dev/migration") == Some(name)
-                && label("dbops.dev/step") == Some("migrate")
-                && phase == Some("Running")
-        })
-        .unwrap();
-    let now = DeleteParams::default().grace_period(0);
-    api.delete(&pod.name_any(), &now).await.unwrap();
+    host::kill(&stage.migrating_pod(name).await, CONTAINER);
+}
+
+/// The backend that runs the slow migration, by its number in its container.
+async fn backend(db: &Db) -> i64 {
+    db.number(
+        "SELECT pid::bigint FROM pg_stat_activity WHERE datname = current_database() \
+         AND application_name LIKE 'dbm/%' AND query LIKE '%pg_sleep%'",
+    )
+    .await
 }
 
 fn row_of(failed: &DatabaseMigration) -> FailedStatus {
@@ -61,20 +52,29 @@ async fn a_migration_whose_pod_is_killed_pauses_and_a_human_decides() {
         let db = stage.database(Server::Identity, "identity").await;
         stage.apply(&slow("slow")).await;
         until_slow(stage, "slow").await;
+        // A killed client is not a stopped migration: its backend stands still, and does not notice.
+        let pid = backend(&db).await;
+        let server = stage.pod("databases", "identity-postgres-0").await;
+        let inside = i32::try_from(pid).unwrap();
+        let backend = host::Stopped::new(host::process(&server, "postgres", inside));
         kill_pod(stage, "slow").await;
+        let waiting = stage.until_reason("slow", reasons::WAITING_FOR_BACKEND).await;
+        let ends_it = format!("pg_terminate_backend({pid})");
+        assert!(message(&waiting).contains(&ends_it), "{}", message(&waiting));
+        assert!(status(&waiting).next_command.contains(&ends_it));
+        assert!(status(&waiting).choices.is_empty(), "nothing may be decided yet");
+        assert_eq!(outcome(&waiting), None);
+        drop(backend);
+
         let failed = stage.until_failed("slow").await;
         let left = db
             .number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'dbm/%'")
             .await;
         assert_eq!(left, 0, "judged before its session had ended");
-        let rows = db.ledger().await;
-        let last = rows.last().unwrap();
-        if last.finished {
-            // It came to its end before the server noticed that nobody listens any more.
-            return;
-        }
         assert_eq!(reason(&failed), reasons::MIGRATION_UNFINISHED);
         assert_eq!(row_of(&failed).name, SLOW);
+        assert!(!db.ledger().await.last().unwrap().finished);
+        assert_eq!(stage.migrations_of("slow").last().unwrap().exit_code, 137);
         assert_eq!(stage.attempts("slow"), 1, "it is not run again by itself");
         undo(&db, &failed).await;
         stage.done(of_row(&failed, "MarkRolledBack")).await;
@@ -126,37 +126,27 @@ async fn a_script_that_is_done_and_not_recorded_is_told_apart() {
 
 /// Row 17: while the server is away nothing is concluded; when it is back, the ledger says what is true.
 #[tokio::test]
-async fn a_server_that_goes_away_in_mid_migration_is_unknown_and_then_the_ledger_decides() {
+async fn a_server_that_is_killed_in_mid_migration_is_unknown_and_then_the_ledger_decides() {
     Stage::with(async |stage| {
-        let db = stage.database(Server::Identity, "identity").await;
+        let own = OwnServer::start(stage).await;
+        let db = stage.database(own.server, "identity").await;
         stage.apply(&slow("slow")).await;
         until_slow(stage, "slow").await;
-        // As a restart does it: nobody is let in, and who was in is put out.
-        let mut admin = Server::Identity.session("postgres", "test").await;
-        let name = &db.name;
-        run(
-            &mut admin,
-            &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
-        )
-        .await;
-        run(
-            &mut admin,
-            &format!(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-            ),
-        )
-        .await;
-        stage
+        own.kill().await;
+        let away = stage
             .until("slow", "unreadable", |object| {
-                holds(object, reasons::OBSERVED) == Some(false) && outcome(object).is_none()
+                holds(object, reasons::OBSERVED) == Some(false)
             })
             .await;
-        run(
-            &mut admin,
-            &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
-        )
-        .await;
+        assert_eq!(
+            outcome(&away),
+            None,
+            "nothing is concluded: {}",
+            message(&away)
+        );
         let failed = stage.until_failed("slow").await;
+        assert_eq!(own.restarts().await, 1);
+        assert_eq!(reason(&failed), reasons::MIGRATION_UNFINISHED);
         assert_eq!(row_of(&failed).name, SLOW);
         assert_eq!(stage.attempts("slow"), 1, "it is not run again by itself");
         let rows = db.ledger().await;
@@ -168,6 +158,78 @@ async fn a_server_that_goes_away_in_mid_migration_is_unknown_and_then_the_ledger
         stage.done(action(&back, "Retry", &json!({}))).await;
         stage.until_ready("slow").await;
         assert_eq!(db.applied().await.len(), 8);
+    })
+    .await;
+}
+
+/// Row 18: what cut the connection is in the message; a pooled URL is something else, and is said before any Job.
+#[tokio::test]
+async fn a_connection_that_is_cut_is_told_apart_from_a_pooled_one() {
+    Stage::with(async |stage| {
+        let ended = stage.database(Server::Identity, "ended").await;
+        let relayed = stage
+            .database_without_secret(Server::Identity, "relayed")
+            .await;
+        let pooled = stage
+            .database_without_secret(Server::Identity, "pooled")
+            .await;
+        let pod = stage.pod("databases", "identity-postgres-0").await;
+        let server = pod.status.unwrap().pod_ip.unwrap();
+        let relay = Relay::to(format!("{server}:5432")).await;
+        let url = relayed
+            .url_by(NODE)
+            .replace(":5432", &format!(":{}", relay.port));
+        stage
+            .secret(&relayed.secret, &[("DATABASE_URL", &url)])
+            .await;
+        let url = format!("{}&pgbouncer=true", pooled.url());
+        stage
+            .secret(&pooled.secret, &[("DATABASE_URL", &url)])
+            .await;
+        let start = async |db: &Db| {
+            let mut object = slow(db.secret.trim_end_matches("-db"));
+            object["spec"]["databases"][0]["connection"]["secretKeyRef"]["name"] =
+                db.secret.clone().into();
+            stage.apply(&object).await;
+        };
+        start(&pooled).await;
+        let told = stage.until_reason("pooled", "UrlPooled").await;
+        assert!(message(&told).contains("direct"), "{}", message(&told));
+
+        start(&ended).await;
+        until_slow(stage, "ended").await;
+        let pid = backend(&ended).await;
+        ended
+            .run(&format!("SELECT pg_terminate_backend({pid})"))
+            .await;
+        start(&relayed).await;
+        until_slow(stage, "relayed").await;
+        relay.cut();
+        stage
+            .until("relayed", "unreadable", |object| {
+                holds(object, reasons::OBSERVED) == Some(false) && outcome(object).is_none()
+            })
+            .await;
+        relay.mend();
+        // Who only lost its session says so in the ledger by another one; who lost the server cannot.
+        for (name, db, expected, part) in [
+            ("ended", &ended, reasons::MIGRATION_FAILED, "57P01"),
+            (
+                "relayed",
+                &relayed,
+                reasons::MIGRATION_UNFINISHED,
+                "was cut off",
+            ),
+        ] {
+            let failed = stage.until_failed(name).await;
+            assert_eq!(reason(&failed), expected, "{}", message(&failed));
+            let text = message(&failed);
+            assert!(text.contains(SLOW) && text.contains(part), "{text}");
+            assert!(!db.ledger().await.last().unwrap().finished);
+            assert_eq!(stage.attempts(name), 1, "it is not run again by itself");
+        }
+        assert_eq!(pooled.ledger().await, []);
+        assert_eq!(stage.jobs_of("pooled", "migrate").len(), 0);
     })
     .await;
 }

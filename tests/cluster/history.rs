@@ -72,18 +72,59 @@ async fn edited_older_and_late_migrations_are_judged_as_the_policy_says() {
     .await;
 }
 
+/// Row 25 to 27 with Deny: each is said before any Job, and a policy that is mended goes on by itself.
 #[tokio::test]
-async fn names_with_blanks_and_letters_of_any_language_are_migrated() {
+async fn what_the_policy_denies_starts_nothing() {
     Stage::with(async |stage| {
         let db = stage.database(Server::Identity, "identity").await;
         stage
-            .apply(&identity_resource("shop", &variant("names")))
+            .apply(&identity_resource("shop", &shop("1.0.0")))
             .await;
         stage.until_ready("shop").await;
-        let applied = db.applied().await;
-        assert_eq!(applied.last().unwrap(), "20261101090000_größe der Sitzung");
-        let told = stage.until_events("shop", "DatabaseMigrated", 1).await;
-        assert!(told[0].contains("größe der Sitzung"), "{told:?}");
+        let ledger = db.ledger().await;
+        let applied = ledger.last().unwrap().name.clone();
+
+        let mut ahead = identity_resource("shop", &variant("older"));
+        ahead["spec"]["preflight"] = json!({"history": {"ahead": "Deny"}});
+        stage.apply(&ahead).await;
+        let denied = stage.until_reason("shop", reasons::AHEAD_FOUND).await;
+        assert!(message(&denied).contains(&applied), "{}", message(&denied));
+
+        let mut late = identity_resource("shop", &variant("out-of-order"));
+        late["spec"]["preflight"] = json!({"history": {"outOfOrder": "Deny"}});
+        stage.apply(&late).await;
+        let denied = stage
+            .until_reason("shop", reasons::OUT_OF_ORDER_FOUND)
+            .await;
+        let text = message(&denied);
+        assert!(text.contains("20260815120000_user_locale"), "{text}");
+        assert_eq!(stage.attempts("shop"), 1, "no Job since the first release");
+        assert_eq!(db.ledger().await, ledger);
+        late["spec"]["preflight"] = json!({"history": {"outOfOrder": "Ignore"}});
+        stage.apply(&late).await;
+        let ready = stage.until_ready("shop").await;
+        let found = finding(&ready, FindingKind::OutOfOrder).map(|(_, policy)| policy);
+        assert_eq!(found, Some(Policy::Ignore));
+
+        // 1.1.0 has what the one before has not, and lacks what that one had between.
+        stage
+            .apply(&identity_resource("shop", &shop("1.1.0")))
+            .await;
+        let denied = stage.until_reason("shop", reasons::UNKNOWN_FOUND).await;
+        let text = message(&denied);
+        assert!(
+            text.contains("20260815120000_user_locale") && text.contains("history.unknown"),
+            "{text}"
+        );
+        for policy in ["Warn", "Ignore"] {
+            let mut known = identity_resource("shop", &shop("1.1.0"));
+            known["spec"]["preflight"] = json!({"history": {"unknown": policy}});
+            stage.apply(&known).await;
+            let ready = stage.until_ready("shop").await;
+            let found = finding(&ready, FindingKind::Unknown).map(|(_, policy)| policy);
+            assert_eq!(format!("{:?}", found.unwrap()), policy);
+        }
+        assert_eq!(db.applied().await.len(), 10);
     })
     .await;
 }

@@ -128,3 +128,55 @@ async fn prismas_lock_held_by_another_session_is_waited_for() {
     })
     .await;
 }
+
+/// Row 50: a lock that is given back in time is had by another try; one that is not ends in a bounded number of them.
+#[tokio::test]
+async fn a_lock_that_clears_after_six_seconds_is_had_and_one_that_never_does_ends_the_run() {
+    Stage::with(async |stage| {
+        let clears = stage.database(Server::Identity, "clears").await;
+        let never = stage.database(Server::Tasks, "never").await;
+        let on = |db: &Db, image: String| {
+            let name = db.secret.trim_end_matches("-db");
+            let mut object = identity_resource(name, &image);
+            object["spec"]["databases"][0]["connection"]["secretKeyRef"]["name"] = db.secret.clone().into();
+            object
+        };
+        let mut blockers = Vec::new();
+        for db in [&clears, &never] {
+            let name = db.secret.trim_end_matches("-db");
+            stage.apply(&on(db, shop("1.0.0"))).await;
+            stage.until_ready(name).await;
+            let mut blocker = db.session("portal").await;
+            run(&mut blocker, "BEGIN; LOCK TABLE \"User\" IN ACCESS SHARE MODE").await;
+            blockers.push(blocker);
+        }
+        let mut object = on(&clears, variant("lock"));
+        object["spec"]["timeouts"] = json!({"lock": "3s", "lockAttempts": 5});
+        stage.apply(&object).await;
+        let mut object = on(&never, variant("lock"));
+        object["spec"]["timeouts"] = json!({"lock": "4s", "lockAttempts": 2, "observe": "1s"});
+        stage.apply(&object).await;
+        let from = std::time::Instant::now();
+        stage.until_events("clears", "StepRetried", 1).await;
+        tokio::time::sleep(std::time::Duration::from_secs(6).saturating_sub(from.elapsed())).await;
+        run(&mut blockers[0], "COMMIT").await;
+        let done = stage.until_ready("clears").await;
+        assert!(steps(&done, StepKind::Migrate).len() <= 5);
+        assert_eq!(clears.applied().await.len(), 8);
+
+        let failed = stage.until_failed("never").await;
+        assert_eq!(reason(&failed), reasons::LOCK_TIMEOUT);
+        let text = message(&failed);
+        for part in ["identity: ", NICKNAME, "2 attempts", "left no trace", "portal"] {
+            assert!(text.contains(part), "{part:?} is not in: {text}");
+        }
+        assert_eq!(steps(&failed, StepKind::Migrate).len(), 2);
+        let open = "SELECT count(*) FROM _prisma_migrations WHERE finished_at IS NULL AND rolled_back_at IS NULL";
+        assert_eq!(never.number(open).await, 0, "nothing of it blocks the next run");
+        run(&mut blockers[1], "COMMIT").await;
+        stage.retry("never", "the lock is free").await;
+        stage.until_ready("never").await;
+        assert_eq!(never.applied().await.len(), 8);
+    })
+    .await;
+}

@@ -17,7 +17,7 @@ use dbm_agent::protocol::{
 use super::setup;
 use super::world::{START, at};
 
-fn snapshot(databases: usize) -> Snapshot {
+pub(super) fn snapshot(databases: usize) -> Snapshot {
     let name = |n: usize| format!("db{n:02}");
     let specs = (0..databases)
         .map(|n| setup::database(&name(n), "p0/public", &[]))
@@ -44,7 +44,10 @@ fn snapshot(databases: usize) -> Snapshot {
         databases: (0..databases).map(|n| (name(n), facts(n))).collect(),
         jobs: BTreeMap::new(),
         leases: BTreeMap::new(),
+        servers: BTreeMap::new(),
+        made: Default::default(),
         old_jobs: Vec::new(),
+        left_turns: Vec::new(),
         refusal: None,
         actions: Vec::new(),
         restore_points: BTreeMap::new(),
@@ -64,7 +67,7 @@ fn inventory(migrations: usize) -> DatabaseInventory {
     }
 }
 
-fn job(snapshot: &Snapshot, name: &str, progress: JobProgress) -> Option<JobFacts> {
+pub(super) fn job(snapshot: &Snapshot, name: &str, progress: JobProgress) -> Option<JobFacts> {
     Some(JobFacts {
         name: name.to_owned(),
         uid: "job".to_owned(),
@@ -77,18 +80,19 @@ fn job(snapshot: &Snapshot, name: &str, progress: JobProgress) -> Option<JobFact
     })
 }
 
-fn ended() -> JobProgress {
+pub(super) fn ended() -> JobProgress {
     let (exit_code, reason) = (0, "Completed".to_owned());
     JobProgress::Ended(ContainerEnd {
         exit_code,
         reason,
+        said: String::new(),
         finished_at: at(START),
         summary: None,
     })
 }
 
 /// Takes over what was written; the name of the last Job that was made.
-fn write(snapshot: &mut Snapshot, decision: &Decision) -> String {
+pub(super) fn write(snapshot: &mut Snapshot, decision: &Decision) -> String {
     if let Some(status) = &decision.status {
         snapshot.resource.status = (**status).clone();
     }
@@ -105,11 +109,11 @@ fn write(snapshot: &mut Snapshot, decision: &Decision) -> String {
         .unwrap_or_default()
 }
 
-fn reason(status: &DatabaseMigrationStatus) -> &str {
+pub(super) fn reason(status: &DatabaseMigrationStatus) -> &str {
     status::ready_reason(status)
 }
 
-fn looked() -> (Snapshot, String) {
+pub(super) fn looked() -> (Snapshot, String) {
     let mut snapshot = snapshot(1);
     snapshot.inventories.clear();
     let decision = decide(&snapshot);
@@ -117,7 +121,7 @@ fn looked() -> (Snapshot, String) {
     (snapshot, job)
 }
 
-fn migrating() -> (Snapshot, String) {
+pub(super) fn migrating() -> (Snapshot, String) {
     let mut snapshot = snapshot(1);
     let decision = decide(&snapshot);
     let job = write(&mut snapshot, &decision);
@@ -174,12 +178,15 @@ fn status_is_bounded() {
 fn a_refused_job_is_said_and_not_made_at_once_again() {
     for (mut snapshot, job) in [looked(), migrating()] {
         snapshot.jobs.insert(job.clone(), None);
-        for (foreign, expected) in [(false, reasons::JOB_REFUSED), (true, reasons::FOREIGN_JOB)] {
-            let message = "exceeded quota".to_owned();
+        for (foreign, message, expected) in [
+            (false, "denied by a policy", reasons::JOB_REFUSED),
+            (false, "exceeded quota: jobs", reasons::QUOTA_EXCEEDED),
+            (true, "it exists", reasons::FOREIGN_JOB),
+        ] {
             snapshot.refusal = Some(Refusal {
                 job: job.clone(),
                 foreign,
-                message,
+                message: message.to_owned(),
             });
             let decision = decide(&snapshot);
             assert_eq!(reason(decision.status.as_ref().unwrap()), expected);
@@ -255,27 +262,6 @@ fn an_image_that_cannot_be_used_is_read_once() {
     assert_eq!(write(&mut snapshot, &decision), "");
     assert_eq!(snapshot.resource.status.message, said.message);
     assert_eq!(reason(&snapshot.resource.status), reasons::SCHEMA_MISSING);
-}
-
-/// The pod says why, also after `timeouts.start`, and nobody deletes it.
-#[test]
-fn a_pod_that_does_not_start_says_why() {
-    let (mut snapshot, name) = migrating();
-    let why = NotStarted {
-        reason: "ImagePullBackOff".to_owned(),
-        message: "not found".to_owned(),
-    };
-    let found = job(&snapshot, &name, JobProgress::NotStarted(why));
-    snapshot.jobs.insert(name, found);
-    for (seconds, stalled) in [(1, false), (601, true)] {
-        snapshot.now = at(START + seconds);
-        let decision = decide(&snapshot);
-        assert_eq!(decision.effects, []);
-        write(&mut snapshot, &decision);
-        let status = &snapshot.resource.status;
-        assert_eq!(reason(status), reasons::IMAGE_PULL_FAILED);
-        assert_eq!(status::get(status, reasons::STALLED).is_some(), stalled);
-    }
 }
 
 /// The pod is lost and its backend is not: waits, then says Stalled with the statement that ends it.

@@ -216,3 +216,33 @@ fn a_down_that_nobody_saw_is_not_run_again(#[values(0, 1, 2, 3)] job: u8) {
     ];
     holds(setup, &ops);
 }
+
+/// The resource goes while its action's Job is out of sight, and nothing else tells of it again.
+#[test]
+fn an_action_is_over_when_its_resource_is_gone() {
+    let blind = |ticks| Op::Pass {
+        resource: 0,
+        get: false,
+        ticks,
+        crash: None,
+    };
+    let setup = Setup {
+        unknown_tables: true,
+        ..Setup::default()
+    };
+    let ops = [
+        blind(0),
+        Op::Push(1),
+        blind(1),
+        Op::Sync,
+        blind(0),
+        Op::Choose(0, 0),
+        blind(0),
+        Op::DropDatabase(0),
+        Op::Sync,
+        blind(0),
+        Op::Delete(0),
+        Op::Vanish(0),
+    ];
+    holds(setup, &ops);
+}

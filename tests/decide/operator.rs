@@ -8,6 +8,7 @@ use database_migration_operator::facts::{ActionFacts, JobFacts, Reading, Restore
 
 use super::invariants;
 use super::promises;
+use super::servers::{self, Line};
 use super::world::World;
 
 /// What the process remembers of one resource; gone when it dies.
@@ -37,6 +38,8 @@ pub struct Operator {
     pub(super) actions: Vec<(usize, ActionFacts)>,
     /// Deletions that the watch has told.
     told: BTreeSet<String>,
+    /// Who waits for the only server.
+    pub(super) line: Line,
 }
 
 enum End {
@@ -53,6 +56,7 @@ impl Operator {
             view: BTreeMap::new(),
             actions: Vec::new(),
             told: BTreeSet::new(),
+            line: Line::default(),
         };
         operator.memory.resize_with(resources, Memory::default);
         operator.wake_all();
@@ -122,17 +126,34 @@ impl Operator {
         &mut self,
         world: &mut World,
         resource: usize,
+        crash: Option<Crash>,
+        get: bool,
+        meanwhile: impl FnMut(&mut World),
+    ) {
+        let waits = self.passes(world, resource, crash, get, meanwhile);
+        for next in self.line.settle(world, resource, waits) {
+            self.wake(next);
+        }
+    }
+
+    /// Whether it waits for the only server now.
+    fn passes(
+        &mut self,
+        world: &mut World,
+        resource: usize,
         mut crash: Option<Crash>,
         get: bool,
         mut meanwhile: impl FnMut(&mut World),
-    ) {
+    ) -> bool {
         for pass in 0.. {
             if !world.objects[resource].exists {
                 self.memory[resource] = Memory::default();
-                return self.refuse_orphans(world, resource);
+                self.refuse_orphans(world, resource);
+                return false;
             }
             if pass > 60 {
-                return world.violate(format!("resource {resource}: again and again"));
+                world.violate(format!("resource {resource}: again and again"));
+                return false;
             }
             let memory = &mut self.memory[resource];
             memory.wake = false;
@@ -165,19 +186,23 @@ impl Operator {
                 self.memory[resource].timer = timer.map(|timer| timer.min(due));
             }
             match end {
-                End::Crashed => return self.restart(world),
+                End::Crashed => {
+                    self.restart(world);
+                    return false;
+                }
                 End::Refused => self.memory[resource].timer = Some(world.now + 1),
                 End::Done if decision.again => {}
                 End::Done if quiet => {
                     self.offers(world, resource, &snapshot);
-                    return;
+                    return !decision.in_line.is_empty();
                 }
-                End::Done => return,
+                End::Done => return !decision.in_line.is_empty(),
             }
             if pass > 30 && self.memory[resource].timer.is_some() {
-                return;
+                return false;
             }
         }
+        false
     }
 
     fn apply(
@@ -225,6 +250,7 @@ impl Operator {
             let _ = version;
             invariants::at_status(world, resource, &seen.status, status);
             promises::at_status(world, resource, &seen.status, status);
+            servers::at_status(world, resource, &seen.status, status);
             believed.status = (**status).clone();
             if before(true) {
                 return End::Crashed;
@@ -262,12 +288,14 @@ impl Operator {
                 memory.last_look = Some(world.now);
             }
             // Nothing of a run that is over is worth its memory.
-            *memory = Memory {
-                answers: std::mem::take(&mut memory.answers),
-                last_look: memory.last_look,
-                wake: memory.wake,
-                ..Memory::default()
-            };
+            if !decision.again {
+                *memory = Memory {
+                    answers: std::mem::take(&mut memory.answers),
+                    last_look: memory.last_look,
+                    wake: memory.wake,
+                    ..Memory::default()
+                };
+            }
         }
         End::Done
     }
@@ -326,6 +354,8 @@ impl Operator {
                 let object = &mut world.objects[resource];
                 object.resource.finalizer = false;
                 object.exists &= !object.resource.deleting;
+                // The watch tells that it is gone.
+                self.memory[resource].wake |= !object.exists;
             }
             Effect::StoreInventory { key, inventory } => {
                 world.stored.insert(key.clone(), (**inventory).clone());

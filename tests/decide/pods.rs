@@ -19,6 +19,7 @@ pub(super) fn summary(outcome: Outcome, code: &str, state: &str) -> Summary {
         sql_state: some(state),
         migration: None,
         message: None,
+        problem: None,
         findings: Vec::new(),
         findings_count: 0,
         timed_out: false,
@@ -61,6 +62,7 @@ impl World {
         job.facts.progress = JobProgress::Ended(ContainerEnd {
             exit_code,
             reason: if exit_code == 0 { "Completed" } else { "Error" }.to_owned(),
+            said: String::new(),
             finished_at: at(self.now),
             summary: summary.map(Box::new),
         });

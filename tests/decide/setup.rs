@@ -33,6 +33,8 @@ pub struct Setup {
     /// One database has tables and no ledger.
     pub unknown_tables: bool,
     pub downs_fail: bool,
+    /// All databases are on one server, and so many runs may be at work on it; 0: each has its own.
+    pub room: u32,
 }
 
 pub const TARGETS: [&str; 4] = ["p0/public", "p1/public", "p2/one", "p2/two"];
@@ -180,6 +182,7 @@ pub fn world(setup: &Setup) -> World {
         .collect();
     world.restores = setup.restore.unwrap_or(0);
     world.downs_fail = setup.downs_fail;
+    world.room = setup.room;
     world.may_point = !setup.forbidden;
     world.noisy = setup.denied.map(|target| TARGETS[target].to_owned());
     if setup.unknown_tables {

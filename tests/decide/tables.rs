@@ -24,7 +24,7 @@ fn migration(name: &str) -> Migration {
     }
 }
 
-fn inventory() -> DatabaseInventory {
+pub(super) fn inventory() -> DatabaseInventory {
     let migrations = ["2_a", "4_b", "6_c"].map(migration).to_vec();
     DatabaseInventory {
         database: "shop".to_owned(),
@@ -35,7 +35,7 @@ fn inventory() -> DatabaseInventory {
 }
 
 #[derive(Clone, Copy)]
-enum Row {
+pub(super) enum Row {
     Applied,
     ByHand,
     Failed(&'static str),
@@ -73,7 +73,7 @@ fn row((name, kind): &(&str, Row)) -> LedgerRow {
     }
 }
 
-fn facts(rows: &[(&str, Row)]) -> DatabaseFacts {
+pub(super) fn facts(rows: &[(&str, Row)]) -> DatabaseFacts {
     let ledger = Ledger::Rows(rows.iter().map(row).collect());
     DatabaseFacts {
         ledger,
@@ -177,7 +177,58 @@ fn without_rows(#[case] ledger: Ledger, #[case] reason: Option<&str>) {
     assert_eq!(plan.blocker.map(|b| b.reason), reason);
 }
 
-fn end(exit_code: i32, reason: &str, code: &str, state: &str) -> Option<ContainerEnd> {
+/// What Prisma itself could not do is said before it tries, unless there is nothing to do.
+#[rstest]
+#[case(Ledger::Absent { objects: 0 }, "make Prisma's table")]
+#[case(Ledger::Rows(Vec::new()), "write to Prisma's table")]
+fn a_right_that_prisma_lacks_blocks(#[case] ledger: Ledger, #[case] part: &str) {
+    let lacking = |facts: DatabaseFacts| DatabaseFacts {
+        lacks: Some("GRANT CREATE ON SCHEMA app TO shop;".to_owned()),
+        ..facts
+    };
+    let facts = lacking(DatabaseFacts {
+        ledger,
+        ..Default::default()
+    });
+    let blocker = plan("shop", &inventory(), &facts, &history(Policy::Warn)).blocker;
+    let blocker = blocker.unwrap();
+    assert_eq!(blocker.reason, reasons::RIGHT_MISSING);
+    for part in [part, "GRANT CREATE ON SCHEMA app TO shop;", "by itself"] {
+        assert!(blocker.message.contains(part), "{}", blocker.message);
+    }
+    let done = lacking(self::facts(ALL));
+    assert_eq!(
+        plan("shop", &inventory(), &done, &history(Policy::Warn)).blocker,
+        None
+    );
+}
+
+/// A migration that lacks a right comes with the statement that gives it.
+#[test]
+fn a_right_that_a_migration_lacks_comes_with_its_grant() {
+    let mut facts = facts(&[("2_a", Row::Failed("42501"))]);
+    facts.role = "shop".to_owned();
+    if let Ledger::Rows(rows) = &mut facts.ledger {
+        rows[0].logs = Some(
+            "A migration failed to apply.\n\nDatabase error code: 42501\n\nDatabase error:\nERROR: permission denied for table User\n"
+                .to_owned(),
+        );
+    }
+    let verdict = judge("shop", &step(), badly().as_ref(), &inventory(), &facts, "");
+    let Verdict::Failed {
+        reason, message, ..
+    } = verdict
+    else {
+        panic!("{verdict:?}");
+    };
+    assert_eq!(reason, reasons::MIGRATION_FAILED);
+    assert!(
+        message.contains("GRANT ALL ON TABLE \"User\" TO shop"),
+        "{message}"
+    );
+}
+
+pub(super) fn end(exit_code: i32, reason: &str, code: &str, state: &str) -> Option<ContainerEnd> {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let outcome = if exit_code == 0 {
         Outcome::Succeeded
@@ -193,6 +244,7 @@ fn end(exit_code: i32, reason: &str, code: &str, state: &str) -> Option<Containe
         sql_state: some(state),
         migration: None,
         message: None,
+        problem: None,
         findings: Vec::new(),
         findings_count: 0,
         timed_out: false,
@@ -203,6 +255,7 @@ fn end(exit_code: i32, reason: &str, code: &str, state: &str) -> Option<Containe
     Some(ContainerEnd {
         exit_code,
         reason: reason.to_owned(),
+        said: String::new(),
         finished_at: at(9),
         summary: summary.map(Box::new),
     })
@@ -221,7 +274,7 @@ fn starved() -> Option<ContainerEnd> {
 }
 
 /// The step began on an empty ledger.
-fn step() -> StepStatus {
+pub(super) fn step() -> StepStatus {
     StepStatus {
         name: StepKind::Migrate,
         database: "shop".to_owned(),
@@ -232,7 +285,7 @@ fn step() -> StepStatus {
     }
 }
 
-fn word(verdict: &Verdict) -> String {
+pub(super) fn word(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Succeeded => "succeeded".to_owned(),
         Verdict::Wait { .. } => "wait".to_owned(),

@@ -37,6 +37,8 @@ pub struct World {
     pub restores: u8,
     /// A down.sql fails.
     pub downs_fail: bool,
+    /// How many runs may be at work on the only server; 0: each database has a server of its own.
+    pub room: u32,
     /// The role may make restore points.
     pub may_point: bool,
     /// The schema whose migrations print a line that is denied.
@@ -90,6 +92,7 @@ impl World {
             tried: BTreeMap::new(),
             restores: 0,
             downs_fail: false,
+            room: 0,
             may_point: true,
             noisy: None,
             touched: BTreeMap::new(),
@@ -210,7 +213,10 @@ impl World {
         });
         DatabaseFacts {
             identity: DatabaseIdentity {
-                system_identifier: format!("server of {database}"),
+                system_identifier: match self.room {
+                    0 => format!("server of {database}"),
+                    _ => super::servers::ONLY.to_owned(),
+                },
                 database_oid: 1,
                 database: database.to_owned(),
                 schema: schema.to_owned(),

@@ -7,6 +7,7 @@ use database_migration_operator::tools::prisma::{
 use database_migration_operator::tools::sql::{
     LeftBehind, Stopped, failed_statement, left_behind_after, not_there, statements,
 };
+use dbm_agent::raised::Raised;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
@@ -74,7 +75,7 @@ fn logs(sql: &str, error: &sqlx::Error) -> String {
 
 /// What is said of a failure, from the ledger's logs, the migration's text and the catalog.
 async fn judged(db: &Db, sql: &str, logs: &str) -> (Option<(usize, String)>, LeftBehind) {
-    let failure = parse_failure(logs);
+    let failure = parse_failure(logs, &Raised::default());
     let stopped = Stopped {
         position: position_in(logs, sql),
         sql_state: failure.sql_state.as_deref(),
@@ -222,7 +223,7 @@ async fn a_cancelled_concurrent_index_is_invalid_and_proves_nothing() {
         let logs = build.await.unwrap();
         run(&mut web, "COMMIT").await;
 
-        assert_eq!(parse_failure(&logs).sql_state.as_deref(), Some("57014"));
+        assert_eq!(parse_failure(&logs, &Raised::default()).sql_state.as_deref(), Some("57014"));
         assert_eq!(db.look().await.invalid_indexes, ["public.slow"]);
         let (_, found) = judged(db, SQL, &logs).await;
         assert!(found.statements.is_empty(), "it stands there and was not built: {found:?}");

@@ -4,7 +4,7 @@ use database_migration_operator::database::{Look, Target};
 use database_migration_operator::facts::{Ledger, LedgerRow, UnreadableReason};
 use database_migration_operator::tools::prisma::{RowState, row_state};
 
-use crate::harness::{Db, create_ledger, known, run, unknown, until};
+use crate::harness::{Db, PASSWORD, create_ledger, known, run, unknown, until};
 
 fn rows(ledger: Ledger) -> Vec<LedgerRow> {
     match ledger {
@@ -244,6 +244,28 @@ async fn a_look_writes_nothing_and_leaves_no_session() {
         })
         .await;
         assert_eq!(db.look().await.ledger, Ledger::Rows(vec![]));
+    })
+    .await;
+}
+
+/// Row 40: an error of the database's own may hold what a script had put into it.
+#[tokio::test]
+async fn a_password_in_the_logs_of_a_row_does_not_leave_the_look() {
+    Db::with(async |db| {
+        db.run(&create_ledger("public")).await;
+        let encoded = percent_encoding::utf8_percent_encode(PASSWORD, percent_encoding::NON_ALPHANUMERIC)
+            .to_string();
+        let logs = format!("ERROR: {PASSWORD} and {encoded} and {}", encoded.to_lowercase());
+        db.run(&format!(
+            "INSERT INTO _prisma_migrations (id, checksum, migration_name, logs) VALUES ('1', 'x', 'a', '{}'); \
+             GRANT SELECT ON _prisma_migrations TO {}",
+            logs.replace('\'', "''"),
+            db.quoted_role()
+        ))
+        .await;
+        let facts = known(&db.as_role(), Look::default()).await;
+        let logs = rows(facts.ledger)[0].logs.clone().unwrap();
+        assert_eq!(logs, "ERROR: *** and *** and ***");
     })
     .await;
 }

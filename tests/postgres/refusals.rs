@@ -4,7 +4,7 @@ use database_migration_operator::database::{Look, Password, Rules, SslMode, Targ
 use database_migration_operator::facts::{Ledger, Reading, UnreadableReason};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::harness::{Db, PASSWORD, known, run, unknown};
+use crate::harness::{Db, PASSWORD, create_ledger, known, run, unknown};
 
 #[tokio::test]
 async fn a_percent_encoded_password_logs_in() {
@@ -12,7 +12,7 @@ async fn a_percent_encoded_password_logs_in() {
         let target = db.as_role();
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let url = format!(
-            " postgresql://{}:{}@{}:{}/{}?schema={}&application_name=x&sslcert=/etc/passwd\n",
+            " postgresql://{}:{}@{}:{}/{}?schema={}&application_name=x&sslpassword=x\n",
             encode(&db.role),
             encode(PASSWORD),
             target.host,
@@ -74,6 +74,58 @@ async fn a_wrong_password_and_a_role_that_may_not_log_in() {
             "{}",
             unreadable.message
         );
+    })
+    .await;
+}
+
+/// What Prisma needs to begin, step by step: to make the schema, the ledger in it, and a row in that.
+#[tokio::test]
+async fn what_a_role_lacks_for_prisma_to_begin_comes_with_its_grant() {
+    Db::with(async |db| {
+        let schema = "Odd \"one; é'--";
+        let target = Target {
+            schema: schema.to_owned(),
+            ..db.as_role()
+        };
+        let quoted = format!("\"{}\"", schema.replace('"', "\"\""));
+        let steps = [
+            (
+                String::new(),
+                format!("GRANT CREATE ON DATABASE {} TO ", db.name),
+            ),
+            (
+                format!("CREATE SCHEMA {quoted}"),
+                format!("GRANT USAGE, CREATE ON SCHEMA {quoted} TO "),
+            ),
+            (
+                format!(
+                    "{} GRANT SELECT ON {quoted}._prisma_migrations TO {}",
+                    create_ledger(&schema.replace('"', "\"\"")),
+                    db.quoted_role()
+                ),
+                format!("GRANT INSERT, UPDATE ON TABLE {quoted}._prisma_migrations TO "),
+            ),
+        ];
+        for (before, grant) in steps {
+            if !before.is_empty() {
+                db.run(&before).await;
+            }
+            let facts = known(&target, Look::default()).await;
+            assert_eq!(facts.role, db.quoted_role());
+            let lacks = facts.lacks.unwrap_or_else(|| panic!("not: {grant}"));
+            assert_eq!(lacks, format!("{grant}{};", db.quoted_role()));
+            db.run(&lacks).await;
+            assert_eq!(known(&target, Look::default()).await.lacks, None, "{lacks}");
+            // The session of a Prisma that acts as another role has that one's rights.
+            db.run(&lacks.replace("GRANT", "REVOKE").replace(" TO ", " FROM "))
+                .await;
+            let other = Target {
+                other_role: true,
+                ..target.clone()
+            };
+            assert_eq!(known(&other, Look::default()).await.lacks, None);
+            db.run(&lacks).await;
+        }
     })
     .await;
 }
@@ -141,7 +193,7 @@ async fn loopback_is_refused_in_a_cluster_after_the_look_up_too() {
             ..db.as_role()
         };
         let unreadable = unknown(&target, None).await;
-        assert_eq!(unreadable.reason, UnreadableReason::UrlInvalid);
+        assert_eq!(unreadable.reason, UnreadableReason::UrlLoopback);
         assert!(unreadable.message.contains("loopback"));
     })
     .await;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::inventory::prisma::{Call, is_executable, numbers, on_path};
 use crate::inventory::{Project, Surroundings};
+use crate::machine;
 use crate::protocol::{ExecRequest, Problem, ProblemReason, Refusal};
 
 /// A command that can be started.
@@ -183,16 +184,27 @@ fn find(name: &str, surroundings: &Surroundings, field: &str) -> Result<PathBuf,
 #[must_use]
 pub fn not_started(command: &Command, error: &io::Error) -> Refusal {
     let program = command.program.display();
+    let wrong_format = error.raw_os_error() == Some(nix::errno::Errno::ENOEXEC as i32);
+    // The C library then tries a shell, so that what it says may be of the shell that is not there.
+    if let Some((path, architecture)) = machine::foreign(&command.program) {
+        return Refusal::Problem(Problem {
+            reason: ProblemReason::WrongArchitecture,
+            message: format!(
+                "{} is built for {architecture}, and this node is {own}; build the image for {own}, too, or choose nodes by \
+                 job.nodeSelector",
+                path.display(),
+                own = machine::own(),
+            ),
+        });
+    }
     missing(match error.kind() {
         io::ErrorKind::NotFound => format!(
             "{program} cannot be started: the interpreter that its first line names, its loader, or the working directory {} is \
              not in the image",
             command.directory.display()
         ),
-        _ if error.raw_os_error() == Some(nix::errno::Errno::ENOEXEC as i32) => {
-            format!(
-                "{program} cannot be started: it is no program for this machine's architecture, or a script without #!"
-            )
+        _ if wrong_format => {
+            format!("{program} cannot be started: it is a script without #!, or no program at all")
         }
         _ => format!("{program} cannot be started: {error}"),
     })
@@ -216,6 +228,7 @@ mod tests {
         Surroundings {
             directory: "/app".into(),
             path: Some("/bin:/usr/bin".into()),
+            ..Surroundings::default()
         }
     }
 

@@ -10,7 +10,8 @@ use super::secrets::Secrets;
 use super::url::{self, Settings};
 use crate::inventory::Project;
 use crate::inventory::schema::Setting;
-use crate::protocol::{ExecRequest, Refusal};
+use crate::protocol::{ExecRequest, Problem, ProblemReason, Refusal};
+use crate::recognise::image::unset_message;
 
 /// Names and values.
 pub type Variables = BTreeMap<OsString, OsString>;
@@ -76,11 +77,10 @@ pub fn merge_connections(
         return Ok(());
     }
     if !variables.contains_key(OsStr::new(variable)) {
-        return Err(Refusal::ConnectionInvalid(format!(
-            "the schema's datasource makes Prisma migrate by the variable {variable}, which is not set; the connection string \
-             is in {}: set databases[].envVar to {variable}, or add {variable} to databases[].env",
-            request.env_var
-        )));
+        return Err(Refusal::Problem(Problem {
+            reason: ProblemReason::DatasourceVariableUnset,
+            message: unset_message(variable),
+        }));
     }
     merge_into(
         variables,
@@ -263,11 +263,12 @@ mod tests {
     fn refuses_another_database() {
         let environment = || variables(&[("DATABASE_URL", "postgres://u:p@h/d")]);
         let by_direct = project(variable("DATABASE_URL"), variable("DIRECT_URL"));
-        let Err(Refusal::ConnectionInvalid(message)) =
+        let Err(Refusal::Problem(Problem { reason, message })) =
             merge_connections(&mut environment(), &request(), Some(&by_direct))
         else {
             panic!()
         };
+        assert_eq!(reason, ProblemReason::DatasourceVariableUnset);
         assert!(
             message.contains("DIRECT_URL")
                 && message.contains("databases[].envVar")

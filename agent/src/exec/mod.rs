@@ -3,6 +3,7 @@
 //! Whatever speaks against running is found before anything is executed, and is told apart from a command that failed.
 
 pub mod command;
+mod encodings;
 pub mod environment;
 pub mod findings;
 pub mod lines;
@@ -19,10 +20,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 
 use crate::inventory::{self, Project, Surroundings};
 use crate::protocol::{ExecRequest, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION};
+use crate::raised::Raised;
 use environment::Variables;
 use findings::Findings;
 use redact::{Redactor, redact_text};
@@ -137,6 +139,7 @@ struct Prepared {
     commands: Vec<command::Command>,
     variables: Variables,
     secrets: Secrets,
+    raised: Raised,
     findings: Findings,
     /// Removed when it goes.
     script: Option<ScriptFile>,
@@ -165,9 +168,21 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
         commands,
         variables,
         secrets,
+        raised: project.as_ref().map(raised).unwrap_or_default(),
         findings,
         script,
     })
+}
+
+/// What the migrations raise, and what undoes them.
+fn raised(project: &Project) -> Raised {
+    let migrations = &project.inventory.migrations;
+    Raised::of(
+        migrations
+            .iter()
+            .flat_map(|migration| [migration.sql.as_deref(), migration.down_sql.as_deref()])
+            .flatten(),
+    )
 }
 
 /// The user's command, unless a script is asked for.
@@ -226,6 +241,7 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
         commands,
         variables,
         secrets,
+        raised,
         findings,
         script: _until_the_end,
     } = prepared;
@@ -236,7 +252,7 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
     let request = &call.request;
     let started_at = now();
     let limit = (request.timeout_seconds > 0).then(|| Duration::from_secs(request.timeout_seconds));
-    let redactor = Redactor::new(secrets.clone());
+    let redactor = Redactor::new(secrets.clone(), raised);
     let mut summary = match run::run(&commands, &variables, redactor, findings, limit) {
         Err(not_started) => {
             let refusal = command::not_started(&commands[not_started.index], &not_started.error);
@@ -263,6 +279,7 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
                 sql_state: ended.recognised.sql_state,
                 migration: ended.recognised.migration,
                 message: message.map(|message| redact_text(&secrets, &message)),
+                problem: ended.problem.filter(|_| !ended.timed_out),
                 findings: ended.findings,
                 findings_count: ended.findings_count,
                 timed_out: ended.timed_out,
@@ -312,6 +329,7 @@ fn summary(outcome: Outcome) -> Summary {
         sql_state: None,
         migration: None,
         message: None,
+        problem: None,
         findings: Vec::new(),
         findings_count: 0,
         timed_out: false,
@@ -344,9 +362,8 @@ fn explain(refusal: &Refusal) -> String {
 }
 
 fn now() -> String {
-    // Milliseconds are enough, and rounding them cannot fail.
-    let now = Timestamp::now();
-    now.round(Unit::Millisecond).unwrap_or(now).to_string()
+    // Always three digits, so that times sort as text, too.
+    format!("{:.3}", Timestamp::now())
 }
 
 /// One line of the agent's own, between those of the command.

@@ -3,6 +3,7 @@
 use super::lines::{Line, Lines};
 use super::rows::Rows;
 use super::secrets::{REDACTED, Secrets};
+use crate::raised::Raised;
 
 /// A line of the output is at most this long, bytes.
 pub const LINE_LIMIT: usize = 16 * 1024;
@@ -21,16 +22,16 @@ struct Shown {
 }
 
 impl Redactor {
-    /// For a child with these secrets.
+    /// For a child with these secrets, and migrations that raise these texts.
     #[must_use]
-    pub fn new(secrets: Secrets) -> Redactor {
+    pub fn new(secrets: Secrets, raised: Raised) -> Redactor {
         // Enough that a secret which begins within the limit is seen as a whole.
         let lines = Lines::new(LINE_LIMIT + secrets.longest() + 1);
         Redactor {
             lines,
             shown: Shown {
                 secrets,
-                rows: Rows::default(),
+                rows: Rows::new(raised),
             },
         }
     }
@@ -95,7 +96,7 @@ fn user_info(mut text: String, cut: bool) -> String {
 /// Redacts a whole text, for a message that was not part of the output.
 #[must_use]
 pub fn redact_text(secrets: &Secrets, text: &str) -> String {
-    let mut redactor = Redactor::new(secrets.clone());
+    let mut redactor = Redactor::new(secrets.clone(), Raised::default());
     let mut lines = Vec::new();
     redactor.push(text.as_bytes(), |line| lines.push(line));
     lines.extend(redactor.finish());
@@ -179,7 +180,7 @@ mod tests {
                 2 => url.clone(),
                 _ => format!("{password}{encoded}{password}"),
             };
-            let mut redactor = Redactor::new(secrets);
+            let mut redactor = Redactor::new(secrets, Raised::default());
             let mut shown = Vec::new();
             for part in format!("{before}{printed}{after}").as_bytes().chunks(chunk) {
                 redactor.push(part, |line| shown.push(line));

@@ -1,6 +1,7 @@
 //! Takes values of rows out of error messages. PostgreSQL puts them into `DETAIL`, and some into the message itself.
 
 use super::secrets::REDACTED;
+use crate::raised::{self, Raised, Shown};
 
 /// Lines of one value that spans lines, at most; then the value is taken to have ended.
 const LONGEST_VALUE: usize = 200;
@@ -8,8 +9,13 @@ const LONGEST_VALUE: usize = 200;
 /// Knows whether a value that began on an earlier line goes on.
 #[derive(Debug, Default)]
 pub struct Rows {
+    raised: Raised,
     open: Option<Open>,
     hidden_lines: usize,
+    /// The SQLSTATE that a line of its own gave to the message that follows.
+    sql_state: Option<String>,
+    /// Code raised the last message, and what follows it may be the author's, too.
+    of_code: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +24,24 @@ enum Open {
     Plain,
     /// JavaScript's `'...' +` on the line before.
     Joined,
+    /// A message, or a context: until a blank line, or one that cannot belong to it.
+    Paragraph,
 }
 
 impl Rows {
+    /// For the output of these migrations.
+    #[must_use]
+    pub fn new(raised: Raised) -> Rows {
+        Rows {
+            raised,
+            ..Rows::default()
+        }
+    }
+
     /// The line without values of rows.
     pub fn redact(&mut self, line: String) -> String {
         if let Some(open) = self.open {
-            if self.hidden_lines < LONGEST_VALUE && !(open == Open::Plain && begins_other(&line)) {
+            if self.hidden_lines < LONGEST_VALUE && !ends(open, &line) {
                 self.hidden_lines += 1;
                 if open == Open::Joined && !line.trim_end().ends_with('+')
                     || open == Open::Plain && closes(&line)
@@ -36,9 +53,66 @@ impl Rows {
             self.open = None;
         }
         self.hidden_lines = 0;
+        let line = self.message(line);
         let line = self.detail(line);
+        let line = self.context(line);
         let line = quoted_fields(line, &mut self.open);
         self.phrases(line)
+    }
+
+    /// What code raised, and what PostgreSQL quotes of data it could not take (class 22).
+    fn message(&mut self, line: String) -> String {
+        let own = sql_state(&line);
+        if let Some((_, state)) = line.split_once("Database error code: ") {
+            self.sql_state = Some(state.trim().to_owned());
+            return line;
+        }
+        let is_error = line.contains("ERROR:");
+        let before = self.sql_state.clone().filter(|_| is_error);
+        if is_error {
+            self.sql_state = None;
+        }
+        let state = own.or(before).unwrap_or_default();
+        let shown = if raised::is_raised(&state) {
+            self.raised.of_code(&line)
+        } else {
+            self.raised.line(&line)
+        };
+        if is_error || shown != Shown::Other {
+            self.of_code = raised::is_raised(&state) || shown != Shown::Other;
+        }
+        let line = match shown {
+            Shown::Other => line,
+            Shown::Without(text) => text,
+            Shown::Open(text) => {
+                self.open = Some(Open::Paragraph);
+                text
+            }
+        };
+        if raised::is_raised(&state) {
+            let line = quoted_field(line, "message", &mut self.open);
+            return quoted_field(line, "hint", &mut self.open);
+        }
+        if state.starts_with("22") && is_error {
+            return without_quoted(&line);
+        }
+        line
+    }
+
+    /// Where an error came about: statements with their values, lines of data.
+    fn context(&mut self, line: String) -> String {
+        let start = line.trim_start();
+        let marks = ["CONTEXT:", "QUERY:", "INTERNAL QUERY:", "HINT:"];
+        let Some(mark) = marks
+            .into_iter()
+            .find(|mark| start.starts_with(mark))
+            .filter(|mark| *mark != "HINT:" || self.of_code)
+        else {
+            return line;
+        };
+        self.open = Some(Open::Paragraph);
+        let indent = line.len() - start.len();
+        format!("{}{mark} {REDACTED}", &line[..indent])
     }
 
     /// `DETAIL: ...` up to the end of the line, or of the line within an escaped text.
@@ -103,6 +177,14 @@ impl Rows {
             line.push_str(": ");
             line.push_str(REDACTED);
         }
+        // invalid value "..." for "YYYY"
+        if let Some(start) = line
+            .find("invalid value \"")
+            .map(|at| at + "invalid value \"".len())
+            && let Some(length) = line[start..].rfind("\" for \"")
+        {
+            line.replace_range(start..start + length, REDACTED);
+        }
         if QUOTING.iter().any(|phrase| line.contains(phrase)) {
             line = last_quoted(&line);
         }
@@ -111,14 +193,13 @@ impl Rows {
 }
 
 /// Messages that end with the value in quotes.
-const QUOTING: [&str; 8] = [
+const QUOTING: [&str; 7] = [
     "invalid input syntax for ",
     "invalid input value for ",
     "value out of range: ",
     "malformed array literal: ",
     "malformed record literal: ",
     "malformed range literal: ",
-    "invalid value \"",
     "could not parse ",
 ];
 
@@ -151,13 +232,50 @@ fn value_out_of_range(mut line: String) -> String {
     line
 }
 
-/// `detail: Some("...")`, `detail: '...'`, `"detail":"..."` and the like.
+/// `(SQLSTATE P0001)`, `SqlState(EP0001)`.
+fn sql_state(line: &str) -> Option<String> {
+    ["(SQLSTATE ", "SqlState(E"].iter().find_map(|mark| {
+        let (_, rest) = line.rsplit_once(mark)?;
+        rest.get(..5).map(str::to_owned)
+    })
+}
+
+/// The line with all that stands in double quotes hidden, but for names of types.
+fn without_quoted(line: &str) -> String {
+    let Some((before, rest)) = line.split_once('"') else {
+        return line.to_owned();
+    };
+    let Some((inside, after)) = rest.split_once('"') else {
+        return format!("{before}\"{REDACTED}");
+    };
+    let of_type = ["enum ", "type ", "domain "]
+        .iter()
+        .any(|word| before.ends_with(word));
+    if of_type {
+        return format!("{before}\"{inside}\"{}", without_quoted(after));
+    }
+    // The value itself may hold quotes: all up to the last one is hidden.
+    match rest.rsplit_once('"') {
+        Some((_, after)) => format!("{before}\"{REDACTED}\"{after}"),
+        None => format!("{before}\"{REDACTED}"),
+    }
+}
+
+/// `detail: Some("...")`, `where: '...'`, `"detail":"..."` and the like.
 fn quoted_fields(mut line: String, open: &mut Option<Open>) -> String {
+    for name in ["detail", "where", "internalquery"] {
+        line = quoted_field(line, name, open);
+    }
+    line
+}
+
+/// The same of one field.
+fn quoted_field(mut line: String, name: &str, open: &mut Option<Open>) -> String {
     let mut from = 0;
-    while let Some(found) = line[from..].to_ascii_lowercase().find("detail") {
-        let after_name = from + found + "detail".len();
+    while let Some(found) = line[from..].to_ascii_lowercase().find(name) {
+        let after_name = from + found + name.len();
         let rest = &line[after_name..];
-        let value = rest.trim_start_matches(['\\', '"', '\'']).trim_start();
+        let value = rest.trim_start_matches(['\\', '"', '\'', '_']).trim_start();
         from = after_name;
         let Some(value) = value.strip_prefix([':', '=']) else {
             continue;
@@ -200,6 +318,15 @@ fn closing_quote(text: &str, quote: char, escapes: usize) -> Option<usize> {
     None
 }
 
+/// Whether a value that began above has ended before this line.
+fn ends(open: Open, line: &str) -> bool {
+    match open {
+        Open::Joined => false,
+        Open::Plain => begins_other(line),
+        Open::Paragraph => line.trim().is_empty() || begins_other(line),
+    }
+}
+
 /// `\n` as two signs.
 fn escaped_line_end(text: &str) -> Option<usize> {
     text.match_indices("\\n")
@@ -240,110 +367,5 @@ fn begins_other(line: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn redact(text: &str) -> String {
-        let mut rows = Rows::default();
-        text.lines()
-            .map(|line| rows.redact(line.to_owned()))
-            .collect::<Vec<_>>()
-            .join("\n")
-    }
-
-    #[test]
-    fn details() {
-        for (text, expected) in [
-            (
-                "DETAIL: Key (email)=(a@b.c) already exists.",
-                "DETAIL: (redacted)",
-            ),
-            (
-                "ERROR: x DETAIL:  Key (a)=(b) is duplicated.\nHINT: y",
-                "ERROR: x DETAIL: (redacted)\nHINT: y",
-            ),
-            (
-                "DETAIL: Failing row contains (1, two\nthree, four).\nHINT: y",
-                "DETAIL: (redacted)\n(redacted)\nHINT: y",
-            ),
-            (
-                r"Some('ERROR: x\nDETAIL: Key (a)=(b).\nHINT: y')",
-                r"Some('ERROR: x\nDETAIL: (redacted)\nHINT: y')",
-            ),
-            (
-                r#"DbError { code: SqlState(E23505), detail: Some("Key (a)=(\"b\") is duplicated."), hint: None }"#,
-                r#"DbError { code: SqlState(E23505), detail: Some("(redacted)"), hint: None }"#,
-            ),
-            (
-                "  detail: 'Key (a)=(b\\'s) already exists.',",
-                "  detail: '(redacted)',",
-            ),
-            (
-                "  detail: 'Key (a)=(b\\n' +\n    'c) already exists.',\n  code: '23505'",
-                "  detail: '(redacted)' +\n(redacted)\n  code: '23505'",
-            ),
-            (
-                r#"{"severity":"ERROR","detail":"Key (a)=(b)","code":"23505"}"#,
-                r#"{"severity":"ERROR","detail":"(redacted)","code":"23505"}"#,
-            ),
-            (
-                r#"{\"detail\":\"Key (a)=(b)\",\"code\":\"1\"}"#,
-                r#"{\"detail\":\"(redacted)\",\"code\":\"1\"}"#,
-            ),
-            ("  detail: undefined,", "  detail: undefined,"),
-            ("see the details: below", "see the details: below"),
-        ] {
-            assert_eq!(redact(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn values_in_messages() {
-        for (text, expected) in [
-            (
-                "Key (email)=(a@b.c) already exists.",
-                "Key (email)=(redacted) already exists.",
-            ),
-            (
-                "Key (a)=(x) conflicts with existing key (a)=(y).",
-                "Key (a)=(redacted)",
-            ),
-            (
-                "Failing row contains (1, secret).",
-                "Failing row contains (redacted)",
-            ),
-            (
-                "ERROR: invalid input syntax for type integer: \"secret\"",
-                "ERROR: invalid input syntax for type integer: \"(redacted)\"",
-            ),
-            (
-                "ERROR: invalid input value for enum \"Role\": \"secret\"",
-                "ERROR: invalid input value for enum \"Role\": \"(redacted)\"",
-            ),
-            (
-                r#"message: "invalid input syntax for type uuid: \"secret\"", detail: None"#,
-                r#"message: "invalid input syntax for type uuid: \"(redacted)\"", detail: None"#,
-            ),
-            (
-                "ERROR: value \"99999999999\" is out of range for type integer",
-                "ERROR: value (redacted) is out of range for type integer",
-            ),
-            (
-                "COPY users, line 3, column email: \"secret\"",
-                "COPY users, line 3, column email: (redacted)",
-            ),
-            (
-                "ERROR: column \"full_name\" does not exist",
-                "ERROR: column \"full_name\" does not exist",
-            ),
-        ] {
-            assert_eq!(redact(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_value_without_end_does_not_hide_all_that_follows() {
-        let text = format!("DETAIL: Key (a)=(b\n{}the end", "value\n".repeat(1000));
-        assert!(redact(&text).ends_with("the end"));
-    }
-}
+#[path = "rows_tests.rs"]
+mod tests;

@@ -17,7 +17,7 @@ use super::command::Command;
 use super::environment::Variables;
 use super::findings::Findings;
 use super::redact::Redactor;
-use crate::protocol::LogFinding;
+use crate::protocol::{LogFinding, Problem};
 use crate::recognise::{Recognised, Window};
 
 /// Output that is shown, bytes; the rest is read and dropped.
@@ -40,6 +40,8 @@ pub struct Ended {
     pub timed_out: bool,
     /// What its output says about a failure.
     pub recognised: Recognised,
+    /// What its output says is wrong with the image.
+    pub problem: Option<Problem>,
     /// The last line of its output that is not blank.
     pub last_line: Option<String>,
     /// Lines of all output that are worth a look, the first ones.
@@ -83,6 +85,7 @@ pub fn run(
     let mut screen = lock(&screen);
     screen.close();
     ended.recognised = screen.window.recognised();
+    ended.problem = screen.window.problem();
     ended.last_line = screen.window.last_line();
     (ended.findings, ended.findings_count) = screen.findings.take();
     Ok(ended)

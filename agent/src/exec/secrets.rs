@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::encodings;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What a secret is replaced by.
@@ -32,7 +33,8 @@ const SECRET_PARAMETERS: [&str; 3] = ["password", "sslpassword", "api_key"];
 pub struct Secrets {
     /// Longest first.
     all: Vec<String>,
-    first_bytes: Vec<bool>,
+    /// Of each first byte, where they stand in `all`.
+    by_first: Vec<Vec<usize>>,
 }
 
 impl Secrets {
@@ -58,11 +60,11 @@ impl Secrets {
         }
         let mut all: Vec<String> = found.into_iter().filter(|text| !text.is_empty()).collect();
         all.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        let mut first_bytes = vec![false; 256];
-        for text in &all {
-            first_bytes[usize::from(text.as_bytes()[0])] = true;
+        let mut by_first = vec![Vec::new(); 256];
+        for (index, text) in all.iter().enumerate() {
+            by_first[usize::from(text.as_bytes()[0])].push(index);
         }
-        Secrets { all, first_bytes }
+        Secrets { all, by_first }
     }
 
     /// The length of the longest, bytes.
@@ -95,19 +97,18 @@ impl Secrets {
     fn ranges(&self, text: &str) -> Vec<Range<usize>> {
         let mut ranges: Vec<Range<usize>> = Vec::new();
         for (start, byte) in text.bytes().enumerate() {
-            if !self
-                .first_bytes
-                .get(usize::from(byte))
-                .is_some_and(|known| *known)
-                || !text.is_char_boundary(start)
-            {
-                continue;
-            }
+            let candidates = match self.by_first.get(usize::from(byte)) {
+                Some(candidates) if text.is_char_boundary(start) => candidates,
+                _ => continue,
+            };
             let rest = &text[start..];
-            let longest = self.all.iter().find(|secret| {
-                rest.starts_with(secret.as_str())
-                    && (secret.len() >= SHORT || is_word(text, start..start + secret.len()))
-            });
+            let longest = candidates
+                .iter()
+                .map(|index| &self.all[*index])
+                .find(|secret| {
+                    rest.starts_with(secret.as_str())
+                        && (secret.len() >= SHORT || is_word(text, start..start + secret.len()))
+                });
             let Some(secret) = longest else { continue };
             let end = start + secret.len();
             match ranges.last_mut() {
@@ -172,12 +173,13 @@ fn spellings(secret: &str, found: &mut BTreeSet<String>) {
             .fold(unreserved.clone(), |text, sign| {
                 text.replace(&encode(sign), sign)
             });
-        for variant in [&encoded, &unreserved, &as_user_info] {
+        let form = encoded.replace("%20", "+");
+        for variant in [&encoded, &unreserved, &as_user_info, &form] {
             add_lines(&lower_escapes(variant), found);
             add_lines(variant, found);
         }
-        add_lines(&plain.replace('\\', "\\\\").replace('"', "\\\""), found);
-        add_lines(&plain.replace('\\', "\\\\").replace('\'', "\\'"), found);
+        encodings::quoted(&plain, |text| add_lines(text, found));
+        encodings::base64(&plain, |text| add_lines(text, found));
         add_lines(&plain, found);
     }
 }
@@ -260,6 +262,59 @@ mod tests {
         assert_eq!(
             redact(&environment, &["MODE"], text),
             "(redacted) production (redacted) (redacted) (redacted) (redacted) https://example.com/a@b"
+        );
+    }
+
+    #[test]
+    fn as_other_programs_write_it() {
+        let environment = [(
+            "DATABASE_URL",
+            "postgresql://app:p%40ss%2Fw%22o%20%3Cé%27@db:5432/shop?schema=public",
+        )];
+        for text in [
+            "p@ss/w\"o <é'",
+            r#"p@ss/w\"o <é'"#,
+            r#"p@ss\/w\"o <é'"#,
+            r#"p@ss/w\"o \u003cé'"#,
+            r#"p@ss/w\"o <\u00e9'"#,
+            r#"p@ss/w\"o \u003c\u00e9'"#,
+            r#"p@ss/w\\\"o <é'"#,
+            r#"p@ss/w"o <é\'"#,
+            "p@ss/w\"o <é''",
+            "p%40ss%2Fw%22o+%3C%C3%A9%27",
+            "p%40ss%2fw%22o%20%3c%c3%a9%27",
+        ] {
+            assert_eq!(
+                redact(&environment, &[], &format!("x {text} y")),
+                "x (redacted) y",
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn as_a_secret_of_the_cluster_holds_it() {
+        use base64::Engine;
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+        let password = "correct-horse?>~battery";
+        let url = format!("postgresql://app:{password}@db:5432/shop");
+        let environment = [("DATABASE_URL", url.as_str())];
+        // Wherever it stands in what was encoded, no piece of it is left that a reader could decode.
+        for before in ["", "a", "ab", "abc", "app:"] {
+            for after in ["", "@", "@db", "@db:5"] {
+                let whole = format!("{before}{password}{after}");
+                for encoded in [STANDARD.encode(&whole), URL_SAFE_NO_PAD.encode(&whole)] {
+                    let shown = redact(&environment, &[], &format!("data: {encoded}"));
+                    let left = shown.replace(REDACTED, "").replace("data: ", "");
+                    let most = before.len() + after.len() + 5;
+                    assert!(left.len() * 3 / 4 <= most, "{encoded}: {shown}");
+                }
+            }
+        }
+        let encoded = STANDARD.encode(&url);
+        assert_eq!(
+            redact(&environment, &[], &format!("{encoded}\n")),
+            "(redacted)\n"
         );
     }
 

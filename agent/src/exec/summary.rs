@@ -42,6 +42,7 @@ fn texts(summary: &mut Summary) -> Vec<&mut String> {
         .message
         .iter_mut()
         .chain(&mut summary.migration)
+        .chain(summary.problem.iter_mut().map(|found| &mut found.message))
         .collect();
     match &mut summary.outcome {
         Outcome::Refused(Refusal::Problem(problem)) => texts.push(&mut problem.message),
@@ -94,6 +95,7 @@ mod tests {
             sql_state: Some("42703".into()),
             migration: Some("m".repeat(300)),
             message: Some(message.into()),
+            problem: None,
             findings: Vec::new(),
             findings_count: 0,
             timed_out: false,
@@ -120,6 +122,10 @@ mod tests {
                 Outcome::Refused(Refusal::ConnectionInvalid(text.to_owned())),
             ] {
                 let mut whole = summary(outcome, text);
+                whole.problem = Some(Problem {
+                    reason: ProblemReason::EngineMissing,
+                    message: text.to_owned(),
+                });
                 whole.findings = vec![
                     LogFinding {
                         line: u32::MAX,

@@ -7,7 +7,9 @@ mod migrations;
 mod order;
 pub mod prisma;
 pub mod schema;
+mod variables;
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
@@ -39,12 +41,14 @@ pub struct Project {
 }
 
 /// Where to look: the working directory and PATH, as values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// The working directory.
     pub directory: PathBuf,
     /// PATH.
     pub path: Option<OsString>,
+    /// The names of the variables that are set, to something.
+    pub variables: BTreeSet<OsString>,
 }
 
 impl Surroundings {
@@ -59,6 +63,10 @@ impl Surroundings {
         Ok(Surroundings {
             directory,
             path: std::env::var_os("PATH"),
+            variables: std::env::vars_os()
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, _)| name)
+                .collect(),
         })
     }
 }
@@ -143,6 +151,10 @@ fn fill(
     project.inventory.url_variable = datasource.url.variable().map(str::to_owned);
     project.inventory.direct_url_variable = datasource.direct_url.variable().map(str::to_owned);
     check_provider(&datasource, &schema)?;
+    if paths.config.is_empty() && !project.has_config {
+        let folders = [directory.as_path(), schema_folder];
+        project.inventory.unset_variables = variables::unset(&datasource, surroundings, &folders);
+    }
     project.datasource = datasource;
 
     let folder = migrations_folder(

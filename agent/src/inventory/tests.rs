@@ -49,7 +49,7 @@ impl Image {
     fn read(&self, paths: ProjectPaths) -> Project {
         let surroundings = Surroundings {
             directory: self.0.path().canonicalize().unwrap(),
-            path: None,
+            ..Surroundings::default()
         };
         read(
             &ProjectPaths {

@@ -5,6 +5,7 @@
 //! (`external connector error`), which name neither code nor, mostly, SQLSTATE. What a text does not say is inferred
 //! only where the text is fixed and has one meaning: see [`known`].
 
+pub mod image;
 mod known;
 mod window;
 

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Recognised, begins_error, recognise};
+use super::{Recognised, begins_error, image, recognise};
+use crate::protocol::Problem;
 
 /// How much of each of the two parts is kept.
 const LIMIT: usize = 64 * 1024;
@@ -32,16 +33,30 @@ impl Window {
     /// What the output says about its failure; the last line stands for an error that is not known.
     #[must_use]
     pub fn recognised(&self) -> Recognised {
-        let tail: String = self
-            .tail
-            .iter()
-            .flat_map(|line| [line.as_str(), "\n"])
-            .collect();
-        let mut found = recognise(&self.error).or(recognise(&tail));
+        let mut found = recognise(&self.error).or(recognise(&self.end()));
         if found.message.is_none() {
             found.message = self.last_line();
         }
         found
+    }
+
+    /// What the output says is wrong with the image. A failure that the database or Prisma has a code for is none of the
+    /// image's, whatever else was complained about; only a schema that is invalid may lack a variable.
+    #[must_use]
+    pub fn problem(&self) -> Option<Problem> {
+        let found = self.recognised();
+        let database = found.sql_state.is_some() || found.code.is_some_and(|code| code != "P1012");
+        if database {
+            return None;
+        }
+        image::problem(&self.error).or_else(|| image::problem(&self.end()))
+    }
+
+    fn end(&self) -> String {
+        self.tail
+            .iter()
+            .flat_map(|line| [line.as_str(), "\n"])
+            .collect()
     }
 
     /// The last line that is not blank.

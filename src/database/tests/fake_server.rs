@@ -226,7 +226,7 @@ async fn spellings_of_loopback_that_only_the_look_up_knows() {
         };
         let unreadable = unknown(&sneaky).await;
         assert!(
-            matches!(unreadable.reason, UrlInvalid | HostUnknown),
+            matches!(unreadable.reason, UrlLoopback | HostUnknown),
             "{host}: {unreadable:?}"
         );
     }

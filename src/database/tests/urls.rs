@@ -7,7 +7,9 @@ use rstest::rstest;
 
 use crate::database::url::is_local_address;
 use crate::database::{Rules, SslMode, Target, parse};
-use crate::facts::UnreadableReason::{self, UrlInvalid, UrlNotDirect, UrlNotPostgres, UrlPooled};
+use crate::facts::UnreadableReason::{
+    self, UrlInvalid, UrlLoopback, UrlNamesFile, UrlNotDirect, UrlNotPostgres, UrlPooled,
+};
 
 const IN_CLUSTER: Rules = Rules {
     allow_loopback: false,
@@ -22,7 +24,7 @@ fn good(raw: &str) -> Target {
 fn all_parts() {
     let target = good(
         "\n postgresql://us%40er:p%40%2F%3A%3F%23%25%C3%A9@db.shop.svc:6543/my%2Fdb?schema=my%20schema&sslmode=require\
-         &connect_timeout=7&connection_limit=5&pool_timeout=1&sslcert=/etc/passwd&options=-c%20x%3Dy \r\n",
+         &connect_timeout=7&connection_limit=5&pool_timeout=1&sslcert=&sslrootcert=system&options=-c%20x%3Dy \r\n",
     );
     assert_eq!(target.host, "db.shop.svc");
     assert_eq!(target.port, 6543);
@@ -32,7 +34,8 @@ fn all_parts() {
     assert_eq!(target.schema, "my schema");
     assert_eq!(target.ssl_mode, SslMode::Require);
     assert_eq!(target.connect_timeout, Duration::from_secs(7));
-    assert!(!target.allow_loopback);
+    assert!(!target.allow_loopback && !target.other_role);
+    assert!(good("postgres://u@db/d?options=-c%20role%3Downer").other_role);
 }
 
 #[test]
@@ -96,8 +99,24 @@ fn tls(#[case] parameters: &str, #[case] expected: SslMode) {
 #[case("postgres://u:1#hunter2@db/d", UrlInvalid)]
 #[case("postgres://u:1?hunter2@db/d", UrlInvalid)]
 #[case("postgres://u:hunter2@db1,db2/d", UrlInvalid)]
-#[case("postgres://u:hunter2@%2Fvar%2Frun/d", UrlInvalid)]
-#[case("postgres://u:hunter2@db/d?host=/var/run", UrlInvalid)]
+#[case("postgres://u:hunter2@db%2Dhost/d", UrlInvalid)]
+#[case("postgres://u:hunter2@db/d?host=other", UrlInvalid)]
+#[case("postgres://u:hunter2@db/d?hostaddr=10.0.0.1", UrlInvalid)]
+#[case("postgres://u:hunter2@%2Fvar%2Frun/d", UrlNamesFile)]
+#[case("postgres://u:hunter2@%2fvar%2frun:5433/d", UrlNamesFile)]
+#[case("postgres://u:hunter2@%40abstract/d", UrlNamesFile)]
+#[case("postgres://u:hunter2@db/d?host=/var/run", UrlNamesFile)]
+#[case("postgres://u:hunter2@db/d?host=%2Fvar%2Frun%2Fhunter2", UrlNamesFile)]
+#[case("postgres://u:hunter2@db/d?sslcert=/etc/hunter2.pem", UrlNamesFile)]
+#[case(
+    "postgres://u:hunter2@db/d?sslidentity=hunter2.p12&sslpassword=hunter2",
+    UrlNamesFile
+)]
+#[case(
+    "postgres://u:hunter2@db/d?sslmode=require&sslkey=hunter2",
+    UrlNamesFile
+)]
+#[case("postgres://u:hunter2@db/d?ssl%72ootcert=..%2Fhunter2", UrlNamesFile)]
 #[case("postgres://u:hunter2@db/d?sslmode=hunter2", UrlInvalid)]
 #[case("postgres://u:hunter2@db/d?connect_timeout=hunter2", UrlInvalid)]
 #[case("postgres://u:hunter2@db/d?schema=a%00b", UrlInvalid)]
@@ -107,17 +126,17 @@ fn tls(#[case] parameters: &str, #[case] expected: SslMode) {
 #[case("prisma://accelerate.example/?api_key=hunter2", UrlNotDirect)]
 #[case("prisma+postgres://accelerate.example/?api_key=hunter2", UrlNotDirect)]
 #[case("postgres://u:hunter2@db/d?pgbouncer=true", UrlPooled)]
-#[case("postgres://u:hunter2@localhost/d", UrlInvalid)]
-#[case("postgres://u:hunter2@LocalHost./d", UrlInvalid)]
-#[case("postgres://u:hunter2@db.localhost/d", UrlInvalid)]
-#[case("postgres://u:hunter2@127.0.0.1/d", UrlInvalid)]
-#[case("postgres://u:hunter2@127.8.8.8:1/d", UrlInvalid)]
-#[case("postgres://u:hunter2@0.0.0.0/d", UrlInvalid)]
-#[case("postgres://u:hunter2@169.254.169.254/d", UrlInvalid)]
-#[case("postgres://u:hunter2@[::1]/d", UrlInvalid)]
-#[case("postgres://u:hunter2@[::]/d", UrlInvalid)]
-#[case("postgres://u:hunter2@[fe80::1]/d", UrlInvalid)]
-#[case("postgres://u:hunter2@[::ffff:127.0.0.1]/d", UrlInvalid)]
+#[case("postgres://u:hunter2@localhost/d", UrlLoopback)]
+#[case("postgres://u:hunter2@LocalHost./d", UrlLoopback)]
+#[case("postgres://u:hunter2@db.localhost/d", UrlLoopback)]
+#[case("postgres://u:hunter2@127.0.0.1/d", UrlLoopback)]
+#[case("postgres://u:hunter2@127.8.8.8:1/d", UrlLoopback)]
+#[case("postgres://u:hunter2@0.0.0.0/d", UrlLoopback)]
+#[case("postgres://u:hunter2@169.254.169.254/d", UrlLoopback)]
+#[case("postgres://u:hunter2@[::1]/d", UrlLoopback)]
+#[case("postgres://u:hunter2@[::]/d", UrlLoopback)]
+#[case("postgres://u:hunter2@[fe80::1]/d", UrlLoopback)]
+#[case("postgres://u:hunter2@[::ffff:127.0.0.1]/d", UrlLoopback)]
 fn refused(#[case] raw: &str, #[case] reason: UnreadableReason) {
     let refused = parse(raw, &IN_CLUSTER).unwrap_err();
     assert_eq!(refused.reason, reason, "{}", refused.message);
@@ -136,6 +155,21 @@ fn refused(#[case] raw: &str, #[case] reason: UnreadableReason) {
         "says what to do: {}",
         refused.message
     );
+}
+
+/// What to do is said of the parameter that was meant, and the authority has another place.
+#[rstest]
+#[case("sslcert=ca.pem", &["sslcert", "connection.caFrom"])]
+#[case("sslrootcert=ca.pem", &["sslrootcert", "connection.caFrom"])]
+#[case("sslidentity=me.p12", &["sslidentity", "password"])]
+#[case("sslkey=me.key", &["sslkey", "password"])]
+#[case("host=/run/postgresql", &["Unix socket", "TCP"])]
+fn files(#[case] parameter: &str, #[case] parts: &[&str]) {
+    let refused = parse(&format!("postgres://u@db/d?{parameter}"), &IN_CLUSTER).unwrap_err();
+    assert_eq!(refused.reason, UrlNamesFile);
+    for part in parts {
+        assert!(refused.message.contains(part), "{}", refused.message);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::super::pass::{Pass, Seen};
 use super::super::plan::ledger_digest;
 use super::super::run;
 use super::super::running;
+use super::super::servers::server_name;
 use super::super::steps;
 use super::super::waiting;
 use super::ends;
@@ -42,6 +43,7 @@ pub(super) fn begin(pass: &mut Pass<'_>, action: &ActionFacts) {
         }
         ActionKind::Restore => {
             step.name = StepKind::Restore;
+            step.commits = facts.map(|facts| facts.commits);
             step.other_ledgers = ledgers(pass, &database);
             step.message = super::restore_target(pass.snapshot, spec).unwrap_or_default();
         }
@@ -78,6 +80,10 @@ pub(super) fn start(pass: &mut Pass<'_>, mut step: StepStatus, facts: Option<&Da
     let turn = steps::turn(pass, &step, facts);
     if let (Some(turn), Some(entry)) = (turn, pass.database_mut(&step.database)) {
         entry.lease = turn;
+        // A human's decision waits for no other run, and counts for those that come after it.
+        if let Some(facts) = facts {
+            entry.server = server_name(&facts.identity).to_owned();
+        }
     }
     steps::journal(pass, &mut step, facts);
     if let Some(taken) = &mut pass.status.action {
@@ -158,7 +164,7 @@ pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
     let end = match pass.job(&step.job) {
         Seen::NotYet => return,
         Seen::Foreign => return running::foreign(pass, &step),
-        Seen::Gone if step.job_uid.is_empty() => match make_again(pass, &step) {
+        Seen::Gone if !pass.was_there(&step) => match make_again(pass, &step) {
             true => return,
             false => None,
         },
@@ -172,7 +178,7 @@ pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
             }
             match &job.progress {
                 JobProgress::NotStarted(why) => {
-                    waiting::not_started(pass, &step, &step.database, why);
+                    waiting::not_started(pass, &step, &step.database, job, why);
                     return;
                 }
                 JobProgress::Running { .. } => {
@@ -225,6 +231,11 @@ fn make_again(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
             // A script that marks no row shows in the schema only.
             let undone = facts.catalog.as_ref() != Some(&step.catalog);
             if step.name == StepKind::Down && undone {
+                return false;
+            }
+            // A database that came back counts its transactions from nothing: its Job was made, ran, and went unseen.
+            let restored = step.commits.is_some_and(|before| facts.commits < before);
+            if step.name == StepKind::Restore && restored {
                 return false;
             }
             if running::may_touch(pass, &step.database, facts) {
@@ -332,7 +343,7 @@ pub(super) fn said(end: Option<&ContainerEnd>, otherwise: &str) -> String {
         .unwrap_or_default();
     match (message.is_empty(), end) {
         (false, _) => format!("{otherwise}: {message}"),
-        (true, Some(end)) if end.reason == "OOMKilled" => {
+        (true, Some(end)) if end.out_of_memory() => {
             format!("{otherwise}: its container ran out of memory")
         }
         (true, Some(end)) => format!("{otherwise} (exit code {})", end.exit_code),

@@ -9,6 +9,9 @@ mod position;
 #[cfg(test)]
 mod tests;
 
+use dbm_agent::protocol::DatabaseInventory;
+use dbm_agent::raised::{self, Raised, Shown};
+
 /// A summary is cut after this many bytes.
 const MAX_SUMMARY: usize = 1024;
 /// And after this many lines.
@@ -30,17 +33,29 @@ pub struct Failure {
 }
 
 /// Reads `logs`. A row has logs only where its script failed to apply, so the code is P3018 unless they name another.
-pub fn parse_failure(logs: &str) -> Failure {
+/// `raised` are the texts that the migrations raise, in which words are told from values.
+pub fn parse_failure(logs: &str, raised: &Raised) -> Failure {
     let clean = printable(logs);
     if clean.trim().is_empty() {
         return Failure::default();
     }
+    let state = sql_state(&clean);
     Failure {
         code: Some(prisma_code(&clean).unwrap_or("P3018").to_owned()),
-        sql_state: sql_state(&clean).map(str::to_owned),
-        summary: summary(&clean),
+        sql_state: state.map(str::to_owned),
+        summary: summary(&clean, state.unwrap_or_default(), raised),
         position: position::position(&clean),
     }
+}
+
+/// The texts that the migrations of an image raise.
+pub fn raised(inventory: &DatabaseInventory) -> Raised {
+    let migrations = inventory.migrations.iter();
+    Raised::of(
+        migrations
+            .flat_map(|migration| [migration.sql.as_deref(), migration.down_sql.as_deref()])
+            .flatten(),
+    )
 }
 
 /// Where in a migration's file the failure is, in characters from 1: the position in `logs`, if the piece of the script
@@ -161,7 +176,7 @@ fn kind(line: &str) -> Line {
     }
 }
 
-fn summary(text: &str) -> String {
+fn summary(text: &str, state: &str, raised: &Raised) -> String {
     let mut kept: Vec<String> = Vec::new();
     let mut private = false;
     for line in text.lines() {
@@ -170,13 +185,19 @@ fn summary(text: &str) -> String {
             Line::Private => private = true,
             Line::Frame => private = private && !line.trim().is_empty(),
             Line::Message => {
+                let line = line.trim();
                 private = private
                     && !["ERROR:", "HINT:"]
                         .iter()
-                        .any(|known| line.trim().starts_with(known));
-                if !private && kept.len() < MAX_LINES {
-                    kept.push(without_values(line.trim()));
+                        .any(|known| line.starts_with(known));
+                // What code raises it may raise with a hint of its own.
+                private |= raised::is_raised(state) && line.starts_with("HINT:");
+                if private || kept.len() == MAX_LINES {
+                    continue;
                 }
+                let (line, open) = without_raised(line, state, raised);
+                kept.push(line);
+                private = open;
             }
         }
     }
@@ -185,6 +206,20 @@ fn summary(text: &str) -> String {
         summary.pop();
     }
     summary
+}
+
+/// The line without values, and whether a value goes on below it.
+fn without_raised(line: &str, state: &str, raised: &Raised) -> (String, bool) {
+    let shown = if raised::is_raised(state) {
+        raised.of_code(line)
+    } else {
+        raised.line(line)
+    };
+    match shown {
+        Shown::Other => (without_values(line), false),
+        Shown::Without(text) => (text, false),
+        Shown::Open(text) => (text, true),
+    }
 }
 
 /// Takes out what PostgreSQL quotes of rows and inputs, and what a URL says before its @.

@@ -2,9 +2,8 @@
 
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use kube::runtime::reflector::ObjectRef;
 
-use super::{Cluster, Error};
+use super::{Cluster, Error, Who};
 use crate::api::{
     ActionOutcome, ActionState, DatabaseMigration, MigrationAction, MigrationActionStatus,
 };
@@ -33,17 +32,8 @@ impl Cluster {
     }
 
     fn open_actions(&self, namespace: &str, migration: &str) -> Vec<ActionFacts> {
-        let all = self.actions.state();
-        let mut found: Vec<ActionFacts> = all
-            .iter()
-            .filter(|action| {
-                action.metadata.namespace.as_deref() == Some(namespace)
-                    && action.spec.migration == migration
-                    && action.metadata.deletion_timestamp.is_none()
-            })
-            .map(|action| facts(action))
-            .filter(|action| !action.state.is_final())
-            .collect();
+        let open = self.actions.of(namespace, migration);
+        let mut found: Vec<ActionFacts> = open.iter().map(|action| facts(action)).collect();
         found.sort_by(|a, b| (a.created_at, &a.name).cmp(&(b.created_at, &b.name)));
         found
     }
@@ -97,10 +87,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When the API server cannot be asked.
-    pub async fn refuse_orphans(
-        &self,
-        resource: &ObjectRef<DatabaseMigration>,
-    ) -> Result<(), Error> {
+    pub async fn refuse_orphans(&self, resource: &Who) -> Result<(), Error> {
         let namespace = resource.namespace.clone().unwrap_or_default();
         let open = self.open_actions(&namespace, &resource.name);
         if open.is_empty() {

@@ -8,10 +8,10 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, Pro
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _};
 
-use super::{Cluster, Error, jobs, told};
+use super::{Cluster, Error, SeenJob, jobs, slim, told};
 use crate::api::{ActionState, DatabaseMigration, DatabasePhase, FINALIZER, RunOutcome, StepKind};
 use crate::build;
-use crate::decide::{Decision, Effect, Event, JobPlan, Refusal, Snapshot};
+use crate::decide::{Decision, Effect, Event, JobPlan, Refusal, Snapshot, turns};
 use crate::runtime::{clock, metrics};
 
 /// What came of an effect.
@@ -34,8 +34,20 @@ impl Cluster {
         decision: Decision,
     ) -> Result<(Arc<DatabaseMigration>, bool), Error> {
         let mut object = object;
+        if !self.has_room(&object, &decision) {
+            return Ok((object, true));
+        }
         if decision.effects.contains(&Effect::AddFinalizer) {
             object = self.finalizer(&object, true).await?;
+        }
+        // Stored under the hash of its content, which may be done twice; lost after the journal says that it is known, the
+        // image would have to be read again.
+        let (stored, effects): (Vec<Effect>, Vec<Effect>) = decision
+            .effects
+            .into_iter()
+            .partition(|effect| matches!(effect, Effect::StoreInventory { .. }));
+        for effect in &stored {
+            self.effect(snapshot, effect).await?;
         }
         let was = snapshot
             .resource
@@ -43,6 +55,8 @@ impl Cluster {
             .run
             .as_ref()
             .and_then(|run| run.outcome);
+        // The answer to the write may be lost, and an effect that fails keeps those after it from being tried.
+        self.doubt(&snapshot.resource.uid, &effects);
         if let Some(status) = decision.status {
             let mut new = DatabaseMigration::clone(&object);
             new.status = Some(*status);
@@ -50,7 +64,7 @@ impl Cluster {
             self.count(was, &object);
         }
         let mut again = decision.again;
-        for effect in decision.effects {
+        for effect in effects {
             let done = match &effect {
                 Effect::AddFinalizer => Done::Yes,
                 Effect::RemoveFinalizer => {
@@ -82,9 +96,22 @@ impl Cluster {
             if was.is_none() {
                 remembered.looked();
             }
-            remembered.rest();
+            // A run that is about to begin stands in no journal yet.
+            if !again {
+                remembered.rest();
+            }
         }
         Ok((object, again))
+    }
+
+    /// Whether the turns that the decision journals can still be had on their servers.
+    fn has_room(&self, object: &DatabaseMigration, decision: &Decision) -> bool {
+        let Some(status) = &decision.status else {
+            return true;
+        };
+        let migrates = |effect: &Effect| matches!(effect, Effect::CreateJob(plan) if plan.step == StepKind::Migrate);
+        let starts = decision.effects.iter().any(migrates);
+        self.shared.servers.claim(object, turns(status), starts)
     }
 
     async fn effect(&self, snapshot: &Snapshot, effect: &Effect) -> Result<Done, Error> {
@@ -130,7 +157,7 @@ impl Cluster {
                     ..DeleteParams::default()
                 };
                 match api.delete(name, &parameters).await {
-                    Ok(_) => {}
+                    Ok(_) => self.memory().of(&resource.uid).tidied(uid),
                     Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
                     Err(error) => return Err(Error::api(format!("deleting Job {name}"))(error)),
                 }
@@ -143,7 +170,7 @@ impl Cluster {
                     .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
                     .await
                 {
-                    Ok(_) => {}
+                    Ok(_) => self.memory().of(&resource.uid).tidied(uid),
                     // Gone, or another Job of that name: nothing to adopt.
                     Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
                     Err(error) => return Err(Error::api(format!("adopting Job {name}"))(error)),
@@ -184,7 +211,7 @@ impl Cluster {
                 );
                 self.memory()
                     .of(&resource.uid)
-                    .made(jobs::facts(&made, None));
+                    .made(jobs::facts(&SeenJob::from(&made), None));
                 self.shared.metrics.job_created(match plan.step {
                     StepKind::Inventory => metrics::JobStep::Inventory,
                     StepKind::Migrate => metrics::JobStep::Migrate,
@@ -203,7 +230,7 @@ impl Cluster {
                 let Some(found) = found else {
                     return Err(Error::Conflict(format!("Job {}", plan.name)));
                 };
-                let facts = jobs::facts(&found, None);
+                let facts = jobs::facts(&SeenJob::from(&found), None);
                 if facts.owner_uid.as_deref() == Some(resource.uid.as_str()) {
                     self.memory().of(&resource.uid).made(facts);
                     return Ok(Done::Yes);
@@ -261,10 +288,13 @@ impl Cluster {
             .replace_status(&name, &PostParams::default(), new)
             .await;
         let written = written.map_err(Error::api(format!("writing the status of {name}")))?;
+        // Not after other writes: what was claimed for this one stands in no status before it.
+        self.shared.servers.note(&written);
         Ok(self.wrote(old, written))
     }
 
-    fn wrote(&self, old: &DatabaseMigration, new: DatabaseMigration) -> Arc<DatabaseMigration> {
+    fn wrote(&self, old: &DatabaseMigration, mut new: DatabaseMigration) -> Arc<DatabaseMigration> {
+        slim(&mut new);
         let new = Arc::new(new);
         self.memory().wrote(old, &new);
         new

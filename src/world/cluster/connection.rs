@@ -3,10 +3,11 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 
-use super::{Cluster, Error};
-use crate::api::{DatabaseSpec, KeySelector};
+use super::lanes::Full;
+use super::{Cluster, Error, Turn};
+use crate::api::{DatabaseSpec, KeySelector, reasons};
 use crate::database::{self, Look, Rules, Target};
-use crate::decide::{LookWant, Resource};
+use crate::decide::{LookWant, Resource, status};
 use crate::facts::{DatabaseFacts, Reading, Unreadable, UnreadableReason};
 use crate::runtime::clock;
 
@@ -14,14 +15,17 @@ impl Cluster {
     /// Looks at a database, or takes the last look where it is young enough.
     pub(super) async fn database(
         &self,
-        namespace: &str,
-        uid: &str,
+        resource: &Resource,
         spec: &DatabaseSpec,
         index: usize,
         want: LookWant,
+        turn: &Turn<'_>,
     ) -> Result<Reading<DatabaseFacts>, Error> {
         let now = clock::monotonic();
-        let known = {
+        let (namespace, uid) = (&resource.namespace, &resource.uid);
+        let unread = status::get(&resource.status, reasons::OBSERVED)
+            .is_some_and(|observed| observed.status == "False");
+        let (known, slow) = {
             let mut memory = self.memory();
             let remembered = memory.of(uid);
             if let Some((at, what, reading)) = remembered.looks.get(&spec.name)
@@ -31,7 +35,8 @@ impl Cluster {
             {
                 return Ok(reading.clone());
             }
-            remembered.targets.get(&spec.name).cloned()
+            let slow = unread || remembered.turned_away;
+            (remembered.targets.get(&spec.name).cloned(), slow)
         };
         let found = match known {
             Some(found) => Ok(found),
@@ -42,11 +47,15 @@ impl Cluster {
             objects: want.objects,
         };
         let reading = match &found {
-            Ok((target, ca)) => database::look(target, ca.as_deref(), look).await,
+            Ok((target, ca)) => turn
+                .ask(slow, database::look(target, ca.as_deref(), look))
+                .await
+                .map_err(|Full| Error::Crowded)?,
             Err(unreadable) => Reading::Unknown(unreadable.clone()),
         };
         let mut memory = self.memory();
         let remembered = memory.of(uid);
+        remembered.turned_away = false;
         match (&reading, found) {
             (Reading::Known(_), Ok(found)) => {
                 remembered.targets.insert(spec.name.clone(), found);
@@ -157,6 +166,9 @@ impl Cluster {
         key: &str,
         field: &str,
     ) -> Result<Result<Vec<u8>, Unreadable>, Error> {
+        if !may_exist(name) {
+            return Ok(Err(no_name("Secret", name, field)));
+        }
         let api: Api<Secret> = Api::namespaced(self.shared.client.clone(), namespace);
         let secret = match api.get_opt(name).await {
             Ok(Some(secret)) => secret,
@@ -184,6 +196,9 @@ impl Cluster {
         selector: &KeySelector,
         field: &str,
     ) -> Result<Result<Vec<u8>, Unreadable>, Error> {
+        if !may_exist(&selector.name) {
+            return Ok(Err(no_name("ConfigMap", &selector.name, field)));
+        }
         let api: Api<ConfigMap> = Api::namespaced(self.shared.client.clone(), namespace);
         let found = api
             .get_opt(&selector.name)
@@ -208,6 +223,28 @@ impl Cluster {
 
 fn unreadable(reason: UnreadableReason, message: String) -> Unreadable {
     Unreadable { reason, message }
+}
+
+/// Whether an object may have this name. What is no such name is never asked for: a slash or a blank in it would make
+/// another address of the request, or none.
+fn may_exist(name: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let inner = |byte: u8| letter(byte) || byte == b'-' || byte == b'.';
+    let bytes = name.as_bytes();
+    bytes.len() <= 253
+        && bytes.first().copied().is_some_and(letter)
+        && bytes.last().copied().is_some_and(letter)
+        && bytes.iter().copied().all(inner)
+        && !name.contains("..")
+}
+
+fn no_name(kind: &str, name: &str, field: &str) -> Unreadable {
+    unreadable(
+        UnreadableReason::SecretMissing,
+        format!(
+            "{name:?} is no name that a {kind} can have (lower-case letters, digits, '-' and '.'). Correct {field}.name; it goes on by itself."
+        ),
+    )
 }
 
 fn missing(kind: &str, name: &str, field: &str) -> Unreadable {
@@ -242,4 +279,31 @@ fn key_missing<'a>(
         UnreadableReason::SecretKeyMissing,
         format!("{kind} {name} has no key {key} ({has}). Add the key{hint}; it goes on by itself."),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_name_is_asked_for() {
+        for name in ["a", "identity-db", "a.b-c.9", &"x".repeat(253)] {
+            assert!(may_exist(name), "{name}");
+        }
+        for name in [
+            "",
+            "a b",
+            "../b/secrets/c",
+            "a/b",
+            "a..b",
+            ".a",
+            "a-",
+            "A",
+            "ö",
+            "a?b",
+            &"x".repeat(254),
+        ] {
+            assert!(!may_exist(name), "{name}");
+        }
+    }
 }

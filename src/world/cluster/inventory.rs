@@ -91,25 +91,22 @@ impl Cluster {
         named.collect()
     }
 
-    /// What an ended inventory Job printed.
+    /// What the pod of an ended inventory Job printed.
     pub(super) async fn report(
         &self,
-        namespace: &str,
-        job: &str,
+        resource: &Resource,
+        pod: Option<&str>,
     ) -> Result<Result<InventoryReport, String>, Error> {
-        let Some(pod) = self
-            .pod_of(namespace, job)
-            .and_then(|pod| pod.metadata.name.clone())
-        else {
+        let Some(pod) = pod else {
             return Ok(Err("its pod is gone before its log was read".to_owned()));
         };
-        let api: Api<Pod> = Api::namespaced(self.shared.client.clone(), namespace);
+        let api: Api<Pod> = Api::namespaced(self.shared.client.clone(), &resource.namespace);
         let parameters = LogParams {
             container: Some(build::CONTAINER.to_owned()),
             limit_bytes: Some(LOG_LIMIT),
             ..LogParams::default()
         };
-        let log = match api.logs(&pod, &parameters).await {
+        let log = match api.logs(pod, &parameters).await {
             Ok(log) => log,
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 400 => {
                 return Ok(Err(format!("the log of pod {pod} cannot be read")));

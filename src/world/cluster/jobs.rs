@@ -1,30 +1,28 @@
 //! What the Job and pod objects say, as facts.
 
-use dbm_agent::protocol::{Summary, VERSION};
-use jiff::Timestamp;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use kube::Api;
-use kube::runtime::reflector::ObjectRef;
+use std::sync::Arc;
 
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::ListParams;
+
+use super::seen::{LABEL_JOB, SeenJob, SeenPod};
 use super::{Cluster, Error};
-use crate::api::{ANNOTATION_UID, LABEL_MIGRATION, LABEL_RUN};
-use crate::build::CONTAINER;
 use crate::decide::Resource;
-use crate::facts::{ContainerEnd, JobFacts, JobProgress, NotStarted, OldJob};
+use crate::facts::{JobFacts, JobProgress, NotStarted, OldJob};
 
 impl Cluster {
     /// A Job of a step. `None`: the API server itself says that there is none.
     pub(super) async fn job(
         &self,
-        namespace: &str,
-        uid: &str,
+        resource: &Resource,
         name: &str,
     ) -> Result<Option<JobFacts>, Error> {
-        let reference = ObjectRef::<Job>::new(name).within(namespace);
-        if let Some(job) = self.jobs.get(&reference) {
+        let (namespace, uid) = (&resource.namespace, &resource.uid);
+        if let Some(job) = self.jobs.get(namespace, &resource.name, name) {
             self.memory().of(uid).seen(name);
-            return Ok(Some(facts(&job, self.pod_of(namespace, name).as_deref())));
+            return Ok(Some(self.with_its_pod(resource, &job).await?));
         }
         if let Some(job) = self.memory().of(uid).just_made(name) {
             return Ok(Some(job));
@@ -35,179 +33,195 @@ impl Cluster {
             .get_opt(name)
             .await
             .map_err(Error::api(format!("reading Job {name}")))?;
-        Ok(found.map(|job| facts(&job, self.pod_of(namespace, name).as_deref())))
+        match found {
+            Some(job) => Ok(Some(
+                self.with_its_pod(resource, &SeenJob::from(&job)).await?,
+            )),
+            None => {
+                let pod = self.pod_of(resource, name);
+                Ok(pod.and_then(|pod| without_job(name, &pod)))
+            }
+        }
     }
 
-    /// The ended Jobs of this resource that the cache shows.
-    pub(super) fn old_jobs(&self, resource: &Resource) -> Vec<OldJob> {
-        let label = |job: &Job, key: &str| {
-            job.metadata
-                .labels
-                .as_ref()
-                .and_then(|labels| labels.get(key).cloned())
+    async fn with_its_pod(&self, resource: &Resource, job: &SeenJob) -> Result<JobFacts, Error> {
+        let pod = match self.pod_of(resource, &job.name) {
+            // The watch of pods may be behind that of Jobs, and what became of the Job stands in its pod.
+            None if job.over.is_some() => self.newest_pod(&resource.namespace, &job.name).await?,
+            shown => shown,
         };
-        let all = self.jobs.state();
-        let ours = all.iter().filter(|job| {
-            job.metadata.namespace.as_deref() == Some(resource.namespace.as_str())
-                && label(job, LABEL_MIGRATION).as_deref() == Some(resource.name.as_str())
-                && job
-                    .metadata
-                    .annotations
-                    .as_ref()
-                    .and_then(|a| a.get(ANNOTATION_UID))
-                    == Some(&resource.uid)
-                && finished(job)
+        let mut facts = facts(job, pod.as_deref());
+        if let JobProgress::NotStarted(why) = &mut facts.progress {
+            self.ask_events(resource, job, pod.as_deref(), why).await;
+        }
+        Ok(facts)
+    }
+
+    /// The newest pod of a Job, by the API server's own word.
+    async fn newest_pod(&self, namespace: &str, job: &str) -> Result<Option<Arc<SeenPod>>, Error> {
+        let api: Api<Pod> = Api::namespaced(self.shared.client.clone(), namespace);
+        let ours = ListParams::default().labels(&format!("{LABEL_JOB}={job}"));
+        let found = api.list(&ours).await;
+        let found = found.map_err(Error::api(format!("listing the pods of Job {job}")))?;
+        let pods = found.iter().map(|pod| Arc::new(SeenPod::from(pod)));
+        Ok(pods.max_by_key(|pod| pod.created_at))
+    }
+
+    /// The ended Jobs of this resource that the cache shows, but for those that were adopted or deleted a moment ago.
+    pub(super) fn old_jobs(&self, resource: &Resource) -> Vec<OldJob> {
+        let all = self.jobs.of(&resource.namespace, &resource.name);
+        let mut memory = self.memory();
+        let remembered = memory.of(&resource.uid);
+        let ended = |job: &&Arc<SeenJob>| {
+            job.owner_uid.as_deref() == Some(resource.uid.as_str())
+                && job.over.is_some()
+                && !job.going
+                && !remembered.is_tidied(&job.uid)
+        };
+        let old = all.iter().filter(ended).map(|job| OldJob {
+            name: job.name.to_string(),
+            uid: job.uid.to_string(),
+            run: job.run.to_string(),
+            adopted: job.adopted,
         });
-        ours.map(|job| OldJob {
-            name: job.metadata.name.clone().unwrap_or_default(),
-            uid: job.metadata.uid.clone().unwrap_or_default(),
-            run: label(job, LABEL_RUN).unwrap_or_default(),
-        })
-        .collect()
+        old.collect()
     }
 
     /// The newest pod of a Job.
-    pub(super) fn pod_of(&self, namespace: &str, job: &str) -> Option<std::sync::Arc<Pod>> {
+    fn pod_of(&self, resource: &Resource, job: &str) -> Option<Arc<SeenPod>> {
         self.pods
-            .state()
+            .of(&resource.namespace, &resource.name)
             .into_iter()
-            .filter(|pod| {
-                pod.metadata.namespace.as_deref() == Some(namespace)
-                    && pod
-                        .metadata
-                        .labels
-                        .as_ref()
-                        .and_then(|labels| labels.get("batch.kubernetes.io/job-name"))
-                        .is_some_and(|name| name == job)
-            })
-            .max_by_key(|pod| pod.metadata.creation_timestamp.clone())
+            .filter(|pod| *pod.job == *job)
+            .max_by_key(|pod| pod.created_at)
     }
 }
 
 /// A Job and its pod as facts.
-pub(super) fn facts(job: &Job, pod: Option<&Pod>) -> JobFacts {
-    let annotations = job.metadata.annotations.as_ref();
-    let container = pod.and_then(container);
+pub(super) fn facts(job: &SeenJob, pod: Option<&SeenPod>) -> JobFacts {
     JobFacts {
-        name: job.metadata.name.clone().unwrap_or_default(),
-        uid: job.metadata.uid.clone().unwrap_or_default(),
-        owner_uid: annotations.and_then(|annotations| annotations.get(ANNOTATION_UID).cloned()),
-        adopted: job
-            .metadata
-            .owner_references
-            .as_ref()
-            .is_some_and(|owners| !owners.is_empty()),
-        created_at: job
-            .metadata
-            .creation_timestamp
-            .as_ref()
-            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-        progress: progress(job, pod, container),
-        image_digest: container
-            .map(|status| status.image_id.clone())
-            .filter(|id| id.contains("@sha256:")),
-        pod: pod.and_then(|pod| pod.metadata.name.clone()),
+        name: job.name.to_string(),
+        uid: job.uid.to_string(),
+        owner_uid: job.owner_uid.as_deref().map(str::to_owned),
+        adopted: job.adopted,
+        created_at: job.created_at,
+        progress: progress(job, pod),
+        image_digest: pod.and_then(|pod| pod.image_digest.as_deref().map(str::to_owned)),
+        pod: pod.map(|pod| pod.name.to_string()),
     }
 }
 
-fn container(pod: &Pod) -> Option<&ContainerStatus> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    statuses.iter().find(|status| status.name == CONTAINER)
+/// What the pod says; its own end says more than the Job's, and is on its way where the Job's came first.
+fn progress(job: &SeenJob, pod: Option<&SeenPod>) -> JobProgress {
+    match (pod, &job.over) {
+        (Some(pod), _) => pod.progress.clone(),
+        (None, Some(message)) => JobProgress::Lost {
+            message: message.to_string(),
+        },
+        (None, None) => JobProgress::NotStarted(NotStarted {
+            silent: job.taken_up_at.is_some(),
+            ..NotStarted::default()
+        }),
+    }
 }
 
-fn progress(job: &Job, pod: Option<&Pod>, container: Option<&ContainerStatus>) -> JobProgress {
-    let state = container.and_then(|status| status.state.as_ref());
-    if let Some(end) = state.and_then(|state| state.terminated.as_ref()) {
-        return JobProgress::Ended(ContainerEnd {
-            exit_code: end.exit_code,
-            reason: end.reason.clone().unwrap_or_default(),
-            finished_at: end
-                .finished_at
-                .as_ref()
-                .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-            summary: end.message.as_deref().and_then(summary).map(Box::new),
-        });
-    }
-    if let Some(message) = over(job, pod) {
-        return JobProgress::Lost { message };
-    }
-    if let Some(running) = state.and_then(|state| state.running.as_ref()) {
-        let since = running
-            .started_at
-            .as_ref()
-            .map_or(Timestamp::UNIX_EPOCH, |time| time.0);
-        return JobProgress::Running { since };
-    }
-    JobProgress::NotStarted(pod.map(not_started).unwrap_or_default())
+/// A Job that somebody deleted goes before its pod, whose process goes on until its statement has ended: that is still
+/// the step. Nothing where the pod is not of ours either.
+fn without_job(name: &str, pod: &SeenPod) -> Option<JobFacts> {
+    Some(JobFacts {
+        name: name.to_owned(),
+        uid: pod.job_uid.as_deref()?.to_owned(),
+        owner_uid: Some(pod.owner_uid.as_deref()?.to_owned()),
+        // There is nothing to tie to the resource.
+        adopted: true,
+        created_at: pod.created_at,
+        progress: pod.progress.clone(),
+        image_digest: None,
+        pod: Some(pod.name.to_string()),
+    })
 }
 
-/// The Job or its pod is over, and the container left no account.
-fn over(job: &Job, pod: Option<&Pod>) -> Option<String> {
-    let phase = pod.and_then(|pod| pod.status.as_ref()?.phase.as_deref());
-    if let Some("Failed" | "Succeeded") = phase {
-        let status = pod.and_then(|pod| pod.status.as_ref());
-        let text =
-            status.and_then(|status| status.message.clone().or_else(|| status.reason.clone()));
-        return Some(text.unwrap_or_default());
-    }
-    let conditions = job.status.as_ref()?.conditions.as_ref()?;
-    let ended = conditions.iter().find(|condition| {
-        condition.status == "True" && ["Complete", "Failed"].contains(&condition.type_.as_str())
-    })?;
-    // The pod's own end says more and is on its way.
-    (pod.is_none()).then(|| ended.message.clone().unwrap_or_default())
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rstest::rstest;
+    use serde_json::{Value, json};
 
-/// The first container that says why it waits, else why no node takes the pod.
-fn not_started(pod: &Pod) -> NotStarted {
-    let Some(status) = pod.status.as_ref() else {
-        return NotStarted::default();
-    };
-    let containers = status
-        .init_container_statuses
-        .iter()
-        .chain(&status.container_statuses)
-        .flatten();
-    for container in containers {
-        let waiting = container
-            .state
-            .as_ref()
-            .and_then(|state| state.waiting.as_ref());
-        if let Some(waiting) = waiting {
-            let reason = waiting.reason.clone().unwrap_or_default();
-            if !["", "ContainerCreating", "PodInitializing"].contains(&reason.as_str()) {
-                return NotStarted {
-                    reason,
-                    message: waiting.message.clone().unwrap_or_default(),
-                };
-            }
+    use super::*;
+    use crate::build::CONTAINER;
+
+    fn job(status: Value) -> SeenJob {
+        let object = json!({"metadata": {"name": "j"}, "status": status});
+        SeenJob::from(&serde_json::from_value::<Job>(object).unwrap())
+    }
+
+    fn pod(status: Value) -> SeenPod {
+        let object = json!({"metadata": {"name": "p"}, "status": status});
+        SeenPod::from(&serde_json::from_value::<Pod>(object).unwrap())
+    }
+
+    fn status(name: &str, state: Value) -> Value {
+        json!({"name": name, "state": state, "image": "", "imageID": "", "ready": false, "restartCount": 0})
+    }
+
+    fn ended(exit_code: i32, reason: &str, message: &str) -> Value {
+        json!({"terminated": {"exitCode": exit_code, "reason": reason, "message": message}})
+    }
+
+    fn waiting(reason: &str) -> Value {
+        json!({"waiting": {"reason": reason}})
+    }
+
+    /// In one line: what became of the container, by whose words.
+    fn told(progress: &JobProgress) -> String {
+        match progress {
+            JobProgress::NotStarted(why) if why.silent => "silent".to_owned(),
+            JobProgress::NotStarted(why) => format!("not started: {}", why.reason),
+            JobProgress::Running { .. } => "running".to_owned(),
+            JobProgress::Ended(end) => format!("{} {}: {}", end.reason, end.exit_code, end.said),
+            JobProgress::Lost { message } => format!("lost: {message}"),
         }
     }
-    let unscheduled = status
-        .conditions
-        .iter()
-        .flatten()
-        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
-    unscheduled.map_or_else(NotStarted::default, |condition| NotStarted {
-        reason: condition.reason.clone().unwrap_or_default(),
-        message: condition.message.clone().unwrap_or_default(),
-    })
-}
 
-/// The agent's account; another version's, or anybody else's text, is none.
-fn summary(message: &str) -> Option<Summary> {
-    serde_json::from_str::<Summary>(message)
-        .ok()
-        .filter(|summary| summary.version == VERSION)
-}
+    #[rstest]
+    // The user's own container.
+    #[case(json!({}), ended(0, "Completed", ""), ended(1, "Error", "words of a log"), "Error 1: ")]
+    #[case(json!({}), ended(0, "Completed", ""), ended(128, "StartError", "exec format error"), "StartError 128: container migrate: exec format error")]
+    #[case(json!({}), ended(0, "Completed", ""), ended(127, "ContainerCannotRun", "no such file"), "StartError 127: container migrate: no such file")]
+    // What prepares its start comes first, and is only believed where the user's container provably never ran.
+    #[case(json!({}), ended(1, "Error", "a\nno space left\n"), ended(128, "StartError", "no such file"), "StartError 1: container agent: no space left")]
+    #[case(json!({"phase": "Failed"}), ended(1, "Error", ""), waiting("PodInitializing"), "StartError 1: container agent ended with exit code 1")]
+    #[case(json!({"phase": "Failed"}), ended(137, "OOMKilled", ""), waiting("PodInitializing"), "OOMKilled 137: container agent ended with exit code 137")]
+    #[case(json!({"phase": "Pending"}), ended(1, "Error", ""), waiting("ContainerCreating"), "not started: ")]
+    #[case(json!({"phase": "Running"}), ended(1, "Error", ""), json!({"running": {}}), "running")]
+    #[case(json!({"phase": "Failed"}), ended(1, "Error", ""), ended(1, "Error", ""), "Error 1: ")]
+    // The node was lost: nobody knows what ran.
+    #[case(json!({"phase": "Failed", "message": "node lost"}), ended(0, "Completed", ""), waiting("ContainerCreating"), "lost: node lost")]
+    fn becomes_of_a_pod(
+        #[case] more: Value,
+        #[case] agent: Value,
+        #[case] own: Value,
+        #[case] expected: &str,
+    ) {
+        let mut found = more;
+        found["containerStatuses"] = json!([status("agent", agent), status(CONTAINER, own)]);
+        let facts = facts(&job(json!({})), Some(&pod(found)));
+        assert_eq!(told(&facts.progress), expected);
+    }
 
-/// The Job controller says that it is over.
-fn finished(job: &Job) -> bool {
-    let conditions = job
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
-    conditions.into_iter().flatten().any(|condition| {
-        condition.status == "True" && ["Complete", "Failed"].contains(&condition.type_.as_str())
-    })
+    #[rstest]
+    #[case(json!({}), None, "not started: ")]
+    #[case(json!({"startTime": "2026-11-24T10:00:00Z"}), None, "silent")]
+    #[case(json!({}), Some(json!([])), "not started: ")]
+    #[case(json!({}), Some(json!([{"type": "PodScheduled", "status": "True"}])), "silent")]
+    #[case(json!({}), Some(json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}])), "not started: Unschedulable")]
+    fn a_wait_is_silent_only_where_something_was_due(
+        #[case] of_job: Value,
+        #[case] conditions: Option<Value>,
+        #[case] expected: &str,
+    ) {
+        let pod = conditions.map(|conditions| pod(json!({"conditions": conditions})));
+        let facts = facts(&job(of_job), pod.as_ref());
+        assert_eq!(told(&facts.progress), expected);
+    }
 }

@@ -1,13 +1,15 @@
 //! Turns on a database: one Lease per database, taken by creating it, given back by deleting it.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 
 use super::{Cluster, Error};
-use crate::api::DatabaseMigration;
+use crate::api::{DatabaseMigration, RunStatus};
 use crate::build;
-use crate::decide::LeaseFacts;
+use crate::decide::{Effect, LeaseFacts, Resource};
 use crate::runtime::clock;
 
 impl Cluster {
@@ -90,6 +92,57 @@ impl Cluster {
         Ok(())
     }
 
+    /// Turns that a run of this resource has given back by its journal and that still stand: whoever was to delete them
+    /// was killed, or not answered. A process asks for those that were journaled before its time, once, and for those
+    /// that it did not get rid of itself.
+    pub(super) async fn left_turns(
+        &self,
+        resource: &Resource,
+    ) -> Result<Vec<(String, String)>, Error> {
+        let held = |name: &String| {
+            let databases = &resource.status.databases;
+            databases.iter().any(|database| database.lease == *name)
+        };
+        let doubtful: Vec<String> = {
+            let mut memory = self.memory();
+            let remembered = memory.of(&resource.uid);
+            let names = remembered
+                .doubtful
+                .get_or_insert_with(|| before_our_time(resource));
+            names.iter().filter(|name| !held(name)).cloned().collect()
+        };
+        let ours = format!("{}/{}/{}/", resource.namespace, resource.name, resource.uid);
+        let mut left = Vec::new();
+        for name in doubtful {
+            let found = self.leases().get_opt(&name).await;
+            let found = found.map_err(Error::api(format!("reading Lease {name}")))?;
+            let holder = found.and_then(|lease| lease.spec?.holder_identity);
+            match holder.filter(|holder| holder.starts_with(&ours)) {
+                Some(holder) => left.push((name, holder)),
+                None => self.sure(&resource.uid, &name),
+            }
+        }
+        Ok(left)
+    }
+
+    /// The journal is about to give these turns back; until they are known to be, they are looked for.
+    pub(super) fn doubt(&self, uid: &str, effects: &[Effect]) {
+        let mut memory = self.memory();
+        let doubtful = memory.of(uid).doubtful.get_or_insert_default();
+        for effect in effects {
+            if let Effect::ReleaseLease { name, .. } = effect {
+                doubtful.insert(name.clone());
+            }
+        }
+    }
+
+    /// A turn is known not to be this resource's.
+    fn sure(&self, uid: &str, name: &str) {
+        if let Some(doubtful) = &mut self.memory().of(uid).doubtful {
+            doubtful.remove(name);
+        }
+    }
+
     /// Who has a turn.
     async fn lease(&self, name: &str) -> Result<Option<LeaseFacts>, Error> {
         let found = self.leases().get_opt(name).await;
@@ -141,7 +194,10 @@ impl Cluster {
 
     /// Gives the turn back, if it is ours, and wakes who waits for it.
     pub(super) async fn release(&self, uid: &str, name: &str, holder: &str) -> Result<(), Error> {
-        let known = self.memory().of(uid).held.remove(name);
+        let known = {
+            let mut memory = self.memory();
+            memory.of(uid).held.remove(name)
+        };
         let ours = match known {
             Some(ours) => Some(ours),
             None => {
@@ -166,9 +222,24 @@ impl Cluster {
                 Err(error) => return Err(Error::api(format!("giving back Lease {name}"))(error)),
             }
         }
+        self.sure(uid, name);
         self.shared.sleepers.wake(name);
         Ok(())
     }
+}
+
+/// What a resource's journal had given back when this process first saw it, unless its run ended whole.
+fn before_our_time(resource: &Resource) -> BTreeSet<String> {
+    let over = |run: &RunStatus| run.finished_at.is_some();
+    if resource.status.run.as_ref().is_none_or(over) && !resource.finalizer {
+        return BTreeSet::new();
+    }
+    let turns = resource
+        .status
+        .databases
+        .iter()
+        .map(|database| &database.turn);
+    turns.filter(|turn| !turn.is_empty()).cloned().collect()
 }
 
 /// Exactly this version: a Lease that was taken over in between is the next run's, under the same uid.

@@ -1,16 +1,18 @@
 //! What a process remembers between two reconciles. All of it may be lost: nothing is decided by it alone.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dbm_agent::protocol::DatabaseInventory;
+use kube::Resource as _;
 use kube::api::Preconditions;
 
+use super::PackedResource;
 use crate::api::{DatabaseMigration, MigrationActionStatus};
 use crate::database::{Look, Target};
 use crate::decide::{LeaseFacts, Refusal};
-use crate::facts::{DatabaseFacts, JobFacts, Reading, RestorePointFacts};
+use crate::facts::{DatabaseFacts, JobFacts, NotStarted, Reading, RestorePointFacts};
 use crate::runtime::clock;
 
 /// How long a refusal of the API server is believed before it is asked again.
@@ -29,7 +31,8 @@ const RECENT_SIZE: u64 = 256 * 1024;
 /// Of all resources of a scope.
 #[derive(Default)]
 pub struct Memory {
-    resources: HashMap<String, Remembered>,
+    /// Boxed: a map has room for up to twice as many as it holds.
+    resources: HashMap<String, Box<Remembered>>,
     /// The inventories that were stored or read last, by namespace and key: another resource of the same release needs
     /// the same ones.
     recent: VecDeque<(String, String, DatabaseInventory)>,
@@ -42,19 +45,28 @@ pub struct Remembered {
     overtaken: Vec<String>,
     /// The last look at each database: when, at what, what was seen.
     pub looks: HashMap<String, (Duration, Look, Reading<DatabaseFacts>)>,
+    /// There was no room to wait for its databases the last time.
+    pub turned_away: bool,
     /// Where each database is, and its certificate authority, as the Secret said.
     pub targets: HashMap<String, (Target, Option<Vec<u8>>)>,
     /// The inventories found under these keys, while a run needs them.
     pub inventories: Option<(Vec<String>, BTreeMap<String, DatabaseInventory>)>,
+    /// Leases that may still stand although the journal has given them back; `None` before the resource was looked at.
+    pub doubtful: Option<BTreeSet<String>>,
     /// The Leases that this resource's run holds, as they were taken.
     pub held: HashMap<String, Preconditions>,
-    created: HashMap<String, (Duration, JobFacts)>,
+    /// The Jobs that this process made for the run, and when; the facts until the cache has shown them.
+    created: HashMap<String, (Duration, Option<JobFacts>)>,
+    /// What the Events of a Job or pod said, by its uid.
+    pub reported: HashMap<String, (Duration, Option<NotStarted>)>,
     /// Leases that could not be had.
     pub leases: BTreeMap<String, LeaseFacts>,
     /// The restore points that were just made, for the next look.
     pub restore_points: BTreeMap<String, Reading<RestorePointFacts>>,
     answers: VecDeque<(String, MigrationActionStatus)>,
     refusal: Option<(Duration, Refusal)>,
+    /// Jobs that were adopted or deleted a moment ago, by uid.
+    tidied: HashMap<String, Duration>,
     last_look: Option<Duration>,
 }
 
@@ -106,22 +118,19 @@ impl Memory {
         self.resources.retain(|uid, _| uids.contains(uid.as_str()));
     }
 
-    /// See [`super::Cluster::newest`].
-    pub fn newest(&mut self, cached: &Arc<DatabaseMigration>) -> Arc<DatabaseMigration> {
-        let (Some(uid), Some(version)) = (&cached.metadata.uid, &cached.metadata.resource_version)
-        else {
-            return cached.clone();
-        };
-        let Some(memory) = self.resources.get_mut(uid) else {
-            return cached.clone();
-        };
+    /// The own write that the cache does not show yet; see [`super::Cluster::newest`].
+    pub fn newest(&mut self, cached: &PackedResource) -> Option<Arc<DatabaseMigration>> {
+        let meta = cached.meta();
+        let memory = self.resources.get_mut(meta.uid.as_ref()?)?;
         match &memory.newest {
-            Some(newest) if memory.overtaken.contains(version) => newest.clone(),
+            Some(newest) if memory.overtaken.contains(meta.resource_version.as_ref()?) => {
+                Some(newest.clone())
+            }
             _ => {
                 // The cache has caught up; a spare copy of the object is not worth its memory.
                 memory.newest = None;
                 memory.overtaken.clear();
-                cached.clone()
+                None
             }
         }
     }
@@ -164,18 +173,40 @@ impl Remembered {
     /// A Job was made; the cache does not show it yet.
     pub fn made(&mut self, job: JobFacts) {
         self.created
-            .insert(job.name.clone(), (clock::monotonic(), job));
+            .insert(job.name.clone(), (clock::monotonic(), Some(job)));
     }
 
     /// A Job that was made a moment ago.
     pub fn just_made(&self, name: &str) -> Option<JobFacts> {
         let (at, job) = self.created.get(name)?;
+        let job = job.as_ref()?;
         (clock::monotonic().saturating_sub(*at) < CACHE_LAG).then(|| job.clone())
+    }
+
+    /// Whether this process made the Job, wherever it is by now.
+    pub fn has_made(&self, name: &str) -> bool {
+        self.created.contains_key(name)
     }
 
     /// The cache shows the Job.
     pub fn seen(&mut self, name: &str) {
-        self.created.remove(name);
+        if let Some((_, job)) = self.created.get_mut(name) {
+            *job = None;
+        }
+    }
+
+    /// A Job was adopted or deleted; the cache does not show it yet.
+    pub fn tidied(&mut self, uid: &str) {
+        let now = clock::monotonic();
+        self.tidied
+            .retain(|_, at| now.saturating_sub(*at) < CACHE_LAG);
+        self.tidied.insert(uid.to_owned(), now);
+    }
+
+    /// Whether a Job was adopted or deleted a moment ago.
+    pub fn is_tidied(&self, uid: &str) -> bool {
+        let at = self.tidied.get(uid);
+        at.is_some_and(|at| clock::monotonic().saturating_sub(*at) < CACHE_LAG)
     }
 
     /// What was last said on a MigrationAction.
@@ -215,7 +246,11 @@ impl Remembered {
         let newest = self.newest.take();
         let overtaken = std::mem::take(&mut self.overtaken);
         let answers = std::mem::take(&mut self.answers);
+        let tidied = std::mem::take(&mut self.tidied);
+        let doubtful = self.doubtful.take();
         *self = Remembered {
+            doubtful,
+            tidied,
             answers,
             last_look,
             newest,

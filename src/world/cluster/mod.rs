@@ -2,22 +2,34 @@
 
 mod actions;
 mod apply;
+mod cache;
 mod connection;
 mod inventory;
 mod jobs;
+mod lanes;
 mod leases;
 mod memory;
 mod observe;
+mod packed;
+mod pod;
+mod reported;
+mod seen;
+mod servers;
 mod wake;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
-use kube::Client;
 use kube::runtime::reflector::Store;
+use kube::{Client, Resource};
+use tokio::sync::OnceCell;
 
+pub use cache::{Cache, Kept, Place};
+pub use lanes::{Lanes, Turn};
 pub use memory::Memory;
+pub use packed::PackedResource;
+pub use seen::{SeenJob, SeenPod, slim};
+pub use servers::{Servers, Who};
 pub use wake::{Sleepers, Wake};
 
 use crate::api::{DatabaseMigration, MigrationAction};
@@ -38,6 +50,12 @@ pub enum Error {
     /// Somebody else changed the object in between: read again, decide again.
     #[error("{0} changed in between")]
     Conflict(String),
+    /// Too many databases that do not answer are being waited for already.
+    #[error("too many databases do not answer; this one is looked at later")]
+    Crowded,
+    /// What is kept of the resource cannot be read: a defect of this program.
+    #[error("what is kept of the resource cannot be read: {0}")]
+    Packed(Arc<serde_json::Error>),
 }
 
 impl Error {
@@ -76,6 +94,10 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Resources that wait for a database's turn.
     pub sleepers: Sleepers,
+    /// Runs at work on each database server, where that is limited.
+    pub servers: Servers,
+    /// How many resources of one scope are worked on at once, while their databases answer.
+    pub concurrency: u16,
 }
 
 /// So many resources may be gone and still be remembered.
@@ -84,29 +106,35 @@ const SPARE: usize = 64;
 /// One scope of watched namespaces.
 pub struct Cluster {
     pub(crate) shared: Arc<Shared>,
-    resources: Store<DatabaseMigration>,
-    pub(crate) jobs: Store<Job>,
-    pub(crate) pods: Store<Pod>,
-    pub(crate) actions: Store<MigrationAction>,
+    resources: Store<PackedResource>,
+    pub(crate) jobs: Arc<Cache<SeenJob>>,
+    pub(crate) pods: Arc<Cache<SeenPod>>,
+    pub(crate) actions: Arc<Cache<MigrationAction>>,
     memory: Mutex<Memory>,
+    /// Who is worked on at once.
+    pub lanes: Lanes,
+    /// It has told what runs are at work.
+    told: OnceCell<()>,
 }
 
 impl Cluster {
     /// A scope that reads from these stores.
     pub fn new(
         shared: Arc<Shared>,
-        resources: Store<DatabaseMigration>,
-        jobs: Store<Job>,
-        pods: Store<Pod>,
-        actions: Store<MigrationAction>,
+        resources: Store<PackedResource>,
+        jobs: Arc<Cache<SeenJob>>,
+        pods: Arc<Cache<SeenPod>>,
+        actions: Arc<Cache<MigrationAction>>,
     ) -> Self {
         Cluster {
+            lanes: Lanes::new(shared.concurrency),
             shared,
             resources,
             jobs,
             pods,
             actions,
             memory: Mutex::new(Memory::default()),
+            told: OnceCell::new(),
         }
     }
 
@@ -120,22 +148,60 @@ impl Cluster {
     /// Waits until the caches hold what there is. Their watches go on meanwhile; where they have ended, so does the
     /// process.
     pub async fn caches_filled(&self) {
-        let _ = self.jobs.wait_until_ready().await;
-        let _ = self.pods.wait_until_ready().await;
-        let _ = self.actions.wait_until_ready().await;
+        self.jobs.filled().await;
+        self.pods.filled().await;
+        self.actions.filled().await;
+        if self.shared.servers.limited() {
+            self.told.get_or_init(|| self.tell_servers()).await;
+            self.shared.servers.all_told().await;
+        }
+    }
+
+    /// What runs are at work already, before any is started.
+    async fn tell_servers(&self) {
+        let all = self.resources.state();
+        let at_work = all.iter().filter_map(|packed| {
+            // One that cannot be read is told of where it is reconciled.
+            let status = packed.unpack().ok()?.status;
+            let turns = status.as_ref().map(crate::decide::turns);
+            Some((servers::who(&**packed), turns.unwrap_or_default()))
+        });
+        self.shared.servers.told(at_work);
+    }
+
+    /// A resource was worked on; whoever may go on by that is woken.
+    pub fn settle(&self, object: &impl Resource, in_line: &BTreeSet<String>) {
+        let next = self.shared.servers.settle(&servers::who(object), in_line);
+        self.shared.sleepers.call(next);
+    }
+
+    /// A resource is gone.
+    pub fn gone(&self, resource: &Who) {
+        let next = self.shared.servers.gone(resource);
+        self.shared.sleepers.call(next);
     }
 
     /// The newest version of a resource that is known here: after an own write the cache lags behind.
-    pub fn newest(&self, cached: &Arc<DatabaseMigration>) -> Arc<DatabaseMigration> {
+    ///
+    /// # Errors
+    /// [`Error::Packed`].
+    pub fn newest(&self, cached: &PackedResource) -> Result<Arc<DatabaseMigration>, Error> {
         let mut memory = self.memory();
         if memory.len() > 2 * self.resources.len() + SPARE {
             let there = self.resources.state();
             let there = there
                 .iter()
-                .filter_map(|object| object.metadata.uid.as_deref());
+                .filter_map(|object| object.meta().uid.as_deref());
             memory.keep_only(&there.collect());
         }
-        memory.newest(cached)
+        let newest = memory.newest(cached);
+        drop(memory);
+        let newest = match newest {
+            Some(newest) => newest,
+            None => Arc::new(cached.unpack()?),
+        };
+        self.shared.servers.note(&newest);
+        Ok(newest)
     }
 
     /// When the next look at a finished resource is due, milliseconds from now.

@@ -2,26 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::PostParams;
 
-use super::{Cluster, Error};
-use crate::api::{
-    ANNOTATION_RECONCILE, ANNOTATION_RETRY, ANNOTATION_SUSPEND, DatabaseMigration, FINALIZER,
-    RunStatus, StepKind, StepStatus,
-};
-use crate::decide::{Resource, Snapshot, wants};
+use super::{Cluster, Error, Turn};
+use crate::api::{DatabaseMigration, RunStatus, StepKind, StepStatus};
+use crate::decide::{Resource, Snapshot, server_name, wants};
+use crate::facts::{DatabaseFacts, Reading};
 use crate::runtime::clock;
 
 impl Cluster {
     /// Everything that a decision about this resource needs.
     ///
     /// # Errors
-    /// When the API server cannot be asked; a database that cannot be read is a fact, not an error.
-    pub async fn observe(&self, object: &DatabaseMigration) -> Result<Snapshot, Error> {
-        let mut resource = resource(object);
+    /// When the API server cannot be asked, or too many databases are waited for; a database that cannot be read is a fact,
+    /// not an error.
+    pub async fn observe(
+        &self,
+        object: &DatabaseMigration,
+        turn: &Turn<'_>,
+    ) -> Result<Snapshot, Error> {
+        let mut resource = Resource::from(object);
         if resource.deleting {
             resource.namespace_deleting = self.namespace_deleting(&resource).await;
         }
@@ -40,7 +43,7 @@ impl Cluster {
             .collect();
         let mut jobs = BTreeMap::new();
         for name in steps {
-            let job = self.job(&resource.namespace, &resource.uid, &name).await?;
+            let job = self.job(&resource, &name).await?;
             jobs.insert(name, job);
         }
         let look_due = self.next_look_ms(object) == 0;
@@ -54,13 +57,13 @@ impl Cluster {
         let actions = self.actions_of(&resource);
         let wants = wants(&resource, &jobs, &actions, look_due);
 
-        let inventories = if wants.inventories {
-            self.inventories(&resource).await?
-        } else {
-            BTreeMap::new()
-        };
         let report = match &wants.report_of {
-            Some(job) => Some(self.report(&resource.namespace, job).await?),
+            Some(job) => {
+                // The very pod by whose end it was decided to read: the cache may not show it yet.
+                let ended = jobs.get(job).and_then(Option::as_ref);
+                let pod = ended.and_then(|job| job.pod.as_deref());
+                Some(self.report(&resource, pod).await?)
+            }
             None => None,
         };
         let looks = resource
@@ -72,17 +75,33 @@ impl Cluster {
                 let want = *wants.databases.get(&database.name)?;
                 let resource = &resource;
                 Some(async move {
-                    let reading = self
-                        .database(&resource.namespace, &resource.uid, database, index, want)
-                        .await?;
+                    let reading = self.database(resource, database, index, want, turn).await?;
                     Ok::<_, Error>((database.name.clone(), reading))
                 })
             });
-        let databases = try_join_all(looks).await?.into_iter().collect();
+        let stored = async {
+            match wants.inventories {
+                true => self.inventories(&resource).await,
+                false => Ok(BTreeMap::new()),
+            }
+        };
+        let seen = try_join(stored, try_join_all(looks)).await;
+        if matches!(seen, Err(Error::Crowded)) {
+            self.memory().of(&resource.uid).turned_away = true;
+        }
+        let (inventories, databases) = seen?;
+        turn.back().await;
+        let databases: BTreeMap<String, Reading<DatabaseFacts>> = databases.into_iter().collect();
+        let seen = databases.values().filter_map(Reading::known);
+        let servers = seen.map(|facts| server_name(&facts.identity));
+        let servers = self.shared.servers.facts(object, servers);
         self.look_at_leases(&resource.uid).await?;
+        let left_turns = self.left_turns(&resource).await?;
         let old_jobs = self.old_jobs(&resource);
         let mut memory = self.memory();
         let remembered = memory.of(&resource.uid);
+        let made = |name: &&String| remembered.has_made(name);
+        let made = jobs.keys().filter(made).cloned().collect();
         if look_due && !wants.databases.is_empty() {
             remembered.looked();
         }
@@ -93,12 +112,15 @@ impl Cluster {
             report,
             databases,
             jobs,
+            made,
             old_jobs,
             leases: remembered.leases.clone(),
+            servers,
             refusal: remembered.refusal(),
             actions,
             restore_points: std::mem::take(&mut remembered.restore_points),
             look_due,
+            left_turns,
             resource,
         })
     }
@@ -117,35 +139,5 @@ impl Cluster {
             Err(kube::Error::Api(status)) => status.message.contains("being terminated"),
             _ => false,
         }
-    }
-}
-
-/// The resource as the decision knows it.
-fn resource(object: &DatabaseMigration) -> Resource {
-    let annotation = |key: &str| {
-        object
-            .metadata
-            .annotations
-            .as_ref()
-            .and_then(|annotations| annotations.get(key).cloned())
-    };
-    Resource {
-        name: object.metadata.name.clone().unwrap_or_default(),
-        namespace: object.metadata.namespace.clone().unwrap_or_default(),
-        uid: object.metadata.uid.clone().unwrap_or_default(),
-        generation: object.metadata.generation.unwrap_or_default(),
-        deleting: object.metadata.deletion_timestamp.is_some(),
-        namespace_deleting: false,
-        finalizer: object
-            .metadata
-            .finalizers
-            .iter()
-            .flatten()
-            .any(|finalizer| finalizer == FINALIZER),
-        retry: annotation(ANNOTATION_RETRY),
-        suspended: object.spec.suspend || annotation(ANNOTATION_SUSPEND).as_deref() == Some("true"),
-        frozen: annotation(ANNOTATION_RECONCILE).as_deref() == Some("disabled"),
-        spec: object.spec.clone(),
-        status: object.status.clone().unwrap_or_default(),
     }
 }

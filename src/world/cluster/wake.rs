@@ -5,23 +5,22 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use futures::channel::mpsc;
-use kube::runtime::reflector::ObjectRef;
 
-use crate::api::DatabaseMigration;
+use super::Who;
 
 /// Where a scope's controller hears the calls.
-pub type Wake = mpsc::UnboundedSender<ObjectRef<DatabaseMigration>>;
+pub type Wake = mpsc::UnboundedSender<Who>;
 
 /// Who waits for which Lease.
 #[derive(Default)]
 pub struct Sleepers {
-    waiting: Mutex<HashMap<String, Vec<ObjectRef<DatabaseMigration>>>>,
+    waiting: Mutex<HashMap<String, Vec<Who>>>,
     scopes: Mutex<Vec<Wake>>,
 }
 
 impl Sleepers {
     /// A scope's controller will hear the calls.
-    pub fn listen(&self) -> mpsc::UnboundedReceiver<ObjectRef<DatabaseMigration>> {
+    pub fn listen(&self) -> mpsc::UnboundedReceiver<Who> {
         let (sender, receiver) = mpsc::unbounded();
         self.scopes
             .lock()
@@ -31,7 +30,7 @@ impl Sleepers {
     }
 
     /// A resource waits for a Lease.
-    pub fn sleep(&self, lease: &str, who: ObjectRef<DatabaseMigration>) {
+    pub fn sleep(&self, lease: &str, who: Who) {
         let mut waiting = self
             .waiting
             .lock()
@@ -54,11 +53,24 @@ impl Sleepers {
             .scopes
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        for who in woken {
-            for scope in scopes.iter() {
-                // A scope that has ended needs no call.
-                let _ = scope.unbounded_send(who.clone());
-            }
+        call(&scopes, woken);
+    }
+
+    /// These resources may go on.
+    pub fn call(&self, who: Vec<Who>) {
+        let scopes = self
+            .scopes
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        call(&scopes, who);
+    }
+}
+
+fn call(scopes: &[Wake], woken: Vec<Who>) {
+    for who in woken {
+        for scope in scopes {
+            // A scope that has ended needs no call.
+            let _ = scope.unbounded_send(who.clone());
         }
     }
 }

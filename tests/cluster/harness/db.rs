@@ -8,6 +8,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Ro
 pub enum Server {
     Identity,
     Tasks,
+    /// A test's own, see [`super::OwnServer`].
+    Own(std::net::Ipv4Addr),
 }
 
 impl Server {
@@ -17,12 +19,16 @@ impl Server {
         match self {
             Server::Identity => "identity-postgres",
             Server::Tasks => "tasks-postgres",
+            Server::Own(_) => "a test's own server",
         }
     }
 
     /// Its name as pods know it.
     pub fn host(self) -> String {
-        format!("{}.databases.svc.cluster.local", self.service())
+        match self {
+            Server::Own(address) => address.to_string(),
+            _ => format!("{}.databases.svc.cluster.local", self.service()),
+        }
     }
 
     /// The superuser's way from this machine.
@@ -30,6 +36,13 @@ impl Server {
         let variable = match self {
             Server::Identity => "PG_IDENTITY_URL",
             Server::Tasks => "PG_TASKS_URL",
+            Server::Own(address) => {
+                return PgConnectOptions::new_without_pgpass()
+                    .host(&address.to_string())
+                    .username("postgres")
+                    .password(super::own_server::PASSWORD)
+                    .disable_statement_logging();
+            }
         };
         super::stage::required(variable)
             .parse::<PgConnectOptions>()

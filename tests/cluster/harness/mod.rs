@@ -2,16 +2,26 @@
 
 mod action;
 mod db;
+pub mod host;
+mod operator;
+mod own_server;
+mod processes;
 mod record;
+mod relay;
 mod report;
 mod resource;
 mod stage;
 
 pub use action::action;
 pub use db::{Db, LedgerRow, Server, backend_pid, encoded, run};
+pub use operator::{Operator, Options, is_local, metrics_at};
+pub use own_server::OwnServer;
+pub use processes::{Audit, LEADER_LEASE, holder};
+pub use record::Seen;
+pub use relay::{Gate, NODE, Relay};
 pub use report::OPERATOR_NAMESPACE;
 pub use resource::*;
-pub use stage::Stage;
+pub use stage::{Stage, required};
 
 use std::time::Duration;
 

@@ -8,11 +8,14 @@ use kube::api::{ApiResource, DynamicObject, ListParams, LogParams};
 use kube::discovery::{Discovery, Scope, verbs};
 use kube::{Api, ResourceExt};
 
+use super::operator::{Operator, metrics_at};
 use super::stage::Stage;
 use super::{message, reason, status};
 
 /// Where `local-cluster/operator-up` installs the operator.
 pub const OPERATOR_NAMESPACE: &str = "dbm-system";
+/// Where the installed one serves `/metrics`.
+const METRICS_PORT: u16 = 8080;
 const OPERATOR_LABEL: &str = "app.kubernetes.io/name=database-migration-operator";
 
 impl Stage {
@@ -44,6 +47,38 @@ impl Stage {
             }
         }
         logs
+    }
+
+    /// What the operator's own process has logged.
+    fn process_log(&self) -> Option<(String, String)> {
+        let operator = self.operator.lock().unwrap();
+        Some((
+            "the operator's process".to_owned(),
+            operator.as_ref()?.log(),
+        ))
+    }
+
+    /// What the operators say to Prometheus: the process of this test, else the installed one's pods.
+    async fn metrics(&self) -> Vec<(String, String)> {
+        let port = self
+            .operator
+            .lock()
+            .unwrap()
+            .as_ref()
+            .map(Operator::http_port);
+        let mut places: Vec<(String, u16)> = Vec::new();
+        if let Some(port) = port {
+            places.push(("127.0.0.1".to_owned(), port));
+        }
+        let pods = self.operator_pods().await.into_iter();
+        let addresses = pods.filter_map(|pod| pod.status?.pod_ip);
+        places.extend(addresses.map(|address| (address, METRICS_PORT)));
+        let mut texts = Vec::new();
+        for (host, port) in places {
+            let text = metrics_at(&host, port).await;
+            texts.push((format!("/metrics of {host}:{port}"), text));
+        }
+        texts
     }
 
     /// Prints what helps to understand a failure.
@@ -94,6 +129,9 @@ impl Stage {
                 .collect();
             eprintln!("--- log of {name}\n{}", tail(&ours.join("\n"), 60));
         }
+        if let Some((name, log)) = self.process_log() {
+            eprintln!("--- log of {name}\n{}", tail(&log, 60));
+        }
     }
 
     /// Where the test's password stands and should not.
@@ -109,6 +147,8 @@ impl Stage {
         let pods = self.api::<Pod>().list(&ListParams::default()).await;
         texts.extend(self.logs(&pods.unwrap().items).await);
         texts.extend(self.logs(&self.operator_pods().await).await);
+        texts.extend(self.process_log());
+        texts.extend(self.metrics().await);
         // What was deleted in between.
         let json = |value: serde_json::Value| value.to_string();
         for seen in self.resources.all() {

@@ -4,6 +4,9 @@ use database_migration_operator::api::{
     Condition, DatabaseMigration, DatabaseMigrationStatus, DatabaseStatus, RunOutcome, StepKind,
     StepStatus, reasons,
 };
+use kube::api::PostParams;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Stage;
@@ -136,4 +139,19 @@ pub async fn until_slow(stage: &Stage, name: &str) -> DatabaseMigration {
             current.is_some_and(|current| current.name == SLOW)
         })
         .await
+}
+
+/// Creates another object in the test's namespace.
+pub async fn made<K>(stage: &Stage, object: Value)
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + Serialize
+        + DeserializeOwned,
+    K::DynamicType: Default,
+{
+    let object: K = serde_json::from_value(object).unwrap();
+    let api = stage.api::<K>();
+    api.create(&PostParams::default(), &object).await.unwrap();
 }

@@ -18,6 +18,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use super::db::{Db, Server, encoded, run};
+use super::operator::{Operator, Options, is_local};
 use super::record::Recorder;
 use super::{LIMIT, is_ready, message, reason};
 
@@ -33,6 +34,8 @@ pub struct Stage {
     pub pods: Recorder<Pod>,
     pub events: Recorder<Event>,
     pub actions: Recorder<MigrationAction>,
+    /// A process of its own, where `DBM_TEST_OPERATOR=local` asks for it; else the installed operator works.
+    pub operator: Mutex<Option<Operator>>,
     pub(super) began: std::time::Instant,
     databases: Mutex<Vec<(Server, String)>>,
     /// What was seen before this generation is of an older spec.
@@ -40,7 +43,7 @@ pub struct Stage {
 }
 
 /// The operator: shared by tests that only use it.
-static OPERATOR: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
+pub(super) static OPERATOR: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
 /// An environment variable that must be there.
 pub fn required(variable: &str) -> String {
@@ -63,21 +66,31 @@ impl Stage {
     /// Runs a test, and takes everything away again, whatever its end.
     pub async fn with(test: impl AsyncFnOnce(&Stage)) {
         let _others = OPERATOR.read().await;
-        Self::play(test).await;
+        Self::play(test, is_local()).await;
+    }
+
+    /// The same for a test that starts an operator itself, where none is installed or it is scaled to 0.
+    pub async fn without_operator(test: impl AsyncFnOnce(&Stage)) {
+        Self::play(test, false).await;
     }
 
     /// The same for a test that kills the operator, which is everybody's: no other one runs meanwhile.
     pub async fn alone(test: impl AsyncFnOnce(&Stage)) {
         let _nobody = OPERATOR.write().await;
-        Self::play(test).await;
+        Self::play(test, is_local()).await;
     }
 
-    async fn play(test: impl AsyncFnOnce(&Stage)) {
+    /// Runs a test whatever else runs: for a second stage within a test that has the first.
+    pub async fn play_with(test: impl AsyncFnOnce(&Stage)) {
+        Self::play(test, is_local()).await;
+    }
+
+    async fn play(test: impl AsyncFnOnce(&Stage), process: bool) {
         required("KUBECONFIG");
         let client = Client::try_default()
             .await
             .unwrap_or_else(|error| panic!("the cluster of KUBECONFIG: {error}"));
-        let stage = Stage::new(client).await;
+        let stage = Stage::new(client, process).await;
         let ended = AssertUnwindSafe(test(&stage)).catch_unwind().await;
         if ended.is_err() {
             stage.diagnose().await;
@@ -96,7 +109,7 @@ impl Stage {
         assert!(left.is_empty(), "not gone after the test: {left:?}");
     }
 
-    async fn new(client: Client) -> Stage {
+    async fn new(client: Client, process: bool) -> Stage {
         let id = random();
         let namespace = format!("t-{id}");
         let object: Namespace = serde_json::from_value(json!({"metadata": {
@@ -115,6 +128,7 @@ impl Stage {
             events: Recorder::start(Api::namespaced(client.clone(), &namespace)),
             actions: Recorder::start(Api::namespaced(client.clone(), &namespace)),
             client,
+            operator: Mutex::new(process.then(|| Operator::start(Options::of(&namespace)))),
             role: format!("t_{id}"),
             password: format!("p@ss/w:rd%1 {id}"),
             namespace,
@@ -414,7 +428,9 @@ impl Stage {
         let _ = Api::<Namespace>::all(self.client.clone())
             .delete(&self.namespace, &DeleteParams::default())
             .await;
-        let databases = std::mem::take(&mut *self.databases.lock().unwrap());
+        let mut databases = std::mem::take(&mut *self.databases.lock().unwrap());
+        // A server of the test's own goes with its namespace.
+        databases.retain(|(server, _)| Server::ALL.contains(server));
         for (server, name) in databases {
             let mut session = server.session("postgres", "test").await;
             run(&mut session, &format!("DROP DATABASE {name} WITH (FORCE)")).await;

@@ -4,6 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Of migrations that raise nothing.
+fn parse(logs: &str) -> Failure {
+    parse_failure(logs, &Raised::default())
+}
+
 const NATIVE: &str = r#"A migration failed to apply. New migrations cannot be applied before the error is recovered from. Read more about how to resolve migration issues in a production database: https://pris.ly/d/migrate-resolve
 
 Migration name: 20261124103000_unique_labels
@@ -29,7 +34,7 @@ DbError { severity: "ERROR", code: SqlState(E23505), detail: Some("Key (lower(na
 #[test]
 fn the_native_form() {
     assert_eq!(
-            parse_failure(NATIVE),
+            parse(NATIVE),
             Failure {
                 code: Some("P3018".to_owned()),
                 sql_state: Some("23505".to_owned()),
@@ -44,7 +49,7 @@ fn the_native_form() {
 fn the_form_of_the_engine_with_adapters() {
     let logs = "external connector error\nError querying the database: ERROR: column \"full_name\" of relation \
                     \"User\" does not exist (SQLSTATE 42703)\n   0: sql_schema_connector::apply_migration::apply_script\n";
-    let failure = parse_failure(logs);
+    let failure = parse(logs);
     assert_eq!(failure.sql_state.as_deref(), Some("42703"));
     assert_eq!(
         failure.summary,
@@ -82,25 +87,53 @@ fn values_are_taken_out_and_names_stay() {
         ),
         ("see https://pris.ly/d/x", "see https://pris.ly/d/x"),
     ] {
-        assert_eq!(parse_failure(said).summary, expected);
+        assert_eq!(parse(said).summary, expected);
+    }
+}
+
+#[test]
+fn what_code_raised_keeps_the_authors_words() {
+    let raised =
+        Raised::of(["RAISE EXCEPTION 'no address for %, stopped', u; RAISE EXCEPTION 'not now';"]);
+    let adapter = |text: &str| {
+        format!(
+            "external connector error\nError querying the database: ERROR: {text} (SQLSTATE P0001)\nHINT: ask alice\n   0: a::b"
+        )
+    };
+    let native = |text: &str| {
+        format!("Database error code: P0001\n\nDatabase error:\nERROR: {text}\n\nPosition:\nx")
+    };
+    for (said, expected) in [
+        (
+            "no address for alice, stopped",
+            "no address for (redacted), stopped",
+        ),
+        ("not now", "not now"),
+        ("alice\nand bob", dbm_agent::raised::HIDDEN),
+    ] {
+        for logs in [adapter(said), native(said)] {
+            let summary = parse_failure(&logs, &raised).summary;
+            assert!(summary.contains(expected), "{summary}");
+            assert!(
+                !summary.contains("alice") && !summary.contains("bob"),
+                "{summary}"
+            );
+        }
     }
 }
 
 #[test]
 fn other_codes_and_no_codes() {
-    assert_eq!(parse_failure(" \n").code, None);
-    assert_eq!(
-        parse_failure("Error: P1017 closed").code.as_deref(),
-        Some("P1017")
-    );
-    let raised = parse_failure("Database error code: P0001\n\nDatabase error:\nERROR: stop");
+    assert_eq!(parse(" \n").code, None);
+    assert_eq!(parse("Error: P1017 closed").code.as_deref(), Some("P1017"));
+    let raised = parse("Database error code: P0001\n\nDatabase error:\nERROR: stop");
     assert_eq!(
         (raised.code.as_deref(), raised.sql_state.as_deref()),
         (Some("P3018"), Some("P0001"))
     );
-    assert_eq!(parse_failure("Database error code: 42p01x").sql_state, None);
+    assert_eq!(parse("Database error code: 42p01x").sql_state, None);
     assert_eq!(
-        parse_failure("\u{1b}[31mERROR: \u{7}x\u{1b}[0m").summary,
+        parse("\u{1b}[31mERROR: \u{7}x\u{1b}[0m").summary,
         "ERROR: x"
     );
 }
@@ -121,7 +154,7 @@ fn native(block: &str, position: &str) -> String {
 #[test]
 fn the_position_is_the_drivers_whatever_a_message_says() {
     let logs = native("  0\n  1 UPDATE t SET x = 1;", "Some(Original(14))");
-    assert_eq!(parse_failure(&logs).position, Some(14));
+    assert_eq!(parse(&logs).position, Some(14));
     for (position, expected) in [
         ("None", None),
         ("Some(Original(0))", None),
@@ -130,16 +163,16 @@ fn the_position_is_the_drivers_whatever_a_message_says() {
         ("Some(Internal { position: 9, query: \"SELECT x\" })", None),
     ] {
         let logs = native("  1 x", position);
-        assert_eq!(parse_failure(&logs).position, expected, "{position}");
+        assert_eq!(parse(&logs).position, expected, "{position}");
     }
-    assert_eq!(parse_failure(NATIVE).position, None);
+    assert_eq!(parse(NATIVE).position, None);
     assert_eq!(
-        parse_failure("Error querying the database: position: Some(Original(3))").position,
+        parse("Error querying the database: position: Some(Original(3))").position,
         None
     );
     // Cut off before it.
     let cut = logs.find(", position: Some(Original(14").unwrap();
-    assert_eq!(parse_failure(&logs[..cut]).position, None);
+    assert_eq!(parse(&logs[..cut]).position, None);
 }
 
 #[test]
@@ -190,7 +223,7 @@ fn any_logs_and_any_file_have_a_position_inside_or_none(
 
     #[test]
     fn any_text_is_bounded_and_printable(text in any::<String>()) {
-        let failure = parse_failure(&text);
+        let failure = parse(&text);
         prop_assert!(failure.summary.len() <= MAX_SUMMARY);
         prop_assert!(failure.summary.chars().all(|c| c == '\n' || !c.is_control()));
     }
@@ -198,6 +231,6 @@ fn any_logs_and_any_file_have_a_position_inside_or_none(
     #[test]
     fn no_detail_gets_through(detail in "[^\n\r]{0,80}", rest in any::<String>()) {
         let marked = format!("ERROR: x\nDETAIL: {detail} marker-7f3a\n{}", rest.replace("marker-7f3a", ""));
-        prop_assert!(!parse_failure(&marked).summary.contains("marker-7f3a"));
+        prop_assert!(!parse(&marked).summary.contains("marker-7f3a"));
     }
 }

@@ -1,0 +1,167 @@
+//! A migrate step that ended without the migrations and without a row that says why.
+
+use super::{LOCK_NOT_AVAILABLE, Verdict, failed, prefixed, right_advice, timed_out};
+use crate::api::{FailedStatus, StepStatus, Traces, reasons};
+use crate::decide::plan::{ledger_digest, problem_reason};
+use crate::decide::status::{count, names};
+use crate::decide::unstarted;
+use crate::facts::{ContainerEnd, DatabaseFacts, LedgerRow};
+
+/// Something is missing, and no row says why: it never came to the next migration.
+pub(super) fn nothing_open(
+    database: &str,
+    step: &StepStatus,
+    end: Option<&ContainerEnd>,
+    facts: &DatabaseFacts,
+    rows: &[LedgerRow],
+    missing: &[&str],
+) -> Verdict {
+    let untouched = ledger_digest(&facts.ledger) == step.ledger;
+    let summary = end.and_then(|end| end.summary.as_deref());
+    let code = summary
+        .and_then(|summary| summary.code.clone())
+        .unwrap_or_default();
+    let state = summary
+        .and_then(|summary| summary.sql_state.clone())
+        .unwrap_or_default();
+    let text = summary
+        .and_then(|summary| summary.message.clone())
+        .unwrap_or_default();
+    let said = match (code.as_str(), text.as_str()) {
+        ("", "") => String::new(),
+        ("", text) => format!(": {text}"),
+        (code, "") => format!(": {code}"),
+        (code, text) => format!(": {text} ({code})"),
+    };
+    let failed_status = FailedStatus {
+        code: code.clone(),
+        sql_state: state.clone(),
+        summary: text,
+        traces: if untouched {
+            Traces::None
+        } else {
+            Traces::Unknown
+        },
+        ..FailedStatus::default()
+    };
+    let Some(end) = end else {
+        let message = format!(
+            "{database}: the migration's pod was lost before it recorded anything; {} not applied, nothing is running",
+            waits(missing)
+        );
+        return failed(reasons::MIGRATION_UNFINISHED, failed_status, message);
+    };
+    if end.exit_code == 0 {
+        let what = if untouched {
+            "wrote nothing to the watched ledger"
+        } else {
+            "left some out"
+        };
+        let reason = if untouched {
+            reasons::OTHER_DATABASE_MIGRATED
+        } else {
+            reasons::LEDGER_INCOMPLETE
+        };
+        return failed(
+            reason,
+            failed_status,
+            format!(
+                "{database}: the command ended well and {what}: {} not applied. It migrates another database or schema than connection.secretKeyRef names, or does not migrate at all: compare envVar, env and prisma.migrate with the schema's datasource.",
+                waits(missing)
+            ),
+        );
+    }
+    if let Some(told) = unstarted::never_ran(end) {
+        let text = format!(
+            "{database}: {}. Nothing was executed; {} not applied.",
+            told.text(),
+            waits(missing)
+        );
+        return failed(told.reason, failed_status, text);
+    }
+    if timed_out(end) {
+        return failed(
+            reasons::KILLED,
+            failed_status,
+            format!(
+                "{database}: the command took longer than timeouts.kill and was ended while no migration was open; {} not applied, and nothing runs any more. Raise timeouts.kill or split the release, then ask for a new run.",
+                waits(missing)
+            ),
+        );
+    }
+    if end.out_of_memory() {
+        return failed(
+            reasons::OUT_OF_MEMORY,
+            failed_status,
+            format!(
+                "{database}: the container ran out of memory before a migration was recorded ({} not applied). Raise job.resources.limits.memory; Prisma needs 256Mi and more.",
+                waits(missing)
+            ),
+        );
+    }
+    if let Some(problem) = summary.and_then(|summary| summary.problem.as_ref()) {
+        let already = if untouched {
+            "Nothing was executed"
+        } else {
+            "What was applied before it is recorded"
+        };
+        return failed(
+            problem_reason(problem.reason),
+            failed_status,
+            format!("{}. {already}.", prefixed(database, &problem.message)),
+        );
+    }
+    if untouched && state == LOCK_NOT_AVAILABLE || code == "P1002" {
+        return Verdict::NeverBegan {
+            reason: reasons::LOCK_TIMEOUT,
+            message: format!(
+                "{database}: another session holds Prisma's lock; nothing was executed"
+            ),
+        };
+    }
+    if untouched && (code == "P1001" || state.starts_with("08") || state == "57P03") {
+        return Verdict::NeverBegan {
+            reason: reasons::UNREACHABLE_FROM_JOB,
+            message: format!(
+                "{database}: the Job could not reach the server{said}. Nothing was executed. The operator reaches it now: where this goes on, look at network policies between the Job and the server"
+            ),
+        };
+    }
+    let meaning = meaning(&code);
+    let progress = rows.len();
+    let already = if untouched || progress == 0 {
+        "nothing was executed"
+    } else {
+        "those before it are recorded"
+    };
+    let right = right_advice(&state, &said, facts);
+    let reason = if right.is_empty() {
+        reasons::PRISMA_FAILED
+    } else {
+        reasons::RIGHT_MISSING
+    };
+    failed(
+        reason,
+        failed_status,
+        format!(
+            "{database}: the command failed with exit code {}{said}{meaning}; {} not applied, {already}.{right}",
+            end.exit_code,
+            waits(missing)
+        ),
+    )
+}
+
+fn meaning(code: &str) -> String {
+    dbm_agent::codes::meaning(code)
+        .map(|meaning| format!(", {meaning}"))
+        .unwrap_or_default()
+}
+
+fn waits(missing: &[&str]) -> String {
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    format!(
+        "{} ({}) {verb}",
+        count(missing.len(), "migration"),
+        names(missing)
+    )
+}

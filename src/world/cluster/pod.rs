@@ -1,0 +1,157 @@
+//! How far a pod is, by what its status says of its containers.
+
+use dbm_agent::protocol::{Summary, VERSION};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+
+use crate::build::CONTAINER;
+use crate::facts::{ContainerEnd, JobProgress, NEVER_RAN, NotStarted, OUT_OF_MEMORY};
+
+/// The user's container.
+pub(super) fn container(pod: &Pod) -> Option<&ContainerStatus> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find(|status| status.name == CONTAINER)
+}
+
+/// How far the user's container is.
+pub(super) fn progress(pod: &Pod) -> JobProgress {
+    if let Some(end) = never_ran(pod) {
+        return JobProgress::Ended(end);
+    }
+    let state = container(pod).and_then(|status| status.state.as_ref());
+    if let Some(end) = state.and_then(|state| state.terminated.as_ref()) {
+        return JobProgress::Ended(ContainerEnd {
+            exit_code: end.exit_code,
+            reason: end.reason.clone().unwrap_or_default(),
+            said: String::new(),
+            finished_at: finished_at(end),
+            summary: end.message.as_deref().and_then(summary).map(Box::new),
+        });
+    }
+    let status = pod.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref());
+    if let Some("Failed" | "Succeeded") = phase {
+        let said = status.and_then(|s| s.message.clone().or_else(|| s.reason.clone()));
+        return JobProgress::Lost {
+            message: said.unwrap_or_default(),
+        };
+    }
+    if let Some(running) = state.and_then(|state| state.running.as_ref()) {
+        let since = running.started_at.as_ref();
+        return JobProgress::Running {
+            since: since.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        };
+    }
+    JobProgress::NotStarted(not_started(pod))
+}
+
+fn finished_at(end: &ContainerStateTerminated) -> Timestamp {
+    end.finished_at
+        .as_ref()
+        .map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+}
+
+/// The user's container could not be started, or a container that prepares its start failed: the words of whichever came
+/// first, because the other one follows from it.
+fn never_ran(pod: &Pod) -> Option<ContainerEnd> {
+    let status = pod.status.as_ref()?;
+    let own = container(pod).and_then(|own| own.state.as_ref());
+    let own_end = own.and_then(|state| state.terminated.as_ref());
+    let unstarted = own_end.filter(|end| is_start_error(end));
+    let over = status.phase.as_deref() == Some("Failed");
+    let ran = own.is_some_and(|state| state.running.is_some()) || own_end.is_some();
+    if unstarted.is_none() && (ran || !over) {
+        return None;
+    }
+    let helper = containers(pod)
+        .filter(|container| container.name != CONTAINER)
+        .find_map(|container| {
+            let end = container.state.as_ref()?.terminated.as_ref()?;
+            (end.exit_code != 0).then_some((container.name.as_str(), end))
+        });
+    let (name, end) = helper.or(unstarted.map(|end| (CONTAINER, end)))?;
+    let out_of_memory = end.reason.as_deref() == Some(OUT_OF_MEMORY);
+    Some(ContainerEnd {
+        exit_code: end.exit_code,
+        reason: if out_of_memory {
+            OUT_OF_MEMORY
+        } else {
+            NEVER_RAN
+        }
+        .to_owned(),
+        said: said(name, end),
+        finished_at: finished_at(end),
+        summary: None,
+    })
+}
+
+fn is_start_error(end: &ContainerStateTerminated) -> bool {
+    // The second is what Docker's runtime says.
+    end.reason
+        .as_deref()
+        .is_some_and(|reason| [NEVER_RAN, "ContainerCannotRun"].contains(&reason))
+}
+
+/// The last line of what a container left, which a log may stand before.
+fn said(name: &str, end: &ContainerStateTerminated) -> String {
+    let text = end.message.as_deref().unwrap_or_default();
+    match text.lines().rev().find(|line| !line.trim().is_empty()) {
+        Some(line) => format!("container {name}: {}", line.trim()),
+        None => format!("container {name} ended with exit code {}", end.exit_code),
+    }
+}
+
+/// Those that prepare come first.
+fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    let status = pod.status.iter();
+    status.flat_map(|status| {
+        status
+            .init_container_statuses
+            .iter()
+            .chain(&status.container_statuses)
+            .flatten()
+    })
+}
+
+/// The first container that says why it waits, else why no node takes the pod.
+fn not_started(pod: &Pod) -> NotStarted {
+    for container in containers(pod) {
+        let waiting = container
+            .state
+            .as_ref()
+            .and_then(|state| state.waiting.as_ref());
+        if let Some(waiting) = waiting {
+            let reason = waiting.reason.clone().unwrap_or_default();
+            if !["", "ContainerCreating", "PodInitializing"].contains(&reason.as_str()) {
+                return NotStarted {
+                    reason,
+                    message: waiting.message.clone().unwrap_or_default(),
+                    silent: false,
+                };
+            }
+        }
+    }
+    let conditions = pod.status.iter().flat_map(|status| &status.conditions);
+    let scheduled = conditions
+        .flatten()
+        .find(|condition| condition.type_ == "PodScheduled");
+    match scheduled {
+        Some(condition) if condition.status == "False" => NotStarted {
+            reason: condition.reason.clone().unwrap_or_default(),
+            message: condition.message.clone().unwrap_or_default(),
+            silent: false,
+        },
+        Some(_) => NotStarted {
+            silent: true,
+            ..NotStarted::default()
+        },
+        None => NotStarted::default(),
+    }
+}
+
+/// The agent's account; another version's, or anybody else's text, is none.
+fn summary(message: &str) -> Option<Summary> {
+    serde_json::from_str::<Summary>(message)
+        .ok()
+        .filter(|summary| summary.version == VERSION)
+}

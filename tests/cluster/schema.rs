@@ -1,0 +1,274 @@
+//! Row 45: resources made of the CRD's schema. The API server refuses them, or the operator handles them: no panic, no
+//! resource that is stuck or says nothing, no Job without a cause.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use database_migration_operator::api::{
+    DatabaseMigration, LABEL_MIGRATION, LABEL_RUN, LABEL_STEP, Phase,
+};
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::ResourceQuota;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, ValidationDirective};
+use serde_json::{Value, json};
+
+use crate::generate::{Dice, Kind, schema, spec};
+use crate::harness::*;
+
+/// Another row of resources by another number.
+const SEED: u64 = 45;
+const NUMBER: usize = 420;
+/// As many as a busy client has under way.
+const AT_ONCE: usize = 12;
+/// How long any of the three rounds may take, also on a machine that has other things to do.
+const ROUND: Duration = Duration::from_secs(300);
+
+fn object(name: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": "dbops.dev/v1alpha1", "kind": "DatabaseMigration",
+        "metadata": {"name": name}, "spec": spec,
+    })
+}
+
+/// Applied as it is: the API server's answer, or why it refuses.
+async fn apply(stage: &Stage, object: &Value) -> Result<DatabaseMigration, String> {
+    let parameters = PatchParams {
+        field_validation: Some(ValidationDirective::Strict),
+        ..PatchParams::apply("test").force()
+    };
+    let name = object["metadata"]["name"].as_str().unwrap();
+    let api = stage.api::<DatabaseMigration>();
+    match api.patch(name, &parameters, &Patch::Apply(object)).await {
+        Ok(applied) => Ok(applied),
+        // An unknown field of an apply is a 500 of the API server.
+        Err(kube::Error::Api(status))
+            if [400, 422].contains(&status.code)
+                || status.message.contains("failed to create typed patch") =>
+        {
+            Err(status.message.clone())
+        }
+        Err(other) => panic!("neither taken nor refused: {other}\n{object}"),
+    }
+}
+
+/// Few of the pods may be made: the images are not there, and the node is not this test's alone.
+async fn hold_pods_down(stage: &Stage) {
+    let quota: ResourceQuota = serde_json::from_value(json!({
+        "metadata": {"name": "few-pods"}, "spec": {"hard": {"pods": "12"}},
+    }))
+    .unwrap();
+    let api = stage.api::<ResourceQuota>();
+    api.create(&PostParams::default(), &quota).await.unwrap();
+}
+
+/// Waits until every one of these says of its newest spec what goes on.
+async fn until_all_speak(
+    stage: &Stage,
+    least: &BTreeMap<String, i64>,
+    is: impl Fn(&DatabaseMigration) -> bool,
+) {
+    let mut silent = BTreeSet::new();
+    let all = stage
+        .resources
+        .until(ROUND, |seen| {
+            let newest: BTreeMap<String, &DatabaseMigration> = seen
+                .iter()
+                .map(|seen| (seen.object.name_any(), &seen.object))
+                .collect();
+            silent = least
+                .iter()
+                .filter(|(name, generation)| {
+                    !newest.get(*name).is_some_and(|object| {
+                        object.metadata.generation.unwrap_or(0) >= **generation
+                            && status(object).phase.is_some()
+                            && !reason(object).is_empty()
+                            && !message(object).is_empty()
+                            && is(object)
+                    })
+                })
+                .map(|(name, _)| {
+                    let said = newest
+                        .get(name)
+                        .map(|object| (status(object).phase, reason(object), message(object)));
+                    format!("{name}: {said:?}")
+                })
+                .collect();
+            silent.is_empty().then_some(())
+        })
+        .await;
+    assert!(
+        all.is_some(),
+        "{} say nothing or not that: {silent:#?}",
+        silent.len()
+    );
+}
+
+/// What the operator has done so far is alive and without a panic.
+async fn is_well(stage: &Stage) {
+    let mut operator = stage.operator.lock().unwrap().take();
+    if let Some(process) = &mut operator {
+        assert!(process.ended().is_none(), "{}", process.log());
+        assert!(!process.log().contains("panicked"), "{}", process.log());
+    }
+    *stage.operator.lock().unwrap() = operator;
+    for pod in stage.operator_pods().await {
+        let statuses = pod.status.and_then(|status| status.container_statuses);
+        for status in statuses.into_iter().flatten() {
+            assert_eq!(status.restart_count, 0, "{status:?}");
+        }
+    }
+}
+
+/// A spec that is well and waits: its Secret is not there. Of some the database is there, too.
+fn put_back(name: &str, ready: &BTreeMap<String, Db>) -> Value {
+    let secret = ready
+        .get(name)
+        .map_or("no-such-secret", |db| db.secret.as_str());
+    let mut well = resource(
+        name,
+        &variant("small"),
+        &[("main", secret, "prisma/schema.prisma")],
+    );
+    // Those that are to wait need no look at the image.
+    well["spec"]["suspend"] = (!ready.contains_key(name)).into();
+    well
+}
+
+/// Each Job reads what an image holds, for a resource that was taken, once in a run.
+fn jobs_have_a_cause(stage: &Stage, taken: &BTreeMap<String, i64>, ready: &BTreeMap<String, Db>) {
+    let mut made: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for seen in stage.jobs.all() {
+        let job = &seen.object;
+        let label = |key: &str| job.labels().get(key).cloned().unwrap_or_default();
+        let (name, run) = (label(LABEL_MIGRATION), label(LABEL_RUN));
+        assert!(
+            taken.contains_key(&name),
+            "{} is of no resource",
+            job.name_any()
+        );
+        if label(LABEL_STEP) == "inventory" {
+            made.entry((name, run)).or_default().insert(job.name_any());
+        } else {
+            assert!(
+                ready.contains_key(&name),
+                "{} migrates what cannot be read",
+                job.name_any()
+            );
+        }
+    }
+    let twice: Vec<_> = made.iter().filter(|(_, jobs)| jobs.len() > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}
+
+#[tokio::test]
+async fn hundreds_of_generated_resources_are_refused_or_handled_and_can_be_put_back() {
+    Stage::alone(async |stage| {
+        println!("seed {SEED}");
+        hold_pods_down(stage).await;
+        let schema = schema();
+        let mut dice = Dice::new(SEED);
+        let kinds = [Kind::Valid, Kind::Bounds, Kind::Broken];
+        let made: Vec<(Kind, Value)> = (0..NUMBER)
+            .map(|at| {
+                let kind = kinds[at % kinds.len()];
+                let name = format!("g{at}");
+                (kind, object(&name, spec(&schema, kind, &mut dice)))
+            })
+            .collect();
+        let began = Instant::now();
+        let answers: Vec<_> = stream::iter(&made)
+            .map(|one| async move { (one, apply(stage, &one.1).await) })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let mut taken: BTreeMap<String, i64> = BTreeMap::new();
+        let mut refused = 0;
+        for ((kind, object), answer) in answers {
+            match answer {
+                Ok(applied) => {
+                    taken.insert(applied.name_any(), applied.metadata.generation.unwrap_or(0));
+                }
+                Err(why) => {
+                    assert_eq!(*kind, Kind::Broken, "{why}\n{object}");
+                    refused += 1;
+                }
+            }
+        }
+        println!(
+            "{} taken and {refused} refused after {:?}",
+            taken.len(),
+            began.elapsed()
+        );
+        assert!(
+            taken.len() >= 2 * NUMBER / 3 && refused >= NUMBER / 10,
+            "{} {refused}",
+            taken.len()
+        );
+        until_all_speak(stage, &taken, |_| true).await;
+        println!("all speak after {:?}", began.elapsed());
+        is_well(stage).await;
+        jobs_have_a_cause(stage, &taken, &BTreeMap::new());
+
+        let mut ready = BTreeMap::new();
+        for name in taken.keys().take(4) {
+            let server = if ready.len() % 2 == 0 {
+                Server::Identity
+            } else {
+                Server::Tasks
+            };
+            ready.insert(name.clone(), stage.database(server, name).await);
+        }
+        // Their pods may be made now.
+        let quotas = stage.api::<ResourceQuota>();
+        quotas
+            .delete("few-pods", &DeleteParams::default())
+            .await
+            .unwrap();
+        let put: Vec<(String, i64)> = stream::iter(taken.keys())
+            .map(|name| {
+                let well = put_back(name, &ready);
+                async move {
+                    let applied = apply(stage, &well).await.unwrap();
+                    (name.clone(), applied.metadata.generation.unwrap_or(0))
+                }
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let put: BTreeMap<String, i64> = put.into_iter().collect();
+        until_all_speak(stage, &put, |object| {
+            let said = reason(object);
+            match ready.contains_key(&object.name_any()) {
+                true => is_ready(object),
+                false => said == "SecretMissing" && status(object).phase == Some(Phase::Pending),
+            }
+        })
+        .await;
+        println!("all are put back after {:?}", began.elapsed());
+        is_well(stage).await;
+        jobs_have_a_cause(stage, &taken, &ready);
+
+        let api = stage.api::<DatabaseMigration>();
+        api.delete_collection(&DeleteParams::default(), &ListParams::default())
+            .await
+            .unwrap();
+        let gone = stage
+            .resources
+            .until(ROUND, |seen| {
+                let gone: BTreeSet<String> = seen
+                    .iter()
+                    .filter(|seen| seen.deleted)
+                    .map(|seen| seen.object.name_any())
+                    .collect();
+                taken.keys().all(|name| gone.contains(name)).then_some(())
+            })
+            .await;
+        let left = api.list(&ListParams::default()).await.unwrap().items;
+        let left: Vec<String> = left.iter().map(ResourceExt::name_any).collect();
+        assert!(gone.is_some(), "not gone: {left:?}");
+        is_well(stage).await;
+        println!("all are gone after {:?}", began.elapsed());
+    })
+    .await;
+}

@@ -1,0 +1,157 @@
+//! What is wrong with an image or with what its Job gets, and a command that works on something else.
+
+use database_migration_operator::api::{StepKind, reasons};
+use database_migration_operator::decide::{Effect, Verdict, decide, judge, status};
+use database_migration_operator::facts::{JobProgress, Reading, Session};
+use dbm_agent::protocol::{Problem, ProblemReason};
+use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar};
+use rstest::rstest;
+
+use super::cases::{job, migrating, reason, snapshot, write};
+use super::tables::{end, facts, inventory, step, word};
+use super::world::{START, at};
+
+fn judged(problem: ProblemReason, code: &str, exit_code: i32, rows: &[&str]) -> Verdict {
+    let mut end = end(exit_code, "Error", code, "").unwrap();
+    let summary = end.summary.as_mut().unwrap();
+    summary.problem = Some(Problem {
+        reason: problem,
+        message: "this is wrong, do that".to_owned(),
+    });
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|name| (*name, super::tables::Row::Applied))
+        .collect();
+    judge(
+        "shop",
+        &step(),
+        Some(&end),
+        &inventory(),
+        &facts(&rows),
+        "dbm/r1/shop",
+    )
+}
+
+#[rstest]
+#[case(ProblemReason::EngineMissing, "", reasons::ENGINE_MISSING)]
+#[case(ProblemReason::ReadOnlyFileSystem, "", reasons::READ_ONLY_FILE_SYSTEM)]
+#[case(
+    ProblemReason::DatasourceVariableUnset,
+    "P1012",
+    reasons::DATASOURCE_VARIABLE_UNSET
+)]
+fn what_is_wrong_with_an_image_has_its_own_reason(
+    #[case] problem: ProblemReason,
+    #[case] code: &str,
+    #[case] expected: &str,
+) {
+    let verdict = judged(problem, code, 1, &[]);
+    assert_eq!(word(&verdict), expected);
+    let Verdict::Failed { message, .. } = verdict else {
+        panic!("{verdict:?}")
+    };
+    assert_eq!(
+        message,
+        "shop: this is wrong, do that. Nothing was executed."
+    );
+    // The ledger is the truth: a command that complained and migrated everything has succeeded.
+    let all = ["2_a", "4_b", "6_c"];
+    assert_eq!(word(&judged(problem, code, 1, &all)), "succeeded");
+    let Verdict::Failed { message, .. } = judged(problem, code, 1, &all[..1]) else {
+        panic!()
+    };
+    assert!(
+        message.ends_with("What was applied before it is recorded."),
+        "{message}"
+    );
+}
+
+fn variable(name: &str) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        ..EnvVar::default()
+    }
+}
+
+/// Who sets the variable; whether it is said to be set by nobody.
+#[rstest]
+#[case("nobody", true)]
+#[case("the database", false)]
+#[case("the Job", false)]
+#[case("the Secret's own variable", false)]
+// What it holds is not known here.
+#[case("perhaps a group", false)]
+// An inventory that an older agent made.
+#[case("not asked", false)]
+#[case("nothing to do", false)]
+fn a_variable_that_nobody_sets_is_said_before_any_job(#[case] who: &str, #[case] said: bool) {
+    let mut snapshot = snapshot(1);
+    let known = snapshot.inventories.get_mut("db00").unwrap();
+    known.unset_variables = vec!["DIRECT_URL".to_owned()];
+    let spec = &mut snapshot.resource.spec;
+    spec.databases[0].env.push(variable("OTHER"));
+    match who {
+        "the database" => spec.databases[0].env.push(variable("DIRECT_URL")),
+        "the Job" => spec.job.env.push(variable("DIRECT_URL")),
+        "the Secret's own variable" => spec.databases[0].env_var = "DIRECT_URL".to_owned(),
+        "perhaps a group" => spec.job.env_from.push(EnvFromSource::default()),
+        "not asked" => known.unset_variables.clear(),
+        "nothing to do" => known.migrations.clear(),
+        _ => {}
+    }
+    let decision = decide(&snapshot);
+    let job = |effect: &Effect| matches!(effect, Effect::CreateJob(plan) if plan.step == StepKind::Migrate);
+    let made = decision.effects.iter().any(job);
+    write(&mut snapshot, &decision);
+    let status = &snapshot.resource.status;
+    assert_eq!(
+        reason(status) == reasons::DATASOURCE_VARIABLE_UNSET,
+        said,
+        "{}",
+        status.message
+    );
+    assert_eq!(made, !said && who != "nothing to do");
+    if said {
+        assert!(status::get(status, reasons::STALLED).is_some());
+        for part in ["db00: ", "DIRECT_URL", "databases[].env", "job.envFrom"] {
+            assert!(status.message.contains(part), "{}", status.message);
+        }
+    }
+}
+
+#[test]
+fn a_command_whose_session_does_not_come_is_said_and_nothing_is_ended() {
+    let (mut snapshot, name) = migrating();
+    let found = job(&snapshot, &name, JobProgress::Running { since: at(START) });
+    snapshot.jobs.insert(name, found);
+    let run = snapshot.resource.status.run.clone().unwrap().id;
+    let mut told = Vec::new();
+    for (seconds, session, expected) in [
+        (2, false, reasons::MIGRATING),
+        (11, false, reasons::SESSION_MISSING),
+        (21, false, reasons::SESSION_MISSING),
+        (31, true, reasons::MIGRATING),
+    ] {
+        snapshot.now = at(START + seconds);
+        if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+            facts.our_sessions = session
+                .then(|| Session {
+                    application_name: format!("dbm/{run}/db00"),
+                    ..Session::default()
+                })
+                .into_iter()
+                .collect();
+        }
+        let decision = decide(&snapshot);
+        assert_eq!(decision.effects, []);
+        told.extend(decision.events.iter().map(|event| event.reason));
+        write(&mut snapshot, &decision);
+        let status = &snapshot.resource.status;
+        assert_eq!(reason(status), expected, "{seconds}");
+        assert!(
+            status::get(status, reasons::RECONCILING).is_some(),
+            "it is at work"
+        );
+    }
+    assert_eq!(told, [reasons::SESSION_MISSING], "once");
+}

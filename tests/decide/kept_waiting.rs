@@ -1,0 +1,104 @@
+//! What takes too long, and what cannot be read beside what can.
+
+use database_migration_operator::api::{DatabasePhase, reasons};
+use database_migration_operator::decide::{Effect, Snapshot, decide};
+use database_migration_operator::facts::{
+    JobProgress, Ledger, LedgerRow, Reading, Unreadable, UnreadableReason,
+};
+
+use super::cases::{ended, job, reason, snapshot, write};
+use super::world::{START, at};
+
+/// A migration that runs, seen again `age` seconds later.
+fn later(
+    snapshot: &mut Snapshot,
+    name: &str,
+    age: i64,
+) -> database_migration_operator::decide::Decision {
+    let since = at(START);
+    snapshot.now = at(START + age);
+    let running = JobProgress::Running { since };
+    snapshot
+        .jobs
+        .insert(name.to_owned(), job(snapshot, name, running));
+    let decision = decide(snapshot);
+    write(snapshot, &decision);
+    decision
+}
+
+#[test]
+fn past_its_kill_timeout_it_is_said_once_and_its_job_is_taken_away_only_where_the_agent_did_not_end_it()
+ {
+    let mut snapshot = snapshot(1);
+    snapshot.resource.spec.timeouts.kill.0 = "30s".to_owned();
+    let decision = decide(&snapshot);
+    let name = write(&mut snapshot, &decision);
+    let deletes = |effects: &[Effect]| {
+        effects
+            .iter()
+            .any(|e| matches!(e, Effect::DeleteJob { .. }))
+    };
+    later(&mut snapshot, &name, 20);
+    assert_ne!(reason(&snapshot.resource.status), reasons::KILLED);
+    for (age, told, deleted) in [(31, 1, false), (40, 0, false), (95, 0, true)] {
+        let decision = later(&mut snapshot, &name, age);
+        assert_eq!(reason(&snapshot.resource.status), reasons::KILLED, "{age}");
+        let news = decision
+            .events
+            .iter()
+            .filter(|e| e.reason == reasons::KILLED);
+        assert_eq!(news.count(), told, "{age}: {:?}", decision.events);
+        assert_eq!(deletes(&decision.effects), deleted, "{age}");
+    }
+}
+
+#[test]
+fn one_database_that_cannot_be_read_holds_up_no_judgement_of_another() {
+    let mut snapshot = snapshot(3);
+    snapshot.resource.spec.parallelism = 2;
+    for (at, (_, facts)) in snapshot.databases.iter_mut().enumerate() {
+        // Three servers: each database has a turn of its own.
+        if let Reading::Known(facts) = facts {
+            facts.identity.system_identifier = at.to_string();
+        }
+    }
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    let steps = snapshot.resource.status.run.clone().unwrap().steps;
+    assert_eq!(steps.len(), 2);
+    for step in &steps {
+        snapshot
+            .jobs
+            .insert(step.job.clone(), job(&snapshot, &step.job, ended()));
+    }
+    let unread = Unreadable {
+        reason: UnreadableReason::Unreachable,
+        message: "no answer".to_owned(),
+    };
+    snapshot
+        .databases
+        .insert("db00".to_owned(), Reading::Unknown(unread));
+    let inventory = snapshot.inventories["db01"].clone();
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db01") {
+        let rows = inventory.migrations.iter().map(|migration| LedgerRow {
+            migration_name: migration.name.clone(),
+            checksum: migration.sha256.clone(),
+            finished_at: Some(at(START)),
+            applied_steps_count: 1,
+            ..LedgerRow::default()
+        });
+        facts.ledger = Ledger::Rows(rows.collect());
+    }
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    let status = &snapshot.resource.status;
+    assert_eq!(reason(status), "Unreachable");
+    assert_eq!(status.databases[0].phase, DatabasePhase::Migrating);
+    assert_eq!(status.databases[1].phase, DatabasePhase::Succeeded);
+    assert_eq!(status.databases[1].applied_by_run, 1);
+    assert_eq!(
+        status.databases[2].phase,
+        DatabasePhase::Planned,
+        "nothing is started meanwhile"
+    );
+}

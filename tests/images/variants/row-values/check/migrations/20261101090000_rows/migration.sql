@@ -1,0 +1,1 @@
+UPDATE data.people SET age = -1;

@@ -1,0 +1,1 @@
+ALTER TABLE data.people ADD CONSTRAINT people_friend FOREIGN KEY (email) REFERENCES data.friends (email);

@@ -1,0 +1,1 @@
+ALTER TABLE data.people ALTER COLUMN email TYPE INTEGER USING email::integer;

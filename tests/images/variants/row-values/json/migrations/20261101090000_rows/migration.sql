@@ -1,0 +1,1 @@
+CREATE TABLE documents AS SELECT email::json AS body FROM data.people;

@@ -1,0 +1,1 @@
+INSERT INTO data.people (email, age) SELECT email, NULL FROM data.people;

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX people_email ON data.people (lower(email));
