@@ -11,15 +11,6 @@ async fn kill_pod(stage: &Stage, name: &str) {
     host::kill(&stage.migrating_pod(name).await, CONTAINER);
 }
 
-/// The backend that runs the slow migration, by its number in its container.
-async fn backend(db: &Db) -> i64 {
-    db.number(
-        "SELECT pid::bigint FROM pg_stat_activity WHERE datname = current_database() \
-         AND application_name LIKE 'dbm/%' AND query LIKE '%pg_sleep%'",
-    )
-    .await
-}
-
 fn row_of(failed: &DatabaseMigration) -> FailedStatus {
     database(failed, "identity").failed.unwrap()
 }
@@ -53,10 +44,7 @@ async fn a_migration_whose_pod_is_killed_pauses_and_a_human_decides() {
         stage.apply(&slow("slow")).await;
         until_slow(stage, "slow").await;
         // A killed client is not a stopped migration: its backend stands still, and does not notice.
-        let pid = backend(&db).await;
-        let server = stage.pod("databases", "identity-postgres-0").await;
-        let inside = i32::try_from(pid).unwrap();
-        let backend = host::Stopped::new(host::process(&server, "postgres", inside));
+        let (pid, backend) = stage.stop_backend(&db).await;
         kill_pod(stage, "slow").await;
         let waiting = stage.until_reason("slow", reasons::WAITING_FOR_BACKEND).await;
         let ends_it = format!("pg_terminate_backend({pid})");
@@ -198,7 +186,7 @@ async fn a_connection_that_is_cut_is_told_apart_from_a_pooled_one() {
 
         start(&ended).await;
         until_slow(stage, "ended").await;
-        let pid = backend(&ended).await;
+        let pid = ended.slow_backend().await;
         ended
             .run(&format!("SELECT pg_terminate_backend({pid})"))
             .await;

@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use database_migration_operator::api::{DatabaseMigration, reasons};
 use database_migration_operator::build::CONTAINER;
+use futures::future::join_all;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::api::{DeleteParams, EvictParams, Patch, PatchParams, PostParams, PropagationPolicy};
@@ -46,7 +47,8 @@ async fn a_job_that_is_deleted_mid_run_is_not_made_again_and_the_database_decide
         for (_, db, _) in &ways {
             stage.apply(&slow_on(db)).await;
         }
-        for (name, _, policy) in &ways {
+        // Each as soon as it is there: the slow migration takes eight seconds, and another one may begin later.
+        join_all(ways.iter().map(async |(name, _, policy)| {
             until_slow(stage, name).await;
             let job = stage.jobs_of(name, "migrate").pop().unwrap();
             let parameters = DeleteParams {
@@ -58,7 +60,8 @@ async fn a_job_that_is_deleted_mid_run_is_not_made_again_and_the_database_decide
                 .delete(&job.name_any(), &parameters)
                 .await
                 .unwrap();
-        }
+        }))
+        .await;
         for (name, db, _) in &ways {
             migrated_once(stage, name, db).await;
             let end = stage.migrations_of(name).pop().unwrap();
@@ -110,16 +113,32 @@ async fn a_drained_node_waits_for_the_statement_within_the_grace_period() {
         let mut object = slow_on(&hasty);
         object["spec"]["job"]["terminationGracePeriod"] = "2s".into();
         stage.apply(&object).await;
-        for name in ["patient", "hasty"] {
-            until_slow(stage, name).await;
+        let evict = async |name: &str| {
             let pod = stage.migrating_pod(name).await.name_any();
             let evicted = stage
                 .api::<Pod>()
                 .evict(&pod, &EvictParams::default())
                 .await;
             evicted.unwrap();
-        }
-        migrated_once(stage, "patient", &patient).await;
+        };
+        let (_, backend) = tokio::join!(
+            async {
+                until_slow(stage, "patient").await;
+                evict("patient").await;
+                migrated_once(stage, "patient", &patient).await
+            },
+            async {
+                until_slow(stage, "hasty").await;
+                // However late the kubelet is, the statement is not over before.
+                let (_, backend) = stage.stop_backend(&hasty).await;
+                evict("hasty").await;
+                stage
+                    .until_reason("hasty", reasons::WAITING_FOR_BACKEND)
+                    .await;
+                backend
+            },
+        );
+        drop(backend);
         assert_eq!(stage.migrations_of("patient").pop().unwrap().exit_code, 0);
         let waited = stage.pods.all().into_iter().any(|seen| {
             let pod = seen.object;
@@ -143,6 +162,7 @@ async fn a_drained_node_waits_for_the_statement_within_the_grace_period() {
 
         let failed = stage.until_failed("hasty").await;
         assert_eq!(reason(&failed), reasons::MIGRATION_UNFINISHED);
+        assert_eq!(stage.migrations_of("hasty").pop().unwrap().exit_code, 137);
         assert_eq!(stage.attempts("hasty"), 1);
     })
     .await;

@@ -68,32 +68,36 @@ async fn until_all_speak(
     least: &BTreeMap<String, i64>,
     is: impl Fn(&DatabaseMigration) -> bool,
 ) {
-    let mut silent = BTreeSet::new();
+    let speaks = |object: &DatabaseMigration, generation: i64| {
+        object.metadata.generation.unwrap_or(0) >= generation
+            && object.status.as_ref().is_some_and(|s| s.phase.is_some())
+            && !reason(object).is_empty()
+            && !message(object).is_empty()
+            && is(object)
+    };
+    // Each version is looked at once: looking at all of them at every change would take the operator's processor.
+    let mut silent: BTreeMap<String, String> = least
+        .keys()
+        .map(|name| (name.clone(), "nothing".to_owned()))
+        .collect();
+    let mut looked_at = 0;
     let all = stage
         .resources
         .until(ROUND, |seen| {
-            let newest: BTreeMap<String, &DatabaseMigration> = seen
-                .iter()
-                .map(|seen| (seen.object.name_any(), &seen.object))
-                .collect();
-            silent = least
-                .iter()
-                .filter(|(name, generation)| {
-                    !newest.get(*name).is_some_and(|object| {
-                        object.metadata.generation.unwrap_or(0) >= **generation
-                            && status(object).phase.is_some()
-                            && !reason(object).is_empty()
-                            && !message(object).is_empty()
-                            && is(object)
-                    })
-                })
-                .map(|(name, _)| {
-                    let said = newest
-                        .get(name)
-                        .map(|object| (status(object).phase, reason(object), message(object)));
-                    format!("{name}: {said:?}")
-                })
-                .collect();
+            for seen in &seen[looked_at..] {
+                let name = seen.object.name_any();
+                let Some(generation) = least.get(&name) else {
+                    continue;
+                };
+                if speaks(&seen.object, *generation) {
+                    silent.remove(&name);
+                } else {
+                    let phase = status(&seen.object).phase;
+                    let said = (phase, reason(&seen.object), message(&seen.object));
+                    silent.insert(name, format!("{said:?}"));
+                }
+            }
+            looked_at = seen.len();
             silent.is_empty().then_some(())
         })
         .await;
@@ -253,15 +257,17 @@ async fn hundreds_of_generated_resources_are_refused_or_handled_and_can_be_put_b
         api.delete_collection(&DeleteParams::default(), &ListParams::default())
             .await
             .unwrap();
+        let mut there: BTreeSet<String> = taken.keys().cloned().collect();
+        let mut looked_at = 0;
         let gone = stage
             .resources
             .until(ROUND, |seen| {
-                let gone: BTreeSet<String> = seen
-                    .iter()
-                    .filter(|seen| seen.deleted)
-                    .map(|seen| seen.object.name_any())
-                    .collect();
-                taken.keys().all(|name| gone.contains(name)).then_some(())
+                let deleted = seen[looked_at..].iter().filter(|seen| seen.deleted);
+                for seen in deleted {
+                    there.remove(&seen.object.name_any());
+                }
+                looked_at = seen.len();
+                there.is_empty().then_some(())
             })
             .await;
         let left = api.list(&ListParams::default()).await.unwrap().items;

@@ -134,6 +134,15 @@ impl Db {
             .unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// The backend that runs the slow migration, by its number in the server's container.
+    pub async fn slow_backend(&self) -> i64 {
+        self.number(
+            "SELECT pid::bigint FROM pg_stat_activity WHERE datname = current_database() \
+             AND application_name LIKE 'dbm/%' AND query LIKE '%pg_sleep%'",
+        )
+        .await
+    }
+
     /// The ledger of schema `public`, oldest first; empty where there is none.
     pub async fn ledger(&self) -> Vec<LedgerRow> {
         self.ledger_of("public").await

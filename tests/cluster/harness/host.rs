@@ -5,7 +5,7 @@ use std::process::Command;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt};
 
-use super::Stage;
+use super::{Db, Stage};
 
 /// The processes of one container of a pod, by their numbers on this machine.
 pub fn processes(pod: &Pod, container: &str) -> Vec<i32> {
@@ -73,6 +73,16 @@ impl Drop for Stopped {
 }
 
 impl Stage {
+    /// Lets the backend of a database's slow migration stand still until the answer is dropped: its number in its
+    /// container, and what holds it.
+    pub async fn stop_backend(&self, db: &Db) -> (i64, Stopped) {
+        let pid = db.slow_backend().await;
+        let pod = format!("{}-0", db.server.service());
+        let server = self.pod("databases", &pod).await;
+        let inside = i32::try_from(pid).unwrap();
+        (pid, Stopped::new(process(&server, "postgres", inside)))
+    }
+
     /// The running pod of a resource's migration.
     pub async fn migrating_pod(&self, name: &str) -> Pod {
         let pods = self.api::<Pod>().list(&Default::default()).await.unwrap();
