@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::controller::{Action, Config};
+use kube::runtime::controller::Action;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::DefaultBackoff;
@@ -21,7 +21,7 @@ use crate::runtime::clock;
 use crate::runtime::metrics::ReconcileOutcome;
 use crate::runtime::options::Watched;
 use crate::world::cluster::{
-    Cache, Cluster, Error, Kept, Lanes, PackedResource, SeenJob, SeenPod, Shared, Turn, Who,
+    Cache, Cluster, Error, Kept, PackedResource, SeenJob, SeenPod, Shared, Turn, Who,
 };
 
 /// More rounds than this in one go would be a decision that makes no progress.
@@ -94,12 +94,15 @@ where
         actions,
     ));
     let controller = Controller::for_stream(changed, resources)
-        .with_config(Config::default().concurrency(Lanes::concurrency(shared.concurrency)))
         .watches_stream(job_events, |job| owner(&job))
         .watches_stream(pod_events, |pod| owner(&pod))
         .watches_stream(action_events, |action| decided_on(&action))
         .reconcile_on(woken)
-        .graceful_shutdown_on(stop)
+        // Who still waits for its turn then has done nothing yet.
+        .graceful_shutdown_on(stop.map({
+            let cluster = cluster.clone();
+            move |()| cluster.lanes.close()
+        }))
         .run(reconcile, on_error, cluster.clone());
     controller
         .for_each(|result| async {
@@ -181,11 +184,16 @@ fn owner<K: ResourceExt>(object: &K) -> Option<Who> {
 }
 
 async fn reconcile(cached: Arc<PackedResource>, cluster: Arc<Cluster>) -> Result<Action, Error> {
-    let start = clock::monotonic();
     // A cache that has not been filled yet would show Jobs without their pods: ended, and nothing known of how.
     cluster.caches_filled().await;
-    let turn = cluster.lanes.enter().await;
-    let result = rounds(&cached, &cluster, &turn).await;
+    // The controller itself bounds nothing: of those that wait it takes any, and under load the same ones again and again.
+    let Some(turn) = cluster.lanes.enter().await else {
+        return Ok(Action::await_change());
+    };
+    let start = clock::monotonic();
+    let cached = cluster.cached(&cached);
+    // Boxed, because thousands may wait above and need no room for what comes here.
+    let result = Box::pin(rounds(&cached, &cluster, &turn)).await;
     if result.is_err() {
         // Who cannot be worked on holds up nobody.
         cluster.settle(&*cached, &BTreeSet::new());
@@ -212,7 +220,7 @@ async fn rounds(
     for _ in 0..ROUNDS {
         let snapshot = cluster.observe(&object, turn).await?;
         let decision = decide(&snapshot);
-        let requeue = decision.requeue_ms;
+        let (requeue, poll) = (decision.requeue_ms, decision.poll_ms);
         let in_line = decision.in_line.clone();
         let (new, again) = cluster.apply(&snapshot, object, decision).await?;
         object = new;
@@ -220,7 +228,7 @@ async fn rounds(
             continue;
         }
         cluster.settle(&*object, &in_line);
-        return Ok(match requeue {
+        return Ok(match cluster.next_ms(&*object, requeue, poll) {
             None => Action::await_change(),
             Some(ms) => {
                 let finished = object

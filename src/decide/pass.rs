@@ -32,6 +32,7 @@ pub(super) struct Pass<'a> {
     pub(super) effects: Vec<Effect>,
     pub(super) events: Vec<Event>,
     pub(super) requeue_ms: Option<u64>,
+    pub(super) poll_ms: Option<u64>,
     pub(super) again: bool,
     pub(super) in_line: BTreeSet<String>,
     /// What is to be done may come before the journal: nothing is at work by it, and the next pass decides all the rest
@@ -50,6 +51,7 @@ impl<'a> Pass<'a> {
             effects: Vec::new(),
             events: Vec::new(),
             requeue_ms: None,
+            poll_ms: None,
             again: false,
             in_line: BTreeSet::new(),
             before_journal: false,
@@ -157,6 +159,11 @@ impl<'a> Pass<'a> {
 
     pub(super) fn requeue(&mut self, ms: u64) {
         self.requeue_ms = Some(self.requeue_ms.map_or(ms, |before| before.min(ms)));
+    }
+
+    /// For what somebody else has to mend; see [`Decision::poll_ms`].
+    pub(super) fn poll(&mut self, ms: u64) {
+        self.poll_ms = Some(self.poll_ms.map_or(ms, |before| before.min(ms)));
     }
 
     pub(super) fn event(
@@ -283,6 +290,7 @@ impl<'a> Pass<'a> {
             effects: self.effects,
             events: self.events,
             requeue_ms: self.requeue_ms,
+            poll_ms: self.poll_ms,
             again: self.again,
             in_line: self.in_line,
         }

@@ -104,11 +104,11 @@ pub(super) fn running(
             "; overdue: longer than {}",
             pass.spec.timeouts.overdue.0
         ));
-        if status::ready_reason(&pass.status) != reasons::OVERDUE && reason == reasons::MIGRATING {
-            pass.event(true, reasons::OVERDUE, message.clone());
-        }
         if reason == reasons::MIGRATING {
             reason = reasons::OVERDUE;
+            if status::ready_reason(&pass.status) != reason && !told_before(pass, &name, since) {
+                pass.event(true, reason, message.clone());
+            }
         }
     }
     let kill = pass.spec.timeouts.kill.seconds().unwrap_or(0);
@@ -130,6 +130,16 @@ pub(super) fn running(
     }
     pass.working(Phase::Migrating, reason, message);
     pass.status.next_command = next;
+}
+
+/// Whether it was overdue when its database was last read, before it could not be read for a while.
+fn told_before(pass: &Pass<'_>, name: &str, since: Timestamp) -> bool {
+    let before = &pass.snapshot.resource.status;
+    let blind = status::get(before, reasons::OBSERVED).is_some_and(|o| o.status == "False");
+    let database = before.databases.iter().find(|entry| entry.name == name);
+    let read = database.and_then(|entry| entry.last_observed_at.as_ref());
+    let overdue = pass.spec.timeouts.overdue.seconds().unwrap_or(0);
+    blind && read.is_some_and(|read| read.0.as_second() - since.as_second() > overdue)
 }
 
 /// Whether nothing shows that a command works on the watched database, long enough after its start: no session of it,
@@ -325,7 +335,7 @@ pub(super) fn foreign(pass: &mut Pass<'_>, step: &StepStatus) {
         step.job
     );
     pass.stalled(Phase::Blocked, reasons::FOREIGN_JOB, text, "");
-    pass.requeue(15_000);
+    pass.poll(15_000);
 }
 
 fn subject(step: &StepStatus) -> String {
@@ -366,6 +376,6 @@ pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         refusal.job,
     );
     pass.stalled(Phase::Blocked, reason, text, "");
-    pass.requeue(15_000);
+    pass.poll(15_000);
     true
 }

@@ -146,10 +146,20 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// When to look again, milliseconds; `None`: when something changes.
     pub requeue_ms: Option<u64>,
+    /// The same for what somebody else has to mend, which nobody tells the operator of: rarer where many wait like this.
+    pub poll_ms: Option<u64>,
     /// The next step can be decided at once.
     pub again: bool,
     /// The servers on which it waits for another run's end.
     pub in_line: BTreeSet<String>,
+}
+
+impl Decision {
+    /// The sooner of `requeue_ms` and `poll_ms`.
+    #[must_use]
+    pub fn next_ms(&self) -> Option<u64> {
+        self.requeue_ms.into_iter().chain(self.poll_ms).min()
+    }
 }
 
 /// A change of the world.

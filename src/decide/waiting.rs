@@ -28,15 +28,15 @@ pub(super) fn not_started(
     if !late {
         pass.requeue(milliseconds(limit - age + 1));
     }
+    let phase = phase(step.name);
     if job.pod.is_none() {
         // Its Job may be gone again before any cache showed it.
-        pass.requeue(UNSEEN_MS);
+        look_again(pass, Some(phase), UNSEEN_MS);
     }
     if why.silent {
         // Events are not watched: what they say is asked for.
-        pass.requeue(milliseconds((age / 4).clamp(2, 15)));
+        look_again(pass, Some(phase), milliseconds((age / 4).clamp(2, 15)));
     }
-    let phase = phase(step.name);
     let subject = subject(pass, step, database);
     let look = describe(pass, step, job);
     if let Some(told) = unstarted::explain(why) {
@@ -148,6 +148,14 @@ pub(super) fn poll(pass: &mut Pass<'_>, since: &str) {
     let since = status::get(&pass.status, since)
         .map_or(pass.now(), |condition| condition.last_transition_time.0);
     let age = pass.age(since);
-    let wait = (age / 4).clamp(1, 15);
-    pass.requeue(u64::try_from(wait).unwrap_or(1).saturating_mul(1000));
+    let wait = milliseconds((age / 4).clamp(1, 15));
+    look_again(pass, pass.status.phase, wait);
+}
+
+/// Where a run is at work, many others that wait make nothing rarer.
+fn look_again(pass: &mut Pass<'_>, phase: Option<Phase>, ms: u64) {
+    match phase {
+        Some(Phase::Migrating | Phase::Validating | Phase::RollingBack) => pass.requeue(ms),
+        _ => pass.poll(ms),
+    }
 }

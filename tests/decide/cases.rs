@@ -191,7 +191,7 @@ fn a_refused_job_is_said_and_not_made_at_once_again() {
             let decision = decide(&snapshot);
             assert_eq!(reason(decision.status.as_ref().unwrap()), expected);
             assert!(decision.effects.is_empty() && !decision.again);
-            assert!(decision.requeue_ms.is_some());
+            assert!(decision.next_ms().is_some());
         }
     }
 }
@@ -285,7 +285,7 @@ fn a_backend_that_stays_becomes_stalled() {
     for (seconds, stalled) in [(1, false), (30, false), (90, true)] {
         snapshot.now = at(START + seconds);
         let decision = decide(&snapshot);
-        assert!(decision.requeue_ms.is_some());
+        assert!(decision.next_ms().is_some());
         write(&mut snapshot, &decision);
         let status = &snapshot.resource.status;
         assert_eq!(reason(status), reasons::WAITING_FOR_BACKEND);

@@ -53,6 +53,39 @@ fn past_its_kill_timeout_it_is_said_once_and_its_job_is_taken_away_only_where_th
 }
 
 #[test]
+fn overdue_is_said_once_also_where_the_database_cannot_be_read_for_a_while() {
+    let mut snapshot = snapshot(1);
+    snapshot.resource.spec.timeouts.overdue.0 = "5s".to_owned();
+    let decision = decide(&snapshot);
+    let name = write(&mut snapshot, &decision);
+    let read = snapshot.databases.clone();
+    let unread = Unreadable {
+        reason: UnreadableReason::Unreachable,
+        message: "no answer".to_owned(),
+    };
+    let mut unreadable = read.clone();
+    for reading in unreadable.values_mut() {
+        *reading = Reading::Unknown(unread.clone());
+    }
+    for (age, databases, overdue, told) in [
+        (3, &read, false, 0),
+        (4, &unreadable, false, 0),
+        (6, &read, true, 1),
+        (7, &read, true, 0),
+        (8, &unreadable, false, 0),
+        (9, &read, true, 0),
+    ] {
+        snapshot.databases.clone_from(databases);
+        let decision = later(&mut snapshot, &name, age);
+        let said = reason(&snapshot.resource.status) == reasons::OVERDUE;
+        assert_eq!(said, overdue, "{age}");
+        let news = decision.events.iter();
+        let news = news.filter(|event| event.reason == reasons::OVERDUE);
+        assert_eq!(news.count(), told, "{age}: {:?}", decision.events);
+    }
+}
+
+#[test]
 fn one_database_that_cannot_be_read_holds_up_no_judgement_of_another() {
     let mut snapshot = snapshot(3);
     snapshot.resource.spec.parallelism = 2;

@@ -173,7 +173,7 @@ impl Operator {
             }
             let quiet = before == world.now;
             let end = self.apply(world, resource, &snapshot, &decision, &mut crash);
-            let requeue = decision.requeue_ms;
+            let requeue = decision.next_ms();
             let timer = requeue.map(|ms| world.now + i64::try_from(ms.div_ceil(1000)).unwrap());
             self.memory[resource].timer = timer;
             let status = &world.objects[resource].resource.status;

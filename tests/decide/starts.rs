@@ -59,7 +59,7 @@ fn a_start_that_is_only_slow_is_said_and_late_it_is_stalled() {
             snapshot.now = at(START + seconds);
             let decision = decide(&snapshot);
             assert_eq!(decision.effects, []);
-            assert!(decision.requeue_ms.is_some_and(|ms| ms <= 15_000));
+            assert!(decision.next_ms().is_some_and(|ms| ms <= 15_000));
             write(&mut snapshot, &decision);
             assert_eq!(reason(&snapshot.resource.status), expected);
         }
@@ -139,7 +139,7 @@ fn a_job_that_nobody_saw_is_judged_by_whoever_made_it() {
         );
         snapshot.jobs.insert(name.clone(), new);
         let decision = decide(&snapshot);
-        assert!(decision.requeue_ms.is_some_and(|ms| ms <= 10_000));
+        assert!(decision.next_ms().is_some_and(|ms| ms <= 10_000));
         write(&mut snapshot, &decision);
 
         snapshot.jobs.insert(name.clone(), None);

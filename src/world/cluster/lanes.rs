@@ -45,22 +45,23 @@ impl Lanes {
         }
     }
 
-    /// How many reconciles a controller has to run at once, so that a full side leaves the whole road.
-    pub fn concurrency(road: u16) -> u16 {
-        road.saturating_add(SIDE)
-    }
-
-    /// Waits for a place on the road.
-    pub async fn enter(&self) -> Turn<'_> {
-        let road = place(&self.road).await;
-        Turn {
+    /// Waits for a place on the road, the first first. `None`: it is closed.
+    pub async fn enter(&self) -> Option<Turn<'_>> {
+        let road = Some(place(&self.road).await?);
+        Some(Turn {
             lanes: self,
             held: Mutex::new(Held { road, side: None }),
-        }
+        })
+    }
+
+    /// Lets nobody in any more; who is in goes on.
+    pub fn close(&self) {
+        self.road.close();
     }
 }
 
-/// Nobody closes these semaphores; without one there would be no bound, and nothing else would be wrong.
+/// None where it is closed. Who comes back to a closed road goes on without a place: there is no bound then, and nothing
+/// else is wrong.
 async fn place(semaphore: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     semaphore.clone().acquire_owned().await.ok()
 }
@@ -123,7 +124,7 @@ mod tests {
     }
 
     async fn unanswered(lanes: &Lanes, slow: bool) {
-        let turn = lanes.enter().await;
+        let turn = lanes.enter().await.unwrap();
         // Who is turned away leaves.
         let _ = turn.ask(slow, pending::<()>()).await;
     }
@@ -132,7 +133,7 @@ mod tests {
     async fn gets_through(lanes: &Lanes, others: u16, slow: bool) -> bool {
         let healthy = async {
             sleep(Duration::from_millis(1)).await;
-            let turn = lanes.enter().await;
+            let turn = lanes.enter().await.unwrap();
             turn.ask(false, async {}).await.unwrap();
             turn.back().await;
         };
@@ -159,21 +160,53 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_came_first_goes_first_and_a_closed_road_lets_nobody_in() {
+        let lanes = lanes(1);
+        let turn = lanes.enter().await.unwrap();
+        let order = Mutex::new(Vec::new());
+        let others = join_all((0..50).map(|number| {
+            let (lanes, order) = (&lanes, &order);
+            async move {
+                match lanes.enter().await {
+                    Some(_turn) if number == 40 => lanes.close(),
+                    Some(_turn) => order.lock().unwrap().push(number),
+                    None => order.lock().unwrap().push(-number),
+                }
+            }
+        }));
+        let leave = async {
+            tokio::task::yield_now().await;
+            drop(turn);
+        };
+        timeout(LONG, async { tokio::join!(others, leave) })
+            .await
+            .unwrap();
+        let mut order = order.into_inner().unwrap();
+        let out = order.split_off(40);
+        assert_eq!(order, (0..40).collect::<Vec<i32>>());
+        assert!(
+            out.len() == 9 && out.iter().all(|number| *number < -40),
+            "{out:?}"
+        );
+        assert!(lanes.enter().await.is_none());
+    }
+
+    #[tokio::test]
     async fn a_full_side_turns_away_and_has_room_again_afterwards() {
         let lanes = lanes(1);
         {
             let mut held = Vec::new();
             for _ in 0..SIDE {
-                let turn = lanes.enter().await;
+                let turn = lanes.enter().await.unwrap();
                 turn.ask(true, async {}).await.unwrap();
                 held.push(turn);
             }
-            let turn = lanes.enter().await;
+            let turn = lanes.enter().await.unwrap();
             assert_eq!(turn.ask(true, async {}).await, Err(Full));
             let slow = turn.ask(false, sleep(Duration::from_millis(50))).await;
             assert_eq!(slow, Err(Full), "it turned out to be slow");
         }
-        let turn = lanes.enter().await;
+        let turn = lanes.enter().await.unwrap();
         turn.ask(false, sleep(Duration::from_millis(50)))
             .await
             .unwrap();

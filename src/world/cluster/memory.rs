@@ -57,7 +57,7 @@ pub struct Remembered {
     pub held: HashMap<String, Preconditions>,
     /// The Jobs that this process made for the run, and when; the facts until the cache has shown them.
     created: HashMap<String, (Duration, Option<JobFacts>)>,
-    /// What the Events of a Job or pod said, by its uid.
+    /// What the Events of a Job or pod said, by its uid, and how long that is believed.
     pub reported: HashMap<String, (Duration, Option<NotStarted>)>,
     /// Leases that could not be had.
     pub leases: BTreeMap<String, LeaseFacts>,

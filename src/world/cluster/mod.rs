@@ -12,6 +12,7 @@ mod memory;
 mod observe;
 mod packed;
 mod pod;
+mod polls;
 mod reported;
 mod seen;
 mod servers;
@@ -25,13 +26,15 @@ use kube::{Client, Resource};
 use tokio::sync::OnceCell;
 
 pub use cache::{Cache, Kept, Place};
-pub use lanes::{Lanes, Turn};
+use lanes::Lanes;
+pub use lanes::Turn;
 pub use memory::Memory;
 pub use packed::PackedResource;
 pub use seen::{SeenJob, SeenPod, slim};
 pub use servers::{Servers, Who};
 pub use wake::{Sleepers, Wake};
 
+use self::polls::Polls;
 use crate::api::{DatabaseMigration, MigrationAction};
 use crate::build::Settings;
 use crate::runtime::metrics::Metrics;
@@ -113,6 +116,7 @@ pub struct Cluster {
     memory: Mutex<Memory>,
     /// Who is worked on at once.
     pub lanes: Lanes,
+    polls: Polls,
     /// It has told what runs are at work.
     told: OnceCell<()>,
 }
@@ -128,6 +132,7 @@ impl Cluster {
     ) -> Self {
         Cluster {
             lanes: Lanes::new(shared.concurrency),
+            polls: Polls::default(),
             shared,
             resources,
             jobs,
@@ -169,6 +174,23 @@ impl Cluster {
         self.shared.servers.told(at_work);
     }
 
+    /// What the cache holds of a resource by now; the version that is given where it is gone.
+    pub fn cached(&self, seen: &Arc<PackedResource>) -> Arc<PackedResource> {
+        let now = self.resources.get(&servers::who(&**seen));
+        now.unwrap_or_else(|| seen.clone())
+    }
+
+    /// After how many milliseconds a resource is to be worked on again by itself; `None`: when something changes.
+    pub fn next_ms(
+        &self,
+        object: &impl Resource,
+        requeue_ms: Option<u64>,
+        poll_ms: Option<u64>,
+    ) -> Option<u64> {
+        let poll_ms = self.polls.after(servers::who(object), poll_ms);
+        requeue_ms.into_iter().chain(poll_ms).min()
+    }
+
     /// A resource was worked on; whoever may go on by that is woken.
     pub fn settle(&self, object: &impl Resource, in_line: &BTreeSet<String>) {
         let next = self.shared.servers.settle(&servers::who(object), in_line);
@@ -177,6 +199,7 @@ impl Cluster {
 
     /// A resource is gone.
     pub fn gone(&self, resource: &Who) {
+        self.polls.after(resource.clone(), None);
         let next = self.shared.servers.gone(resource);
         self.shared.sleepers.call(next);
     }

@@ -18,8 +18,12 @@ use crate::runtime::clock;
 const POD_DUE: i64 = 2;
 /// Seconds that a pod on its node may say nothing before its Events are asked.
 const START_DUE: i64 = 8;
-/// How long an answer is believed.
+/// How long an answer is believed, at least.
 const HOLDS: Duration = Duration::from_secs(4);
+/// And so many times as long as it took: the API server looks through all Events of a namespace for those of one object.
+const TIMES: u32 = 50;
+/// But no longer than this.
+const AT_MOST: Duration = Duration::from_secs(60);
 /// More Events of one object are not read; the API server keeps repetitions in one.
 const LIMIT: u32 = 100;
 
@@ -38,13 +42,16 @@ impl Cluster {
         let (namespace, resource) = (&resource.namespace, &resource.uid);
         let known = self.memory().of(resource).reported.get(uid).cloned();
         let found = match known {
-            Some((at, found)) if clock::monotonic().saturating_sub(at) < HOLDS => found,
+            Some((until, found)) if clock::monotonic() < until => found,
             _ => {
+                let asked = clock::monotonic();
                 let found = self.events_of(namespace, uid).await;
+                let now = clock::monotonic();
+                let until = now + (now.saturating_sub(asked) * TIMES).clamp(HOLDS, AT_MOST);
                 self.memory()
                     .of(resource)
                     .reported
-                    .insert(uid.to_owned(), (clock::monotonic(), found.clone()));
+                    .insert(uid.to_owned(), (until, found.clone()));
                 found
             }
         };
