@@ -3,6 +3,7 @@
 mod action;
 mod db;
 pub mod host;
+mod look;
 mod operator;
 mod own_server;
 mod processes;
@@ -17,7 +18,7 @@ pub use db::{Db, LedgerRow, Server, backend_pid, encoded, run};
 pub use operator::{Operator, Options, is_local, metrics_at};
 pub use own_server::OwnServer;
 pub use processes::{Audit, LEADER_LEASE, holder};
-pub use record::Seen;
+pub use record::{Recorder, Seen};
 pub use relay::{Gate, NODE, Relay};
 pub use report::OPERATOR_NAMESPACE;
 pub use resource::*;
