@@ -219,8 +219,9 @@ async fn rounds(
     let mut object = cluster.newest(cached)?;
     for _ in 0..ROUNDS {
         let snapshot = cluster.observe(&object, turn).await?;
-        let decision = decide(&snapshot);
-        let (requeue, poll) = (decision.requeue_ms, decision.poll_ms);
+        let mut decision = decide(&snapshot);
+        decision.poll_ms = cluster.pace(&*object, decision.poll_ms);
+        let next = decision.next_ms();
         let in_line = decision.in_line.clone();
         let (new, again) = cluster.apply(&snapshot, object, decision).await?;
         object = new;
@@ -228,7 +229,7 @@ async fn rounds(
             continue;
         }
         cluster.settle(&*object, &in_line);
-        return Ok(match cluster.next_ms(&*object, requeue, poll) {
+        return Ok(match next {
             None => Action::await_change(),
             Some(ms) => {
                 let finished = object

@@ -191,7 +191,7 @@ fn a_refused_job_is_said_and_not_made_at_once_again() {
             let decision = decide(&snapshot);
             assert_eq!(reason(decision.status.as_ref().unwrap()), expected);
             assert!(decision.effects.is_empty() && !decision.again);
-            assert!(decision.next_ms().is_some());
+            assert!(decision.poll_ms.is_some() && decision.requeue_ms.is_none());
         }
     }
 }

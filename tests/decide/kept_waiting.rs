@@ -77,6 +77,11 @@ fn overdue_is_said_once_also_where_the_database_cannot_be_read_for_a_while() {
     ] {
         snapshot.databases.clone_from(databases);
         let decision = later(&mut snapshot, &name, age);
+        assert_eq!(
+            decision.poll_ms, None,
+            "others that wait slow no run at work"
+        );
+        assert!(decision.requeue_ms.is_some());
         let said = reason(&snapshot.resource.status) == reasons::OVERDUE;
         assert_eq!(said, overdue, "{age}");
         let news = decision.events.iter();

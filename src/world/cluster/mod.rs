@@ -180,15 +180,9 @@ impl Cluster {
         now.unwrap_or_else(|| seen.clone())
     }
 
-    /// After how many milliseconds a resource is to be worked on again by itself; `None`: when something changes.
-    pub fn next_ms(
-        &self,
-        object: &impl Resource,
-        requeue_ms: Option<u64>,
-        poll_ms: Option<u64>,
-    ) -> Option<u64> {
-        let poll_ms = self.polls.after(servers::who(object), poll_ms);
-        requeue_ms.into_iter().chain(poll_ms).min()
+    /// After how many milliseconds a resource is polled that is to be polled after `wanted_ms`: many share.
+    pub fn pace(&self, object: &impl Resource, wanted_ms: Option<u64>) -> Option<u64> {
+        self.polls.after(servers::who(object), wanted_ms)
     }
 
     /// A resource was worked on; whoever may go on by that is woken.

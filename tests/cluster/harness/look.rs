@@ -59,14 +59,19 @@ impl Stage {
 
     /// Waits until a resource is gone.
     pub async fn until_gone(&self, name: &str) {
-        let gone = self
-            .resources
-            .until(LIMIT, |seen| {
-                let last = seen.iter().rfind(|seen| seen.object.name_any() == name)?;
-                last.deleted.then_some(())
-            })
-            .await;
-        assert!(gone.is_some(), "{name} was not gone within {LIMIT:?}");
+        assert!(
+            self.goes(name).await,
+            "{name} was not gone within {LIMIT:?}"
+        );
+    }
+
+    /// Whether a resource goes in time.
+    pub(super) async fn goes(&self, name: &str) -> bool {
+        let gone = self.resources.until(LIMIT, |seen| {
+            let last = seen.iter().rfind(|seen| seen.object.name_any() == name)?;
+            last.deleted.then_some(())
+        });
+        gone.await.is_some()
     }
 
     /// Whether any version of a resource was so.

@@ -13,7 +13,6 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Valida
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
-use super::LIMIT;
 use super::db::{Db, Server, encoded, run};
 use super::operator::{Operator, Options, is_local};
 use super::record::Recorder;
@@ -269,14 +268,7 @@ impl Stage {
             )
             .await;
             let _ = api.delete(&name, &DeleteParams::default()).await;
-            let gone = self
-                .resources
-                .until(LIMIT, |seen| {
-                    let last = seen.iter().rfind(|seen| seen.object.name_any() == name)?;
-                    last.deleted.then_some(())
-                })
-                .await;
-            if gone.is_none() {
+            if !self.goes(&name).await {
                 left.push(name);
             }
         }
