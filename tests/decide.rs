@@ -15,6 +15,8 @@ mod humans;
 mod images;
 #[path = "decide/invariants.rs"]
 mod invariants;
+#[path = "decide/inventory.rs"]
+mod inventory;
 #[path = "decide/kept_waiting.rs"]
 mod kept_waiting;
 #[path = "decide/observe.rs"]

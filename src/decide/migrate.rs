@@ -4,12 +4,12 @@ use dbm_agent::protocol::DatabaseInventory;
 
 use super::actions;
 use super::ending;
+use super::inventory::Inventories;
 use super::judge::{Verdict, judge};
 use super::names::lease_name;
 use super::outcome;
 use super::pass::{Pass, Seen};
 use super::plan::{DatabasePlan, ledger_digest};
-use super::planning::Inventories;
 use super::restore_points;
 use super::rollback;
 use super::running;

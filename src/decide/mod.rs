@@ -6,7 +6,7 @@
 //!                          ▼
 //!   ┌──────────────── run::start ◀───────────────────────────────┐
 //!   │                      │                                     │
-//!   │      planning::inventories ── inventory step               │ a new cause, once
+//!   │      inventory::inventories ── inventory step              │ a new cause, once
 //!   │                      │                                     │ nothing runs
 //!   │      planning::plan ── Blocked, Pending, Suspended (waits) │
 //!   │                      │                                     │
@@ -26,6 +26,7 @@ mod deletion;
 mod ending;
 mod evidence;
 mod finished;
+mod inventory;
 mod judge;
 mod migrate;
 mod names;
@@ -121,7 +122,7 @@ fn go_on(pass: &mut Pass<'_>, draining: bool) {
         .iter()
         .any(|step| step.name != StepKind::Inventory);
     // What the new spec's image holds does not concern a run that gives way.
-    let inventories = (!draining).then(|| planning::inventories(pass)).flatten();
+    let inventories = (!draining).then(|| inventory::inventories(pass)).flatten();
     // A database that cannot be read is the better news than "reading what the image holds".
     if let Some(shown) = shown
         && pass.status.phase == Some(Phase::Planning)
@@ -156,8 +157,8 @@ fn go_on(pass: &mut Pass<'_>, draining: bool) {
     let Some(plans) = planning::plan(pass, &inventories) else {
         return;
     };
-    if planning::needs_fresh_look(pass, &plans) {
-        planning::start_step(pass);
+    if inventory::needs_fresh_look(pass, &plans) {
+        inventory::start_step(pass);
         return;
     }
     migrate::advance(pass, &inventories, Some(&plans), draining, draining);
@@ -167,7 +168,7 @@ fn go_on(pass: &mut Pass<'_>, draining: bool) {
 /// The database that cannot be read has the word, unless the run ended on what was found.
 fn beside_unreadable(
     pass: &mut Pass<'_>,
-    inventories: Option<planning::Inventories>,
+    inventories: Option<inventory::Inventories>,
     draining: bool,
 ) {
     let shown = pass.status.clone();

@@ -1,8 +1,8 @@
 //! What a judged step leads to: the next database, another try, or the end of the run.
 
+use super::inventory;
 use super::judge::LOCK_NOT_AVAILABLE;
 use super::pass::Pass;
-use super::planning;
 use super::run;
 use super::shown;
 use super::snapshot::Effect;
@@ -175,7 +175,7 @@ pub(super) fn image_changed(pass: &mut Pass<'_>, step: &StepStatus, draining: bo
     if draining {
         return;
     }
-    planning::start_step(pass);
+    inventory::start_step(pass);
 }
 
 /// A lock time-out that left nothing but its row: the row is marked rolled back, then it is tried again.

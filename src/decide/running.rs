@@ -4,11 +4,11 @@ use dbm_agent::protocol::DatabaseInventory;
 use jiff::Timestamp;
 
 use super::evidence::missing;
+use super::inventory::Inventories;
 use super::names::lease_name;
 use super::outcome;
 use super::pass::Pass;
 use super::plan::ledger_digest;
-use super::planning::Inventories;
 use super::run;
 use super::shown::{bounded, count_applied};
 use super::snapshot::Effect;

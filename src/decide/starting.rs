@@ -1,11 +1,11 @@
 //! Starting a database: what may start, its journal entry, its Job.
 
+use super::inventory::Inventories;
 use super::migrate::is_other_database;
 use super::names::lease_name;
 use super::outcome::{backoff_seconds, set_aside};
 use super::pass::Pass;
 use super::plan::{DatabasePlan, ledger_digest};
-use super::planning::Inventories;
 use super::running;
 use super::servers;
 use super::shown;

@@ -10,9 +10,7 @@ use database_migration_operator::facts::{
     ContainerEnd, DatabaseFacts, DatabaseIdentity, JobFacts, JobProgress, Ledger, LedgerRow,
     NotStarted, Reading, Session, Unreadable, UnreadableReason,
 };
-use dbm_agent::protocol::{
-    DatabaseInventory, InventoryReport, Migration, Problem, ProblemReason, VERSION,
-};
+use dbm_agent::protocol::{DatabaseInventory, Migration};
 
 use super::setup;
 use super::world::{START, at};
@@ -217,51 +215,6 @@ fn a_strangers_job_is_not_judged_nor_touched() {
             assert!(!effects.iter().any(touches), "{effects:?}");
         }
     }
-}
-
-/// The image is read once; what is wrong with it stays said, whatever happens to a database meanwhile.
-#[test]
-fn an_image_that_cannot_be_used_is_read_once() {
-    let (mut snapshot, name) = looked();
-    let found = job(&snapshot, &name, ended());
-    snapshot.jobs.insert(name, found);
-    let problem = Problem {
-        reason: ProblemReason::SchemaMissing,
-        message: "no schema".to_owned(),
-    };
-    let databases = vec![DatabaseInventory {
-        database: "db00".to_owned(),
-        problem: Some(problem),
-        ..DatabaseInventory::default()
-    }];
-    snapshot.report = Some(Ok(InventoryReport {
-        version: VERSION,
-        databases,
-    }));
-    let decision = decide(&snapshot);
-    write(&mut snapshot, &decision);
-    let said = snapshot.resource.status.clone();
-    assert_eq!(
-        (said.phase, reason(&said)),
-        (Some(Phase::Blocked), reasons::SCHEMA_MISSING)
-    );
-    assert!(said.next_command.contains("kubectl dbm retry"));
-    snapshot.report = None;
-    let read = snapshot.databases.clone();
-    let why = Unreadable {
-        reason: UnreadableReason::Unreachable,
-        message: "gone".to_owned(),
-    };
-    snapshot
-        .databases
-        .insert("db00".to_owned(), Reading::Unknown(why));
-    let decision = decide(&snapshot);
-    write(&mut snapshot, &decision);
-    snapshot.databases = read;
-    let decision = decide(&snapshot);
-    assert_eq!(write(&mut snapshot, &decision), "");
-    assert_eq!(snapshot.resource.status.message, said.message);
-    assert_eq!(reason(&snapshot.resource.status), reasons::SCHEMA_MISSING);
 }
 
 /// The pod is lost and its backend is not: waits, then says Stalled with the statement that ends it.
