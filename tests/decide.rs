@@ -9,6 +9,8 @@ mod deciding;
 mod found;
 #[path = "decide/found_actions.rs"]
 mod found_actions;
+#[path = "decide/gives_way.rs"]
+mod gives_way;
 #[path = "decide/humans.rs"]
 mod humans;
 #[path = "decide/images.rs"]
@@ -27,6 +29,8 @@ mod operator;
 mod pods;
 #[path = "decide/promises.rs"]
 mod promises;
+#[path = "decide/resolves.rs"]
+mod resolves;
 #[path = "decide/schedule.rs"]
 mod schedule;
 #[path = "decide/servers.rs"]

@@ -15,7 +15,7 @@ const KEY: &str = "inventory.json.gz";
 /// A ConfigMap holds at most 1 MiB, all told.
 const LIMIT: usize = 900 * 1024;
 /// No honest inventory is bigger than this uncompressed.
-const READ_LIMIT: u64 = 64 * 1024 * 1024;
+const READ_LIMIT: u64 = 32 * 1024 * 1024;
 
 /// A stored inventory that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +31,8 @@ pub enum InventoryError {
 /// The ConfigMap for what an image holds for one database. Owned by the resource that first saw it; another one that
 /// shares it looks again when it is gone.
 pub fn config_map(resource: &Resource, key: &str, inventory: &DatabaseInventory) -> ConfigMap {
-    let mut packed = pack(inventory);
-    if packed.len() > LIMIT {
+    let (mut packed, unpacked) = pack(inventory);
+    if packed.len() > LIMIT || unpacked as u64 >= READ_LIMIT {
         let mut cut = inventory.clone();
         cut.truncated = true;
         for migration in &mut cut.migrations {
@@ -40,7 +40,7 @@ pub fn config_map(resource: &Resource, key: &str, inventory: &DatabaseInventory)
             migration.down_sql = None;
             migration.notes = None;
         }
-        packed = pack(&cut);
+        (packed, _) = pack(&cut);
     }
     let hash = inventory.hash.get(..12).unwrap_or(&inventory.hash);
     ConfigMap {
@@ -72,14 +72,15 @@ pub fn config_map(resource: &Resource, key: &str, inventory: &DatabaseInventory)
     }
 }
 
-/// Writing to memory and plain structures have no cause to fail; what came out empty would be refused on reading.
-fn pack(inventory: &DatabaseInventory) -> Vec<u8> {
+/// Packed, and how many bytes it is unpacked. Writing to memory and plain structures have no cause to fail; what came out
+/// empty would be refused on reading.
+fn pack(inventory: &DatabaseInventory) -> (Vec<u8>, usize) {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     let text = serde_json::to_vec(inventory).unwrap_or_default();
     if encoder.write_all(&text).is_err() {
-        return Vec::new();
+        return (Vec::new(), 0);
     }
-    encoder.finish().unwrap_or_default()
+    (encoder.finish().unwrap_or_default(), text.len())
 }
 
 /// Reads a stored inventory.

@@ -11,12 +11,22 @@ use crate::facts::{Unreadable, UnreadableReason};
 /// A message of the server is cut after this many characters.
 const MAX_SERVER_MESSAGE: usize = 300;
 
+/// The driver's error in whose form an answer over the limit is handed on.
+pub(super) const TOO_BIG: &str = "the answer is too big";
+
 /// What an error of the driver means.
 pub(super) fn explain(error: &sqlx::Error, target: &Target) -> Unreadable {
     let (reason, message) = match error {
         sqlx::Error::Database(error) => return refused_by_server(error.as_ref(), target),
         sqlx::Error::Io(error) => io(error, target),
         sqlx::Error::Tls(error) => tls(&error.to_string(), target),
+        sqlx::Error::Protocol(text) if text == TOO_BIG => (
+            UnreadableReason::QueryFailed,
+            format!(
+                "{} answers with more than a ledger and a catalog can hold: look whether _prisma_migrations is the table that Prisma made",
+                place(target)
+            ),
+        ),
         sqlx::Error::Protocol(_) => (
             UnreadableReason::Unreachable,
             format!(

@@ -56,8 +56,8 @@ pub(super) fn choices(
     let failed = now
         .databases
         .iter()
-        .find_map(|entry| Some((entry, entry.failed.as_ref()?)))
-        .filter(|(entry, _)| entry.phase != DatabasePhase::RolledBack);
+        .filter(|entry| entry.phase != DatabasePhase::RolledBack)
+        .find_map(|entry| Some((entry, entry.failed.as_ref()?)));
     let ended = now.run.as_ref().and_then(|run| run.outcome);
     match (reason, failed) {
         (reasons::BASELINE_NEEDED, _) => baseline(&mut list, &commands, now),

@@ -33,6 +33,13 @@ pub(super) fn look(pass: &mut Pass<'_>) {
             }
             Some(Reading::Known(facts)) => {
                 let Some(inventory) = pass.snapshot.inventories.get(&database.name) else {
+                    let text = format!(
+                        "{}: what image {} holds is not stored any more, so whether all of it is still applied is not seen. To read the image again: {}",
+                        database.name,
+                        pass.spec.image,
+                        pass.retry_command()
+                    );
+                    pass.condition(reasons::OBSERVED, false, reasons::INVENTORY_FAILED, &text);
                     return;
                 };
                 let plan = plan::plan(

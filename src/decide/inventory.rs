@@ -34,20 +34,13 @@ pub(super) fn inventories(pass: &mut Pass<'_>) -> Option<Inventories> {
     {
         return finish_step(pass, &step);
     }
-    let known = &pass.snapshot.inventories;
-    if pass
-        .spec
-        .databases
-        .iter()
-        .all(|database| known.contains_key(&database.name))
-    {
-        return Some(known.clone());
-    }
     let last = pass
         .steps()
         .iter()
         .rfind(|step| step.name == StepKind::Inventory);
-    if last.is_some_and(|step| step.outcome == Some(StepOutcome::Failed)) {
+    let outcome = last.and_then(|step| step.outcome);
+    // What was stored before this run looked is not to go by where the look was needed and said nothing.
+    if outcome == Some(StepOutcome::Failed) {
         // Said again, whatever was said in between.
         let planned = status::get(&pass.status, reasons::PLANNED).cloned();
         if let Some(why) = planned.filter(|planned| planned.status == "False") {
@@ -55,6 +48,13 @@ pub(super) fn inventories(pass: &mut Pass<'_>) -> Option<Inventories> {
             pass.halted(Phase::Blocked, &why.reason, why.message, next);
         }
         return None;
+    }
+    let known = &pass.snapshot.inventories;
+    let mut databases = pass.spec.databases.iter();
+    if outcome != Some(StepOutcome::NeverBegan)
+        && databases.all(|database| known.contains_key(&database.name))
+    {
+        return Some(known.clone());
     }
     start_step(pass);
     None
@@ -125,6 +125,7 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
             lost(pass, step, message);
             None
         }
+        JobProgress::Ended(_) if running::refused(pass, step) => None,
         JobProgress::Ended(end) => {
             let Some(report) = &pass.snapshot.report else {
                 pass.requeue(1_000);

@@ -103,8 +103,10 @@ fn follow(
     step: &StepStatus,
     draining: bool,
 ) -> bool {
+    // An Abort ends the run before its next step; marking a row is what is left of the last one.
+    let gives_way = draining || pass.run().aborting && step.name != StepKind::Resolve;
     if step.name == StepKind::SmokeTest {
-        return validate::follow(pass, step);
+        return validate::follow(pass, step, gives_way);
     }
     let mut seen = pass.was_there(step);
     let end = match pass.job(&step.job) {
@@ -113,7 +115,7 @@ fn follow(
             running::foreign(pass, step);
             return false;
         }
-        Seen::Gone if !seen => match starting::create_again(pass, step, draining) {
+        Seen::Gone if !seen => match starting::create_again(pass, step, gives_way) {
             Some(known) => return known,
             None => None,
         },
@@ -132,7 +134,7 @@ fn follow(
             }
             match &job.progress {
                 JobProgress::NotStarted(why) => {
-                    running::not_started(pass, step, job, why, draining);
+                    running::not_started(pass, step, job, why, gives_way);
                     return true;
                 }
                 JobProgress::Running { since } => {
@@ -145,6 +147,13 @@ fn follow(
         }
     };
     if is_other_database(pass, step) {
+        if !seen && end.is_none() {
+            // No Job was ever made: the operator died before it, and the Secret was corrected meanwhile.
+            pass.end_step(&step.job, StepOutcome::NeverBegan);
+            outcome::set_aside(pass, &step.database);
+            pass.again = true;
+            return true;
+        }
         unverifiable(pass, step, draining);
         return true;
     }
@@ -153,12 +162,24 @@ fn follow(
         return false;
     };
     if step.name == StepKind::Resolve {
+        if let Some(session) = facts.lock_holder.as_ref().or(facts.our_sessions.first()) {
+            // A killed client is not an ended statement here either.
+            let text = format!(
+                "{}: the Job that marks {} rolled back has ended, and session {} is still at work in the database. Nothing is judged before it has ended",
+                step.database,
+                step.migration,
+                running::who(session),
+            );
+            let next = running::terminate(session.pid);
+            running::wait_for_backend(pass, &step.job, end, text, next);
+            return false;
+        }
         return rollback::judge_resolve(pass, step, facts);
     }
     let nothing = ledger_digest(&facts.ledger) == step.ledger
         && facts.lock_holder.is_none()
         && facts.our_sessions.is_empty();
-    if draining && end.is_none() && nothing {
+    if gives_way && end.is_none() && nothing {
         pass.end_step(&step.job, StepOutcome::NeverBegan);
         outcome::set_aside(pass, &step.database);
         return true;

@@ -56,8 +56,8 @@ pub use plan::{Blocker, DatabasePlan, ledger_digest, plan};
 pub use run::{Cause, cause};
 pub use servers::{ServerFacts, server_name, turns};
 pub use snapshot::{
-    Decision, DownPlan, Effect, Event, JobPlan, LeaseFacts, Refusal, Resource, RestorePlan,
-    Snapshot,
+    Decision, DownPlan, Effect, Event, JobPlan, LeaseFacts, Refusal, Refused, Resource,
+    RestorePlan, Snapshot,
 };
 pub use wants::{LookWant, Wants, wants};
 

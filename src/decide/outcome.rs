@@ -152,11 +152,10 @@ pub(super) fn backoff_seconds(attempt: u32) -> i64 {
 /// The image's tag was pushed again after the plan: look at the image anew, then plan anew.
 pub(super) fn image_changed(pass: &mut Pass<'_>, step: &StepStatus, draining: bool) {
     pass.end_step(&step.job, StepOutcome::NeverBegan);
-    let looks = pass
-        .steps()
-        .iter()
-        .filter(|step| step.name == StepKind::Inventory)
-        .count();
+    let looked = |step: &&StepStatus| {
+        step.name == StepKind::Inventory && step.outcome == Some(StepOutcome::Succeeded)
+    };
+    let looks = pass.steps().iter().filter(looked).count();
     if looks >= IMAGE_CHANGES {
         let text = format!(
             "{}: image {} was pushed again between plan and run, {looks} times. Nothing was executed. Release by tags that do not move, or by digest.",

@@ -8,7 +8,8 @@ use crate::api::{
     DatabasePhase, FailedStatus, OnMigrationFailure, Phase, Resolution, StepKind, StepOutcome,
     StepStatus, Traces, reasons,
 };
-use crate::facts::DatabaseFacts;
+use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
+use crate::tools::prisma;
 
 /// Begins to mark a failed migration rolled back, where the policy says so and it left no trace. `false`: it does not,
 /// and stays failed.
@@ -46,10 +47,14 @@ pub(super) fn revert(
 
 /// The row is rolled back, or it is not.
 pub(super) fn judge_resolve(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) -> bool {
-    let row = open_row(facts, &step.migration);
     let database = &step.database;
     // Only a revert names the row; a lock time-out's is tried again.
     let reverts = !step.ledger_row.is_empty();
+    let row = if reverts {
+        still_blocks(facts, &step.ledger_row)
+    } else {
+        open_row(facts, &step.migration)
+    };
     if row.is_empty() {
         pass.end_step(&step.job, StepOutcome::Succeeded);
         if reverts {
@@ -99,6 +104,16 @@ pub(super) fn judge_resolve(pass: &mut Pass<'_>, step: &StepStatus, facts: &Data
     }
     fail_database(pass, step, reason, failed, text);
     true
+}
+
+/// The row itself, if it keeps Prisma from going on: also one that nobody finished.
+fn still_blocks(facts: &DatabaseFacts, id: &str) -> String {
+    let Ledger::Rows(rows) = &facts.ledger else {
+        return String::new();
+    };
+    let blocks = |row: &&LedgerRow| row.id == id && prisma::row_state(row).blocks();
+    let row = rows.iter().find(blocks);
+    row.map_or_else(String::new, |row| row.id.clone())
 }
 
 /// The migrate step before this resolve, if it was the last that `timeouts.lockAttempts` allows.

@@ -11,7 +11,7 @@ use super::pass::Pass;
 use super::plan::ledger_digest;
 use super::run;
 use super::shown::{bounded, count_applied};
-use super::snapshot::Effect;
+use super::snapshot::{Effect, Refusal, Refused};
 use super::status;
 use super::unstarted;
 use super::waiting;
@@ -30,17 +30,17 @@ const BACKEND_GRACE: i64 = 3;
 /// The pod's own agent ends a migration after `timeouts.kill`; so much later the operator takes its Job away, seconds.
 const KILL_GRACE: i64 = 60;
 
-/// Its container has not started. A new run ends it. After `timeouts.start` it is Stalled and left: it says by itself
+/// Its container has not started. A new run, or an Abort, ends it. After `timeouts.start` it is Stalled and left: it says by itself
 /// why it does not start, and the agent refuses to begin so late, after which it is tried again.
 pub(super) fn not_started(
     pass: &mut Pass<'_>,
     step: &StepStatus,
     job: &JobFacts,
     why: &NotStarted,
-    draining: bool,
+    gives_way: bool,
 ) {
     waiting::not_started(pass, step, &step.database, job, why);
-    if draining {
+    if gives_way {
         pass.effects.push(Effect::DeleteJob {
             name: job.name.clone(),
             uid: job.uid.clone(),
@@ -316,10 +316,16 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
             .take(2)
             .collect::<Vec<_>>()
             .join("/");
-        let text = format!(
-            "{name}: DatabaseMigration {other} is at work on the same database ({}); it goes on by itself",
-            facts.identity.database
-        );
+        let database = &facts.identity.database;
+        let text = if held.holder_hidden {
+            format!(
+                "{name}: DatabaseMigration {other} has the turn on the same database ({database}), and the operator may not read it, so whether its run is over cannot be seen. Give the operator its namespace back (watchNamespaces), or, if nothing of it is at work any more, delete Lease {lease} in the operator's namespace; it goes on by itself"
+            )
+        } else {
+            format!(
+                "{name}: DatabaseMigration {other} is at work on the same database ({database}); it goes on by itself"
+            )
+        };
         pass.working(Phase::Pending, reasons::DATABASE_BUSY, text);
         pass.requeue(5_000);
         return false;
@@ -346,35 +352,49 @@ fn subject(step: &StepStatus) -> String {
     }
 }
 
-/// The API server refused the Job: said, and tried again, because quotas and policies get mended.
+/// The API server refused what the step needs: said, and tried again, because quotas and policies get mended.
 pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
-    let Some(refusal) = pass
-        .snapshot
-        .refusal
-        .as_ref()
-        .filter(|refusal| refusal.job == step.job)
-    else {
+    let of_step = |refusal: &&Refusal| refusal.job == step.job;
+    let Some(refusal) = pass.snapshot.refusal.as_ref().filter(of_step) else {
         return false;
     };
-    if refusal.foreign {
-        foreign(pass, step);
-        return true;
-    }
+    let image = &pass.spec.image;
+    let (other, what) = match refusal.what {
+        Refused::Foreign => {
+            foreign(pass, step);
+            return true;
+        }
+        Refused::Job => (
+            reasons::JOB_REFUSED,
+            format!(
+                "{}the API server refuses the Job {}",
+                subject(step),
+                step.job
+            ),
+        ),
+        Refused::Log => (
+            reasons::INVENTORY_FAILED,
+            format!(
+                "image {image}: the API server does not show the log of Job {}, in which stands what the image holds",
+                step.job
+            ),
+        ),
+        Refused::Inventory => (
+            reasons::INVENTORY_FAILED,
+            format!("image {image}: the API server refuses the ConfigMap for what the image holds"),
+        ),
+    };
     let (reason, text) = match unstarted::refused(&refusal.message) {
         Some(told) => (told.reason, told.text()),
         None => (
-            reasons::JOB_REFUSED,
+            other,
             format!(
                 "{}. Mend what it names",
                 refusal.message.trim_end_matches('.')
             ),
         ),
     };
-    let text = format!(
-        "{}the API server refuses the Job {}: {text}. It is tried again by itself.",
-        subject(step),
-        refusal.job,
-    );
+    let text = format!("{what}: {text}. It is tried again by itself.");
     pass.stalled(Phase::Blocked, reason, text, "");
     pass.poll(15_000);
     true

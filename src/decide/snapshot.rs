@@ -120,17 +120,32 @@ pub struct LeaseFacts {
     /// killed between the journal and giving it back. Read from the API server after the Lease, never from a cache: a run
     /// journals a Lease before it takes it, and taking it writes it, also where the holder stays the same.
     pub holder_gone: bool,
+    /// The holder's resource may not be read: whether its run is over cannot be known.
+    pub holder_hidden: bool,
     /// For a take-over that nobody else may have made first.
     pub resource_version: String,
 }
 
-/// The API server refused a Job.
+/// What the API server refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// To make the Job.
+    Job,
+    /// To make it, because there is a Job of that name, which is not ours.
+    Foreign,
+    /// To show the log of the ended inventory Job.
+    Log,
+    /// To store what that Job found.
+    Inventory,
+}
+
+/// The API server refused something that a step needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The Job's name.
+    /// The name of the step's Job.
     pub job: String,
-    /// A Job of that name exists and is not ours.
-    pub foreign: bool,
+    /// What it refused.
+    pub what: Refused,
     /// What it said.
     pub message: String,
 }

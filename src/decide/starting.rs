@@ -173,7 +173,11 @@ fn start(
 
 /// The intent stands in the journal and no Job was ever confirmed: it was never made, or it was made, ran and is gone.
 /// It is made only where the ledger is as it was and nothing is at work; `None`: the database decides what happened.
-pub(super) fn create_again(pass: &mut Pass<'_>, step: &StepStatus, draining: bool) -> Option<bool> {
+pub(super) fn create_again(
+    pass: &mut Pass<'_>,
+    step: &StepStatus,
+    gives_way: bool,
+) -> Option<bool> {
     if is_other_database(pass, step) {
         return None;
     }
@@ -204,7 +208,7 @@ pub(super) fn create_again(pass: &mut Pass<'_>, step: &StepStatus, draining: boo
     };
     // Nothing is migrated after a failure; what is to be marked rolled back still is.
     let failed = step.name == StepKind::Migrate && pass.status.databases.iter().any(over);
-    if idle && (failed || draining || pass.snapshot.resource.suspended) {
+    if idle && (failed || gives_way || pass.snapshot.resource.suspended) {
         pass.end_step(&step.job, StepOutcome::NeverBegan);
         set_aside(pass, &step.database);
         return Some(true);

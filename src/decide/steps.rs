@@ -5,6 +5,7 @@ use super::names::{job_name, lease_name};
 use super::pass::Pass;
 use super::plan::ledger_digest;
 use super::run;
+use super::servers::server_name;
 use super::snapshot::{DownPlan, Effect, JobPlan};
 use super::status;
 use crate::api::{Resolution, StepKind, StepStatus};
@@ -69,6 +70,13 @@ pub(super) fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: Option<&Da
         pass.effects.push(Effect::AddFinalizer);
     }
     if let Some(name) = turn(pass, step, facts) {
+        // Also where the turn was let go for a while: what is not journaled another run may take.
+        if let Some(entry) = pass.database_mut(&step.database) {
+            entry.lease.clone_from(&name);
+            if let Some(facts) = facts {
+                entry.server = server_name(&facts.identity).to_owned();
+            }
+        }
         let take_over = pass
             .snapshot
             .leases

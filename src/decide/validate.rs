@@ -13,7 +13,6 @@ use super::snapshot::Effect;
 use super::status::{self, count, names};
 use super::steps;
 use super::unstarted;
-use super::waiting;
 use crate::api::{
     DatabasePhase, FindingKind, OnValidationFailure, Phase, Policy, SmokeTestSpec, StepKind,
     StepOutcome, StepStatus, reasons,
@@ -143,7 +142,8 @@ fn spec_of<'a>(pass: &Pass<'a>, step: &StepStatus) -> Option<&'a SmokeTestSpec> 
 }
 
 /// Looks after a smoke test. `false`: what became of it is not known yet.
-pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
+/// `gives_way`: its run ends before its next step, so a Job that has not started is not waited for.
+pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus, gives_way: bool) -> bool {
     let job = match pass.job(&step.job) {
         Seen::NotYet => return false,
         Seen::Foreign => {
@@ -155,6 +155,11 @@ pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
                 steps::make_job(pass, step, None);
             }
             return false;
+        }
+        Seen::Gone if gives_way => {
+            pass.end_step(&step.job, StepOutcome::NeverBegan);
+            pass.again = true;
+            return true;
         }
         Seen::Gone => {
             ended(pass, step, false, "its Job is gone");
@@ -169,7 +174,7 @@ pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         }
     }
     match &job.progress {
-        JobProgress::NotStarted(why) => waiting::not_started(pass, step, "", job, why),
+        JobProgress::NotStarted(why) => running::not_started(pass, step, job, why, gives_way),
         JobProgress::Running { since } => {
             announce(pass, step);
             let timeout = spec_of(pass, step)

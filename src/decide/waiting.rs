@@ -4,7 +4,7 @@ use super::outcome;
 use super::pass::Pass;
 use super::status;
 use super::unstarted;
-use crate::api::{Phase, StepKind, StepStatus, reasons};
+use crate::api::{Phase, SmokeTestSpec, StepKind, StepStatus, reasons};
 use crate::facts::{JobFacts, NotStarted, Unreadable};
 
 /// The kubelet's word for an image that is on its way.
@@ -40,7 +40,8 @@ pub(super) fn not_started(
     let subject = subject(pass, step, database);
     let look = describe(pass, step, job);
     if let Some(told) = unstarted::explain(why) {
-        let message = format!("{subject}: {}. It goes on by itself.", told.text());
+        let text = told.text().replace("spec.image", &image_field(pass, step));
+        let message = format!("{subject}: {text}. It goes on by itself.");
         if late {
             pass.stalled(phase, told.reason, message, look);
         } else {
@@ -91,6 +92,24 @@ fn subject(pass: &Pass<'_>, step: &StepStatus, database: &str) -> String {
     } else {
         database.to_owned()
     }
+}
+
+/// The field that names the image of a step's Job.
+fn image_field(pass: &Pass<'_>, step: &StepStatus) -> String {
+    let tests = &pass.spec.validation.smoke_tests;
+    let own = |test: &SmokeTestSpec| test.name == step.test && !test.image.is_empty();
+    let restore = pass.spec.rollback.restore.as_ref();
+    match step.name {
+        StepKind::SmokeTest => tests
+            .iter()
+            .position(own)
+            .map(|at| format!("spec.validation.smokeTests[{at}].image")),
+        StepKind::Restore => restore
+            .filter(|restore| !restore.image.is_empty())
+            .map(|_| "spec.rollback.restore.image".to_owned()),
+        _ => None,
+    }
+    .unwrap_or_else(|| "spec.image".to_owned())
 }
 
 /// The command that shows what Kubernetes says of it.

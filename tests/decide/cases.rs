@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use database_migration_operator::api::{
     DatabaseMigrationStatus, Phase, RestorePointPolicy, reasons,
 };
-use database_migration_operator::decide::{Decision, Effect, Refusal, Snapshot, decide, status};
+use database_migration_operator::decide::{
+    Decision, Effect, Refusal, Refused, Snapshot, decide, status,
+};
 use database_migration_operator::facts::{
     ContainerEnd, DatabaseFacts, DatabaseIdentity, JobFacts, JobProgress, Ledger, LedgerRow,
     NotStarted, Reading, Session, Unreadable, UnreadableReason,
@@ -53,7 +55,7 @@ pub(super) fn snapshot(databases: usize) -> Snapshot {
     }
 }
 
-fn inventory(migrations: usize) -> DatabaseInventory {
+pub(super) fn inventory(migrations: usize) -> DatabaseInventory {
     let migration = |n| Migration {
         name: format!("5{n:04} \"{}\"", "ä".repeat(120)),
         ..Migration::default()
@@ -176,22 +178,51 @@ fn status_is_bounded() {
 fn a_refused_job_is_said_and_not_made_at_once_again() {
     for (mut snapshot, job) in [looked(), migrating()] {
         snapshot.jobs.insert(job.clone(), None);
-        for (foreign, message, expected) in [
-            (false, "denied by a policy", reasons::JOB_REFUSED),
-            (false, "exceeded quota: jobs", reasons::QUOTA_EXCEEDED),
-            (true, "it exists", reasons::FOREIGN_JOB),
+        for (what, message, expected) in [
+            (Refused::Job, "denied by a policy", reasons::JOB_REFUSED),
+            (
+                Refused::Job,
+                "exceeded quota: jobs",
+                reasons::QUOTA_EXCEEDED,
+            ),
+            (Refused::Foreign, "it exists", reasons::FOREIGN_JOB),
         ] {
-            snapshot.refusal = Some(Refusal {
-                job: job.clone(),
-                foreign,
-                message: message.to_owned(),
-            });
-            let decision = decide(&snapshot);
-            assert_eq!(reason(decision.status.as_ref().unwrap()), expected);
-            assert!(decision.effects.is_empty() && !decision.again);
-            assert!(decision.poll_ms.is_some() && decision.requeue_ms.is_none());
+            refused(&mut snapshot, &job, what, message, expected);
         }
     }
+}
+
+/// The inventory Job went well, and what it found cannot be had or kept. It is not lost and not read anew each time.
+#[test]
+fn what_an_image_holds_waits_where_it_cannot_be_read_or_stored() {
+    let (mut snapshot, name) = looked();
+    let found = job(&snapshot, &name, ended());
+    snapshot.jobs.insert(name.clone(), found);
+    for (what, message, expected) in [
+        (Refused::Log, "dial tcp: refused", reasons::INVENTORY_FAILED),
+        (Refused::Inventory, "too large", reasons::INVENTORY_FAILED),
+        (
+            Refused::Inventory,
+            "exceeded quota: configmaps",
+            reasons::QUOTA_EXCEEDED,
+        ),
+    ] {
+        refused(&mut snapshot, &name, what, message, expected);
+    }
+}
+
+fn refused(snapshot: &mut Snapshot, job: &str, what: Refused, message: &str, expected: &str) {
+    snapshot.refusal = Some(Refusal {
+        job: job.to_owned(),
+        what,
+        message: message.to_owned(),
+    });
+    let decision = decide(snapshot);
+    let status = decision.status.as_ref().unwrap();
+    assert_eq!(reason(status), expected);
+    assert!(status.message.contains("by itself"), "{}", status.message);
+    assert!(decision.effects.is_empty() && !decision.again);
+    assert!(decision.poll_ms.is_some() && decision.requeue_ms.is_none());
 }
 
 #[test]
@@ -247,7 +278,8 @@ fn a_backend_that_stays_becomes_stalled() {
     }
 }
 
-fn finished() -> Snapshot {
+/// Every migration of the image is applied, and no run has been yet.
+pub(super) fn applied() -> Snapshot {
     let mut snapshot = snapshot(1);
     let row = LedgerRow {
         migration_name: inventory(1).migrations[0].name.clone(),
@@ -259,6 +291,11 @@ fn finished() -> Snapshot {
     if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
         facts.ledger = Ledger::Rows(vec![row]);
     }
+    snapshot
+}
+
+fn finished() -> Snapshot {
+    let mut snapshot = applied();
     let decision = decide(&snapshot);
     write(&mut snapshot, &decision);
     assert_eq!(reason(&snapshot.resource.status), reasons::SUCCEEDED);

@@ -2,10 +2,12 @@
 
 use database_migration_operator::api::{Phase, reasons};
 use database_migration_operator::decide::{decide, status};
-use database_migration_operator::facts::{JobProgress, Reading, Unreadable, UnreadableReason};
+use database_migration_operator::facts::{
+    ContainerEnd, JobProgress, Reading, Unreadable, UnreadableReason,
+};
 use dbm_agent::protocol::{DatabaseInventory, InventoryReport, Problem, ProblemReason, VERSION};
 
-use super::cases::{ended, job, looked, reason, write};
+use super::cases::{applied, ended, job, looked, reason, write};
 use super::world::{START, at};
 
 /// The image is read once; what is wrong with it stays said, whatever happens to a database meanwhile.
@@ -115,4 +117,39 @@ fn a_pod_that_is_lost_is_replaced_with_patience_and_a_bound() {
     write(&mut snapshot, &superseded);
     let decision = decide(&snapshot);
     assert_ne!(write(&mut snapshot, &decision), "");
+}
+
+/// A tag was pushed again, nothing is pending by what was stored of it before, and the look at what it holds now says
+/// nothing or that it cannot be used: the run neither goes by what it was nor looks for ever.
+#[test]
+fn what_was_stored_before_is_not_to_go_by_after_a_look_that_failed() {
+    let broken = JobProgress::Ended(ContainerEnd {
+        exit_code: 1,
+        reason: "Error".to_owned(),
+        said: String::new(),
+        finished_at: at(START),
+        summary: None,
+    });
+    let lost = JobProgress::Lost {
+        message: String::new(),
+    };
+    for (progress, expected) in [
+        (broken, reasons::INVENTORY_FAILED),
+        (lost, reasons::WAITING_RETRY),
+    ] {
+        let mut snapshot = applied();
+        snapshot.resource.spec.image = "app:latest".to_owned();
+        let decision = decide(&snapshot);
+        let name = write(&mut snapshot, &decision);
+        assert!(!name.is_empty(), "a tag is looked at");
+        let found = job(&snapshot, &name, progress);
+        snapshot.jobs.insert(name, found);
+        snapshot.report = Some(Err("no".to_owned()));
+        let decision = decide(&snapshot);
+        assert_eq!(write(&mut snapshot, &decision), "");
+        snapshot.jobs.clear();
+        let decision = decide(&snapshot);
+        assert_eq!(write(&mut snapshot, &decision), "");
+        assert_eq!(reason(&snapshot.resource.status), expected);
+    }
 }

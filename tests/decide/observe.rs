@@ -102,6 +102,7 @@ impl Operator {
                     let facts = LeaseFacts {
                         holder: holder.clone(),
                         holder_gone: holder_gone(world, name, holder),
+                        holder_hidden: false,
                         resource_version: version.to_string(),
                     };
                     leases.insert(name.clone(), facts);

@@ -16,23 +16,36 @@ pub const DATABASE_LIMIT: usize = 900 * 1024;
 /// All databases together stay below this: the kubelet rotates a container's log at 10 MiB.
 const REPORT_LIMIT: usize = 5 * 1024 * 1024;
 
-/// What a reader is ready to unpack.
-const UNPACKED_LIMIT: u64 = 256 * 1024 * 1024;
+/// All databases together stay below this, unpacked: a reader unpacks no more, because it is the operator's memory, and the
+/// line is an image's.
+const UNPACKED_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Bytes that an inventory may take.
+#[derive(Clone, Copy)]
+struct Room {
+    packed: usize,
+    unpacked: usize,
+}
 
 /// Leaves out SQL texts and notes, the largest first, until each database fits.
 ///
 /// # Errors
 /// When compressing fails, which it cannot in memory.
 pub fn shrink(report: &mut InventoryReport) -> io::Result<()> {
-    let limit = DATABASE_LIMIT.min(REPORT_LIMIT / report.databases.len().max(1));
+    let number = report.databases.len().max(1);
+    let room = Room {
+        packed: DATABASE_LIMIT.min(REPORT_LIMIT / number),
+        // Half of it, because the frame has something to say, too.
+        unpacked: UNPACKED_LIMIT / 2 / number,
+    };
     report
         .databases
         .iter_mut()
-        .try_for_each(|inventory| shrink_to(inventory, limit))
+        .try_for_each(|inventory| shrink_to(inventory, room))
 }
 
-fn shrink_to(inventory: &mut DatabaseInventory, limit: usize) -> io::Result<()> {
-    if compressed_size(inventory)? < limit {
+fn shrink_to(inventory: &mut DatabaseInventory, room: Room) -> io::Result<()> {
+    if fits(inventory, room)? {
         return Ok(());
     }
     inventory.truncated = true;
@@ -49,7 +62,7 @@ fn shrink_to(inventory: &mut DatabaseInventory, limit: usize) -> io::Result<()> 
     let (mut enough, mut too_few) = (texts.len(), 0);
     while enough - too_few > 1 {
         let middle = too_few.midpoint(enough);
-        if compressed_size(&without(inventory, &texts[..middle]))? < limit {
+        if fits(&without(inventory, &texts[..middle]), room)? {
             enough = middle;
         } else {
             too_few = middle;
@@ -86,14 +99,14 @@ fn without(inventory: &DatabaseInventory, texts: &[(usize, usize, Text)]) -> Dat
     smaller
 }
 
-fn compressed_size(inventory: &DatabaseInventory) -> io::Result<usize> {
-    compress(inventory).map(|bytes| bytes.len())
+fn fits(inventory: &DatabaseInventory, room: Room) -> io::Result<bool> {
+    let unpacked = serde_json::to_vec(inventory)?;
+    Ok(unpacked.len() < room.unpacked && compress(&unpacked)?.len() < room.packed)
 }
 
-fn compress(value: &impl serde::Serialize) -> io::Result<Vec<u8>> {
+fn compress(unpacked: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    serde_json::to_writer(&mut encoder, value)?;
-    encoder.flush()?;
+    encoder.write_all(unpacked)?;
     encoder.finish()
 }
 
@@ -103,7 +116,7 @@ fn compress(value: &impl serde::Serialize) -> io::Result<Vec<u8>> {
 /// When compressing fails, which it cannot in memory.
 pub fn encode(report: &InventoryReport) -> io::Result<String> {
     let mut line = String::from(INVENTORY_FRAME);
-    STANDARD.encode_string(compress(report)?, &mut line);
+    STANDARD.encode_string(compress(&serde_json::to_vec(report)?)?, &mut line);
     Ok(line)
 }
 
@@ -118,11 +131,21 @@ fn unpack(base64: &str) -> Result<InventoryReport, String> {
     let compressed = STANDARD
         .decode(base64)
         .map_err(|error| format!("the inventory is not base64: {error}"))?;
+    unpack_to(&compressed, UNPACKED_LIMIT)
+}
+
+fn unpack_to(compressed: &[u8], limit: usize) -> Result<InventoryReport, String> {
     let mut json = Vec::new();
-    GzDecoder::new(compressed.as_slice())
-        .take(UNPACKED_LIMIT)
+    let read = GzDecoder::new(compressed)
+        .take(limit as u64)
         .read_to_end(&mut json)
         .map_err(|error| format!("the inventory cannot be unpacked: {error}"))?;
+    if read == limit {
+        return Err(format!(
+            "the inventory is bigger than {} MiB",
+            limit / (1024 * 1024)
+        ));
+    }
     serde_json::from_slice(&json)
         .map_err(|error| format!("the inventory is not of this version: {error}"))
 }
@@ -189,13 +212,37 @@ mod tests {
             .collect();
         assert_eq!(kept, [true, true, true, false]);
         assert!(sent.databases[0].truncated);
-        assert!(compressed_size(&sent.databases[0]).unwrap() < DATABASE_LIMIT);
+        assert!(encode(&sent).unwrap().len() < DATABASE_LIMIT * 3 / 2);
         assert!(
             sent.databases[0]
                 .migrations
                 .iter()
                 .all(|migration| migration.notes.is_some())
         );
+    }
+
+    /// What compresses well fits packed and not unpacked.
+    #[test]
+    fn what_unpacks_to_too_much_is_left_out() {
+        let mut sent = report(&[1000, 1000]);
+        sent.databases[0].migrations[0].sql = Some(" ".repeat(UNPACKED_LIMIT / 2));
+        shrink(&mut sent).unwrap();
+        let kept = |n: usize| sent.databases[0].migrations[n].sql.is_some();
+        assert_eq!(
+            (kept(0), kept(1), sent.databases[0].truncated),
+            (false, true, true)
+        );
+        assert_eq!(decode(&encode(&sent).unwrap()).unwrap().unwrap(), sent);
+    }
+
+    /// A small line may unpack to a lot.
+    #[test]
+    fn what_unpacks_to_more_than_the_limit_is_refused() {
+        let sent = report(&[5_000]);
+        let packed = compress(&serde_json::to_vec(&sent).unwrap()).unwrap();
+        assert_eq!(unpack_to(&packed, 64 * 1024).unwrap(), sent);
+        let refused = unpack_to(&packed, 4 * 1024).unwrap_err();
+        assert!(refused.contains("bigger than"), "{refused}");
     }
 
     #[test]

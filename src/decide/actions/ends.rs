@@ -105,7 +105,11 @@ pub(super) fn judge_resolve(
     };
     super::done(pass, ActionOutcome::Succeeded, text.clone());
     reopen(pass, Some(database));
-    pass.condition(reasons::MIGRATED, false, reasons::PLANNING, &text);
+    // Where another one failed beside it, the run ends again in that one's words.
+    let failed = |d: &crate::api::DatabaseStatus| d.phase == DatabasePhase::Failed;
+    if !pass.status.databases.iter().any(failed) {
+        pass.condition(reasons::MIGRATED, false, reasons::PLANNING, &text);
+    }
     pass.working(Phase::Planning, reasons::PLANNING, text);
     pass.again = true;
 }
@@ -228,7 +232,16 @@ pub(super) fn judge_restore(
         }
     }
     pass.end_step(&step.job, StepOutcome::Succeeded);
-    let text = format!("{database}: brought back to {}", step.message);
+    let mut text = format!("{database}: brought back to {}", step.message);
+    let in_spec = |name: &str| pass.spec.databases.iter().any(|d| d.name == name);
+    let others = step.other_ledgers.keys().map(String::as_str);
+    let gone: Vec<&str> = others.filter(|name| !in_spec(name)).collect();
+    if !gone.is_empty() {
+        text.push_str(&format!(
+            "; whether {} changed with it was not seen: the spec does not name it any more",
+            status::names(&gone)
+        ));
+    }
     rolled_back(pass, database, &text);
 }
 

@@ -178,7 +178,9 @@ pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
             }
             match &job.progress {
                 JobProgress::NotStarted(why) => {
-                    waiting::not_started(pass, &step, &step.database, job, why);
+                    // What keeps it from starting may be what the spec was corrected for.
+                    let gives_way = run::cause(&pass.snapshot.resource).is_some();
+                    running::not_started(pass, &step, job, why, gives_way);
                     return;
                 }
                 JobProgress::Running { .. } => {
@@ -296,10 +298,10 @@ fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, res
         }
         return unreadable(pass, step);
     };
-    let others_unread = step
-        .other_ledgers
-        .keys()
-        .any(|name| pass.facts(name).is_none());
+    // One that has left the spec meanwhile is looked at no more.
+    let in_spec = |name: &String| pass.spec.databases.iter().any(|d| d.name == *name);
+    let mut others = step.other_ledgers.keys().filter(|name| in_spec(name));
+    let others_unread = others.any(|name| pass.facts(name).is_none());
     if restore && others_unread && exited_well {
         return unreadable_other(pass, step);
     }

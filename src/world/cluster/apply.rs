@@ -5,13 +5,14 @@ use std::sync::Arc;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Event as KubeEvent;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
+use kube::core::Status;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _};
 
 use super::{Cluster, Error, SeenJob, jobs, slim, told};
 use crate::api::{ActionState, DatabaseMigration, DatabasePhase, FINALIZER, RunOutcome, StepKind};
 use crate::build;
-use crate::decide::{Decision, Effect, Event, JobPlan, Refusal, Snapshot, turns};
+use crate::decide::{Decision, Effect, Event, JobPlan, Refusal, Refused, Snapshot, turns};
 use crate::runtime::{clock, metrics};
 
 /// What came of an effect.
@@ -20,6 +21,12 @@ enum Done {
     Yes,
     /// It cannot be done now: the world has to be read again.
     LookAgain,
+}
+
+/// An answer that stays the same until somebody mends something: a quota, a policy, a webhook that cannot be called.
+pub(super) fn lasting(status: &Status) -> bool {
+    let webhook = status.code == 500 && status.message.contains("webhook");
+    webhook || [400, 403, 413, 422].contains(&status.code)
 }
 
 impl Cluster {
@@ -47,7 +54,9 @@ impl Cluster {
             .into_iter()
             .partition(|effect| matches!(effect, Effect::StoreInventory { .. }));
         for effect in &stored {
-            self.effect(snapshot, effect).await?;
+            if matches!(self.effect(snapshot, effect).await?, Done::LookAgain) {
+                return Ok((object, true));
+            }
         }
         let was = snapshot
             .resource
@@ -126,7 +135,9 @@ impl Cluster {
                 self.make_restore_point(resource, database, name).await?;
             }
             Effect::StoreInventory { key, inventory } => {
-                self.store_inventory(resource, key, inventory).await?;
+                if !self.store_inventory(resource, key, inventory).await? {
+                    return Ok(Done::LookAgain);
+                }
             }
             Effect::AcquireLease {
                 name,
@@ -190,10 +201,10 @@ impl Cluster {
     ) -> Result<Done, Error> {
         let resource = &snapshot.resource;
         let job = build::job(resource, plan, &self.shared.settings);
-        let refuse = |foreign: bool, message: String| {
+        let refuse = |what: Refused, message: String| {
             self.memory().of(&resource.uid).refuse(Refusal {
                 job: plan.name.clone(),
-                foreign,
+                what,
                 message,
             });
             Ok(Done::LookAgain)
@@ -235,10 +246,10 @@ impl Cluster {
                     self.memory().of(&resource.uid).made(facts);
                     return Ok(Done::Yes);
                 }
-                refuse(true, status.message.clone())
+                refuse(Refused::Foreign, status.message.clone())
             }
-            Err(kube::Error::Api(status)) if [400, 403, 422].contains(&status.code) => {
-                refuse(false, status.message.clone())
+            Err(kube::Error::Api(status)) if lasting(&status) => {
+                refuse(Refused::Job, status.message.clone())
             }
             Err(error) => Err(Error::api(format!("creating Job {}", plan.name))(error)),
         }

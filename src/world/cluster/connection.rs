@@ -1,15 +1,22 @@
 //! From a Secret to a look at a database. A value never leaves this file but to connect.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 
 use super::lanes::Full;
+use super::memory::{KnownTarget, LastLook};
 use super::{Cluster, Error, Turn};
-use crate::api::{DatabaseSpec, KeySelector, reasons};
-use crate::database::{self, Look, Rules, Target};
+use crate::api::{DatabaseSpec, KeySelector, StepKind, StepStatus, reasons};
+use crate::database::{self, Look, Rules};
 use crate::decide::{LookWant, Resource, status};
 use crate::facts::{DatabaseFacts, Reading, Unreadable, UnreadableReason};
 use crate::runtime::clock;
+
+/// How long the place of a database is believed where nothing of the run is at work there: what is corrected in a Secret
+/// is seen at the next look. Longer than a start takes, which needs it twice.
+const TARGET_HOLDS: Duration = Duration::from_secs(5);
 
 impl Cluster {
     /// Looks at a database, or takes the last look where it is young enough.
@@ -21,55 +28,81 @@ impl Cluster {
         want: LookWant,
         turn: &Turn<'_>,
     ) -> Result<Reading<DatabaseFacts>, Error> {
-        let now = clock::monotonic();
-        let (namespace, uid) = (&resource.namespace, &resource.uid);
+        let uid = &resource.uid;
         let unread = status::get(&resource.status, reasons::OBSERVED)
             .is_some_and(|observed| observed.status == "False");
-        let (known, slow) = {
+        let known = self.known_target(resource, spec);
+        let slow = {
             let mut memory = self.memory();
             let remembered = memory.of(uid);
-            if let Some((at, what, reading)) = remembered.looks.get(&spec.name)
-                && now.saturating_sub(*at).as_secs() < u64::try_from(want.age).unwrap_or(0)
-                && (what.catalog || !want.catalog)
-                && (what.objects || !want.objects)
+            let connection = known.as_ref().map_or(&spec.connection, |k| &k.connection);
+            let young = u64::try_from(want.age).unwrap_or(0);
+            if let Some(last) = remembered.looks.get(&spec.name)
+                && last.connection == *connection
+                && clock::monotonic().saturating_sub(last.at).as_secs() < young
+                && (last.what.catalog || !want.catalog)
+                && (last.what.objects || !want.objects)
             {
-                return Ok(reading.clone());
+                return Ok(last.reading.clone());
             }
-            let slow = unread || remembered.turned_away;
-            (remembered.targets.get(&spec.name).cloned(), slow)
+            unread || remembered.turned_away
         };
         let found = match known {
-            Some(found) => Ok(found),
-            None => self.target(namespace, spec, index).await?,
+            Some(known) => Ok(known),
+            None => self.target(&resource.namespace, spec, index).await?,
         };
         let look = Look {
             catalog: want.catalog,
             objects: want.objects,
         };
         let reading = match &found {
-            Ok((target, ca)) => turn
-                .ask(slow, database::look(target, ca.as_deref(), look))
+            Ok(known) => turn
+                .ask(
+                    slow,
+                    database::look(&known.target, known.ca.as_deref(), look),
+                )
                 .await
                 .map_err(|Full| Error::Crowded)?,
             Err(unreadable) => Reading::Unknown(unreadable.clone()),
         };
+        let connection = found.as_ref().map_or(&spec.connection, |k| &k.connection);
+        let last = LastLook {
+            connection: connection.clone(),
+            at: clock::monotonic(),
+            what: look,
+            reading: reading.clone(),
+        };
         let mut memory = self.memory();
         let remembered = memory.of(uid);
         remembered.turned_away = false;
+        remembered.looks.insert(spec.name.clone(), last);
         match (&reading, found) {
-            (Reading::Known(_), Ok(found)) => {
-                remembered.targets.insert(spec.name.clone(), found);
+            (Reading::Known(_), Ok(known)) => {
+                remembered.targets.insert(spec.name.clone(), known);
             }
             // The Secret may have been rotated: read it again next time.
             _ => {
                 remembered.targets.remove(&spec.name);
             }
         }
-        remembered.looks.insert(
-            spec.name.clone(),
-            (clock::monotonic(), look, reading.clone()),
-        );
         Ok(reading)
+    }
+
+    /// Where a database is, as far as that is still believed. Where something of the run is at work, that is where the run
+    /// found it, whatever the spec or the Secret says by now: what is at work there is judged there.
+    fn known_target(&self, resource: &Resource, spec: &DatabaseSpec) -> Option<KnownTarget> {
+        let mut memory = self.memory();
+        let known = memory.of(&resource.uid).targets.get(&spec.name)?;
+        let age = clock::monotonic().saturating_sub(known.read_at);
+        let same = known.connection == spec.connection;
+        let run = resource.status.run.as_ref();
+        let at_work = |step: &StepStatus| {
+            step.database == spec.name
+                && step.name != StepKind::SmokeTest
+                && step.finished_at.is_none()
+        };
+        let held = run.is_some_and(|run| run.steps.iter().any(at_work));
+        (held || same && age < TARGET_HOLDS).then(|| known.clone())
     }
 
     /// Makes a restore point; what came of it is for the next look.
@@ -83,18 +116,12 @@ impl Cluster {
         let Some((index, spec)) = databases.find(|(_, spec)| spec.name == database) else {
             return Ok(());
         };
-        let known = self
-            .memory()
-            .of(&resource.uid)
-            .targets
-            .get(database)
-            .cloned();
-        let found = match known {
-            Some(found) => Ok(found),
+        let found = match self.known_target(resource, spec) {
+            Some(known) => Ok(known),
             None => self.target(&resource.namespace, spec, index).await?,
         };
         let reading = match &found {
-            Ok((target, ca)) => database::restore_point(target, ca.as_deref(), name).await,
+            Ok(known) => database::restore_point(&known.target, known.ca.as_deref(), name).await,
             Err(unreadable) => Reading::Unknown(unreadable.clone()),
         };
         self.memory()
@@ -110,7 +137,8 @@ impl Cluster {
         namespace: &str,
         spec: &DatabaseSpec,
         index: usize,
-    ) -> Result<Result<(Target, Option<Vec<u8>>), Unreadable>, Error> {
+    ) -> Result<Result<KnownTarget, Unreadable>, Error> {
+        let read_at = clock::monotonic();
         let reference = &spec.connection.secret_key_ref;
         let field = format!("databases[{index}].connection.secretKeyRef");
         let bytes = match self
@@ -144,8 +172,14 @@ impl Cluster {
                 return Ok(Err(problem));
             }
         };
+        let known = |ca| KnownTarget {
+            connection: spec.connection.clone(),
+            read_at,
+            target,
+            ca,
+        };
         let Some(from) = &spec.connection.ca_from else {
-            return Ok(Ok((target, None)));
+            return Ok(Ok(known(None)));
         };
         let field = format!("databases[{index}].connection.caFrom");
         let ca = match (&from.secret_key_ref, &from.config_map_key_ref) {
@@ -154,9 +188,9 @@ impl Cluster {
                     .await?
             }
             (None, Some(selector)) => self.config_map_key(namespace, selector, &field).await?,
-            (None, None) => return Ok(Ok((target, None))),
+            (None, None) => return Ok(Ok(known(None))),
         };
-        Ok(ca.map(|ca| (target, Some(ca))))
+        Ok(ca.map(|ca| known(Some(ca))))
     }
 
     async fn secret(

@@ -8,10 +8,11 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, LogParams, PostParams};
 
+use super::apply::lasting;
 use super::{Cluster, Error};
-use crate::api::{LABEL_INVENTORY, LABEL_MIGRATION};
+use crate::api::{LABEL_INVENTORY, LABEL_MIGRATION, StepKind};
 use crate::build;
-use crate::decide::{Resource, inventory_key};
+use crate::decide::{Refusal, Refused, Resource, inventory_key};
 
 /// More than any honest frame, so that a noisy image fills no memory.
 const LOG_LIMIT: i64 = 16 * 1024 * 1024;
@@ -91,14 +92,16 @@ impl Cluster {
         named.collect()
     }
 
-    /// What the pod of an ended inventory Job printed.
+    /// What the pod of an ended inventory Job printed. `None`: the API server does not show it now, which is remembered.
     pub(super) async fn report(
         &self,
         resource: &Resource,
+        job: &str,
         pod: Option<&str>,
-    ) -> Result<Result<InventoryReport, String>, Error> {
+    ) -> Result<Option<Result<InventoryReport, String>>, Error> {
         let Some(pod) = pod else {
-            return Ok(Err("its pod is gone before its log was read".to_owned()));
+            let gone = "its pod is gone before its log was read".to_owned();
+            return Ok(Some(Err(gone)));
         };
         let api: Api<Pod> = Api::namespaced(self.shared.client.clone(), &resource.namespace);
         let parameters = LogParams {
@@ -109,11 +112,20 @@ impl Cluster {
         let log = match api.logs(pod, &parameters).await {
             Ok(log) => log,
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 400 => {
-                return Ok(Err(format!("the log of pod {pod} cannot be read")));
+                return Ok(Some(Err(format!("the log of pod {pod} cannot be read"))));
+            }
+            // Its node does not answer, or the right is missing.
+            Err(kube::Error::Api(status)) => {
+                self.memory().of(&resource.uid).refuse(Refusal {
+                    job: job.to_owned(),
+                    what: Refused::Log,
+                    message: status.message.clone(),
+                });
+                return Ok(None);
             }
             Err(error) => return Err(Error::api(format!("reading the log of pod {pod}"))(error)),
         };
-        Ok(log.lines().find_map(frame::decode).unwrap_or_else(|| {
+        let report = log.lines().find_map(frame::decode).unwrap_or_else(|| {
             let last = log
                 .lines()
                 .rev()
@@ -123,16 +135,18 @@ impl Cluster {
                 "the agent did not print what it found; the log ends with: {}",
                 crate::decide::status::cut(last, 300)
             ))
-        }))
+        });
+        Ok(Some(report))
     }
 
-    /// Keeps what an image holds; what the same key held before is not true any more.
+    /// Keeps what an image holds; what the same key held before is not true any more. `false`: it is refused, which is
+    /// remembered.
     pub(super) async fn store_inventory(
         &self,
         resource: &Resource,
         key: &str,
         inventory: &DatabaseInventory,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let api: Api<ConfigMap> = Api::namespaced(self.shared.client.clone(), &resource.namespace);
         let object = build::config_map(resource, key, inventory);
         let name = object.metadata.name.clone().unwrap_or_default();
@@ -140,6 +154,17 @@ impl Cluster {
             Ok(_) => {}
             // The name holds the content's hash: what is there is the same.
             Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(kube::Error::Api(status)) if lasting(&status) => {
+                let run = resource.status.run.iter();
+                let mut steps = run.flat_map(|run| &run.steps);
+                let step = steps.rfind(|step| step.name == StepKind::Inventory);
+                self.memory().of(&resource.uid).refuse(Refusal {
+                    job: step.map(|step| step.job.clone()).unwrap_or_default(),
+                    what: Refused::Inventory,
+                    message: status.message.clone(),
+                });
+                return Ok(false);
+            }
             Err(error) => return Err(Error::api(format!("storing the inventory {name}"))(error)),
         }
         self.drop_older(&api, resource, &name).await?;
@@ -149,8 +174,9 @@ impl Cluster {
         {
             found.insert(inventory.database.clone(), inventory.clone());
         }
-        Ok(())
+        Ok(true)
     }
+
     /// What this resource stored for images that it names no more, or under a tag that holds something else now.
     async fn drop_older(
         &self,

@@ -195,6 +195,9 @@ mod tests {
     #[case(json!({"phase": "Pending"}), ended(1, "Error", ""), waiting("ContainerCreating"), "not started: ")]
     #[case(json!({"phase": "Running"}), ended(1, "Error", ""), json!({"running": {}}), "running")]
     #[case(json!({"phase": "Failed"}), ended(1, "Error", ""), ended(1, "Error", ""), "Error 1: ")]
+    // The node was restarted: the kubelet knows neither how it ended nor when.
+    #[case(json!({"phase": "Failed"}), ended(137, "ContainerStatusUnknown", "The container could not be located"), ended(137, "ContainerStatusUnknown", "The container could not be located"), "lost: The container could not be located")]
+    #[case(json!({"phase": "Failed", "message": "node lost"}), ended(137, "ContainerStatusUnknown", ""), waiting("ContainerCreating"), "lost: node lost")]
     // The node was lost: nobody knows what ran.
     #[case(json!({"phase": "Failed", "message": "node lost"}), ended(0, "Completed", ""), waiting("ContainerCreating"), "lost: node lost")]
     fn becomes_of_a_pod(

@@ -153,23 +153,25 @@ impl Cluster {
             .as_ref()
             .and_then(|spec| spec.holder_identity.clone())
             .unwrap_or_default();
+        let gone = self.is_gone(name, &holder).await?;
         Ok(Some(LeaseFacts {
-            holder_gone: self.is_gone(name, &holder).await?,
+            holder_gone: gone == Some(true),
+            holder_hidden: gone.is_none(),
             holder,
             resource_version: found.metadata.resource_version.unwrap_or_default(),
         }))
     }
 
-    /// Whether the run that holds a Lease is over. What cannot be read counts as alive.
-    async fn is_gone(&self, lease: &str, holder: &str) -> Result<bool, Error> {
+    /// Whether the run that holds a Lease is over; `None`: its resource cannot be read, and it counts as alive.
+    async fn is_gone(&self, lease: &str, holder: &str) -> Result<Option<bool>, Error> {
         let parts: Vec<&str> = holder.split('/').collect();
         let [namespace, name, uid, run] = parts.as_slice() else {
-            return Ok(false);
+            return Ok(None);
         };
         let api: Api<DatabaseMigration> = Api::namespaced(self.shared.client.clone(), namespace);
         let found = match api.get_opt(name).await {
             Ok(found) => found,
-            Err(kube::Error::Api(status)) if status.code == 403 => return Ok(false),
+            Err(kube::Error::Api(status)) if status.code == 403 => return Ok(None),
             Err(error) => {
                 return Err(Error::api(format!(
                     "reading DatabaseMigration {namespace}/{name}"
@@ -177,10 +179,10 @@ impl Cluster {
             }
         };
         let Some(found) = found.filter(|found| found.metadata.uid.as_deref() == Some(uid)) else {
-            return Ok(true);
+            return Ok(Some(true));
         };
         let Some(status) = found.status else {
-            return Ok(true);
+            return Ok(Some(true));
         };
         // What it does not journal it does not hold any more: giving it back was cut short.
         let journaled = status
@@ -189,7 +191,7 @@ impl Cluster {
             .any(|database| database.lease == lease);
         // A run that has ended may hold one again: for a human's action on it.
         let current = status.run.is_some_and(|current| current.id == *run);
-        Ok(!journaled || !current)
+        Ok(Some(!journaled || !current))
     }
 
     /// Gives the turn back, if it is ours, and wakes who waits for it.

@@ -9,7 +9,7 @@ use kube::Resource as _;
 use kube::api::Preconditions;
 
 use super::PackedResource;
-use crate::api::{DatabaseMigration, MigrationActionStatus};
+use crate::api::{ConnectionSpec, DatabaseMigration, MigrationActionStatus};
 use crate::database::{Look, Target};
 use crate::decide::{LeaseFacts, Refusal};
 use crate::facts::{DatabaseFacts, JobFacts, NotStarted, Reading, RestorePointFacts};
@@ -43,12 +43,12 @@ pub struct Memory {
 pub struct Remembered {
     newest: Option<Arc<DatabaseMigration>>,
     overtaken: Vec<String>,
-    /// The last look at each database: when, at what, what was seen.
-    pub looks: HashMap<String, (Duration, Look, Reading<DatabaseFacts>)>,
+    /// The last look at each database.
+    pub looks: HashMap<String, LastLook>,
     /// There was no room to wait for its databases the last time.
     pub turned_away: bool,
-    /// Where each database is, and its certificate authority, as the Secret said.
-    pub targets: HashMap<String, (Target, Option<Vec<u8>>)>,
+    /// Where each database is.
+    pub targets: HashMap<String, KnownTarget>,
     /// The inventories found under these keys, while a run needs them.
     pub inventories: Option<(Vec<String>, BTreeMap<String, DatabaseInventory>)>,
     /// Leases that may still stand although the journal has given them back; `None` before the resource was looked at.
@@ -68,6 +68,31 @@ pub struct Remembered {
     /// Jobs that were adopted or deleted a moment ago, by uid.
     tidied: HashMap<String, Duration>,
     last_look: Option<Duration>,
+}
+
+/// Where a database is, as a Secret said.
+#[derive(Clone)]
+pub struct KnownTarget {
+    /// The spec's words for it, by which it was found.
+    pub connection: ConnectionSpec,
+    /// When the Secret was read.
+    pub read_at: Duration,
+    /// What it says.
+    pub target: Target,
+    /// The certificate authority, PEM.
+    pub ca: Option<Vec<u8>>,
+}
+
+/// What was seen of a database.
+pub struct LastLook {
+    /// The spec's words for where it is.
+    pub connection: ConnectionSpec,
+    /// When it was seen.
+    pub at: Duration,
+    /// What was looked at.
+    pub what: Look,
+    /// What was seen.
+    pub reading: Reading<DatabaseFacts>,
 }
 
 impl Memory {

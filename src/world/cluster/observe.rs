@@ -57,12 +57,16 @@ impl Cluster {
         let actions = self.actions_of(&resource);
         let wants = wants(&resource, &jobs, &actions, look_due);
 
-        let report = match &wants.report_of {
+        let refused = |job: &String| {
+            let refusal = self.memory().of(&resource.uid).refusal();
+            refusal.is_some_and(|refusal| refusal.job == *job)
+        };
+        let report = match wants.report_of.as_ref().filter(|job| !refused(job)) {
             Some(job) => {
                 // The very pod by whose end it was decided to read: the cache may not show it yet.
                 let ended = jobs.get(job).and_then(Option::as_ref);
                 let pod = ended.and_then(|job| job.pod.as_deref());
-                Some(self.report(&resource, pod).await?)
+                self.report(&resource, job, pod).await?
             }
             None => None,
         };

@@ -7,6 +7,9 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod}
 use crate::build::CONTAINER;
 use crate::facts::{ContainerEnd, JobProgress, NEVER_RAN, NotStarted, OUT_OF_MEMORY};
 
+/// The kubelet's reason where it does not know how a container ended, nor when: its node was restarted, or lost.
+const UNKNOWN_END: &str = "ContainerStatusUnknown";
+
 /// The user's container.
 pub(super) fn container(pod: &Pod) -> Option<&ContainerStatus> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
@@ -20,6 +23,11 @@ pub(super) fn progress(pod: &Pod) -> JobProgress {
     }
     let state = container(pod).and_then(|status| status.state.as_ref());
     if let Some(end) = state.and_then(|state| state.terminated.as_ref()) {
+        if is_unknown(end) {
+            return JobProgress::Lost {
+                message: end.message.clone().unwrap_or_default(),
+            };
+        }
         return JobProgress::Ended(ContainerEnd {
             exit_code: end.exit_code,
             reason: end.reason.clone().unwrap_or_default(),
@@ -67,7 +75,7 @@ fn never_ran(pod: &Pod) -> Option<ContainerEnd> {
         .filter(|container| container.name != CONTAINER)
         .find_map(|container| {
             let end = container.state.as_ref()?.terminated.as_ref()?;
-            (end.exit_code != 0).then_some((container.name.as_str(), end))
+            (end.exit_code != 0 && !is_unknown(end)).then_some((container.name.as_str(), end))
         });
     let (name, end) = helper.or(unstarted.map(|end| (CONTAINER, end)))?;
     let out_of_memory = end.reason.as_deref() == Some(OUT_OF_MEMORY);
@@ -83,6 +91,10 @@ fn never_ran(pod: &Pod) -> Option<ContainerEnd> {
         finished_at: finished_at(end),
         summary: None,
     })
+}
+
+fn is_unknown(end: &ContainerStateTerminated) -> bool {
+    end.reason.as_deref() == Some(UNKNOWN_END)
 }
 
 fn is_start_error(end: &ContainerStateTerminated) -> bool {

@@ -1,0 +1,158 @@
+//! Marking rolled back by itself, and what a human marks beside another failure.
+
+use database_migration_operator::api::{ActionKind, OnMigrationFailure, Phase, StepKind, reasons};
+use database_migration_operator::decide::{Effect, Snapshot, decide};
+use database_migration_operator::facts::{
+    ContainerEnd, JobProgress, Ledger, LedgerRow, Reading, Session,
+};
+
+use super::cases::{ended, inventory, job, reason, snapshot, write};
+use super::gives_way::asked;
+use super::world::{START, at};
+
+fn killed() -> JobProgress {
+    JobProgress::Ended(ContainerEnd {
+        exit_code: 137,
+        reason: "OOMKilled".to_owned(),
+        said: String::new(),
+        finished_at: at(START),
+        summary: None,
+    })
+}
+
+fn ledger(snapshot: &mut Snapshot, database: &str, row: LedgerRow) {
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut(database) {
+        facts.ledger = Ledger::Rows(vec![row]);
+    }
+}
+
+fn row() -> LedgerRow {
+    LedgerRow {
+        id: "row".to_owned(),
+        migration_name: inventory(1).migrations[0].name.clone(),
+        checksum: "old".to_owned(),
+        started_at: at(START),
+        ..LedgerRow::default()
+    }
+}
+
+/// Decides until a Job is made or there is nothing more to decide.
+fn settle(snapshot: &mut Snapshot) -> String {
+    for _ in 0..5 {
+        let decision = decide(snapshot);
+        let made = write(snapshot, &decision);
+        if !made.is_empty() || !decision.again {
+            return made;
+        }
+    }
+    panic!("no end: {}", snapshot.resource.status.message);
+}
+
+/// Both containers ran out of memory, so nobody wrote down how the migration ended: the row is unfinished and not failed,
+/// and keeps Prisma from going on all the same.
+#[test]
+fn a_row_that_nobody_finished_and_nobody_marked_is_not_said_to_be_rolled_back() {
+    let mut snapshot = snapshot(1);
+    snapshot.resource.spec.rollback.on_migration_failure = OnMigrationFailure::RevertIfClean;
+    for inventory in snapshot.inventories.values_mut() {
+        inventory.migrations[0].sql = Some("CREATE TABLE a (id int);".to_owned());
+    }
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.catalog = Some("as before".to_owned());
+    }
+    let name = settle(&mut snapshot);
+    let found = job(&snapshot, &name, killed());
+    snapshot.jobs.insert(name, found);
+    ledger(&mut snapshot, "db00", row());
+    // The turn was let go, as it is where a database cannot be read for long.
+    snapshot.resource.status.databases[0].lease.clear();
+    let resolve = settle(&mut snapshot);
+    let steps = &snapshot.resource.status.run.as_ref().unwrap().steps;
+    assert_eq!(steps.last().unwrap().name, StepKind::Resolve);
+    assert_ne!(
+        snapshot.resource.status.databases[0].lease, "",
+        "the turn is journaled"
+    );
+
+    let found = job(&snapshot, &resolve, killed());
+    snapshot.jobs = [(resolve, found)].into();
+    let session = Session {
+        pid: 42,
+        ..Session::default()
+    };
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.our_sessions = vec![session];
+    }
+    snapshot.now = at(START + 10);
+    assert_eq!(settle(&mut snapshot), "");
+    assert_eq!(
+        reason(&snapshot.resource.status),
+        reasons::WAITING_FOR_BACKEND
+    );
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.our_sessions.clear();
+    }
+    let decision = decide(&snapshot);
+    let gives_back = |e: &Effect| matches!(e, Effect::ReleaseLease { .. });
+    assert!(decision.effects.iter().any(gives_back));
+    write(&mut snapshot, &decision);
+    let said = &snapshot.resource.status;
+    assert_eq!(
+        (said.phase, reason(said)),
+        (Some(Phase::Failed), reasons::ROLLBACK_FAILED)
+    );
+}
+
+/// Two failed side by side. The one that is marked applied does not take the other one's words.
+#[test]
+fn what_is_marked_applied_leaves_the_other_failure_its_words() {
+    let mut snapshot = snapshot(2);
+    snapshot.resource.spec.parallelism = 2;
+    for (number, reading) in snapshot.databases.values_mut().enumerate() {
+        if let Reading::Known(facts) = reading {
+            facts.identity.database_oid = u32::try_from(number).unwrap();
+        }
+    }
+    settle(&mut snapshot);
+    let steps = snapshot.resource.status.run.as_ref().unwrap().steps.clone();
+    assert_eq!(steps.len(), 2, "{}", snapshot.resource.status.message);
+    for step in steps {
+        let found = job(&snapshot, &step.job, killed());
+        snapshot.jobs.insert(step.job, found);
+    }
+    let failed = || LedgerRow {
+        logs: Some("ERROR: no".to_owned()),
+        ..row()
+    };
+    ledger(&mut snapshot, "db00", failed());
+    ledger(&mut snapshot, "db01", failed());
+    assert_eq!(settle(&mut snapshot), "");
+    let said = &snapshot.resource.status;
+    assert_eq!(
+        (said.phase, reason(said)),
+        (Some(Phase::Failed), reasons::MIGRATION_FAILED)
+    );
+
+    let mut action = asked(&snapshot, ActionKind::MarkApplied);
+    action.spec.database = "db00".to_owned();
+    action.spec.migration_name = row().migration_name;
+    action.spec.ledger_row = "row".to_owned();
+    snapshot.actions = vec![action];
+    let resolve = settle(&mut snapshot);
+    let found = job(&snapshot, &resolve, ended());
+    snapshot.jobs = [(resolve, found)].into();
+    let by_hand = LedgerRow {
+        finished_at: Some(at(START)),
+        ..row()
+    };
+    ledger(&mut snapshot, "db00", by_hand);
+    assert_eq!(settle(&mut snapshot), "");
+    let said = &snapshot.resource.status;
+    assert_eq!(
+        (said.phase, reason(said)),
+        (Some(Phase::Failed), reasons::MIGRATION_FAILED),
+        "{}",
+        said.message
+    );
+    assert!(said.message.starts_with("db01"), "{}", said.message);
+}
