@@ -98,15 +98,12 @@ fn subject(pass: &Pass<'_>, step: &StepStatus, database: &str) -> String {
 fn image_field(pass: &Pass<'_>, step: &StepStatus) -> String {
     let tests = &pass.spec.validation.smoke_tests;
     let own = |test: &SmokeTestSpec| test.name == step.test && !test.image.is_empty();
-    let restore = pass.spec.rollback.restore.as_ref();
     match step.name {
         StepKind::SmokeTest => tests
             .iter()
             .position(own)
             .map(|at| format!("spec.validation.smokeTests[{at}].image")),
-        StepKind::Restore => restore
-            .filter(|restore| !restore.image.is_empty())
-            .map(|_| "spec.rollback.restore.image".to_owned()),
+        StepKind::Restore => Some("spec.rollback.restore.image".to_owned()),
         _ => None,
     }
     .unwrap_or_else(|| "spec.image".to_owned())

@@ -73,7 +73,7 @@ fn a_database_that_is_not_named_any_more_holds_up_nothing() {
         },
         blind(0, Some((0, true))),
         blind(0, None),
-        Op::DropDatabase(0),
+        Op::DropDatabase(0, false),
         blind(0, None),
     ];
     holds(plain(), &ops);

@@ -135,7 +135,12 @@ fn an_action_whose_database_is_not_named_any_more_is_over() {
         points: 2,
         ..Setup::default()
     };
-    let ops = [Op::Go(8), Op::Choose(0, 1), Op::Go(1), Op::DropDatabase(0)];
+    let ops = [
+        Op::Go(8),
+        Op::Choose(0, 1),
+        Op::Go(1),
+        Op::DropDatabase(0, false),
+    ];
     holds(setup, &ops);
 }
 
@@ -238,7 +243,7 @@ fn an_action_is_over_when_its_resource_is_gone() {
         blind(0),
         Op::Choose(0, 0),
         blind(0),
-        Op::DropDatabase(0),
+        Op::DropDatabase(0, false),
         Op::Sync,
         blind(0),
         Op::Delete(0),

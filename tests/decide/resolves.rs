@@ -1,6 +1,8 @@
 //! Marking rolled back by itself, and what a human marks beside another failure.
 
-use database_migration_operator::api::{ActionKind, OnMigrationFailure, Phase, StepKind, reasons};
+use database_migration_operator::api::{
+    ActionKind, ActionState, OnMigrationFailure, Phase, RestoreTarget, StepKind, Time, reasons,
+};
 use database_migration_operator::decide::{Effect, Snapshot, decide};
 use database_migration_operator::facts::{
     ContainerEnd, JobProgress, Ledger, LedgerRow, Reading, Session,
@@ -155,4 +157,52 @@ fn what_is_marked_applied_leaves_the_other_failure_its_words() {
         said.message
     );
     assert!(said.message.starts_with("db01"), "{}", said.message);
+}
+
+/// Another database, whose ledger the restore was not to touch, leaves the spec meanwhile: nobody looks at that one any more,
+/// so nobody waits for it, and that it was not looked at is said.
+#[test]
+fn a_restore_ends_where_another_database_left_the_spec() {
+    let mut snapshot = snapshot(2);
+    snapshot.resource.spec.rollback.restore = Some(
+        serde_json::from_value(serde_json::json!({"image": "restore:1", "command": ["./restore"]}))
+            .unwrap(),
+    );
+    for (name, reading) in &mut snapshot.databases {
+        if let Reading::Known(facts) = reading {
+            facts.identity.system_identifier.clone_from(name);
+        }
+    }
+    for name in ["db00", "db01"] {
+        let by_hand = LedgerRow {
+            finished_at: Some(at(START)),
+            applied_steps_count: 1,
+            ..row()
+        };
+        ledger(&mut snapshot, name, by_hand);
+    }
+    settle(&mut snapshot);
+    assert_eq!(reason(&snapshot.resource.status), reasons::SUCCEEDED);
+    snapshot.now = at(START + 60);
+    let mut action = asked(&snapshot, ActionKind::Restore);
+    action.spec.database = "db00".to_owned();
+    action.spec.target = Some(RestoreTarget {
+        restore_point: String::new(),
+        time: Some(Time(at(START + 30))),
+    });
+    snapshot.actions = vec![action];
+    let restore = settle(&mut snapshot);
+    assert!(!restore.is_empty(), "{}", snapshot.resource.status.message);
+    snapshot.resource.spec.databases.truncate(1);
+    snapshot.databases.remove("db01");
+    let found = job(&snapshot, &restore, ended());
+    snapshot.jobs = [(restore, found)].into();
+    settle(&mut snapshot);
+    let taken = snapshot.resource.status.action.as_ref().unwrap();
+    assert_eq!(taken.state, ActionState::Done, "{}", taken.message);
+    assert!(
+        taken.message.contains("whether db01 changed"),
+        "{}",
+        taken.message
+    );
 }

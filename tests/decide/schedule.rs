@@ -25,7 +25,8 @@ pub enum Op {
     Readable(u8, bool),
     Push(u8),
     Delete(usize),
-    DropDatabase(usize),
+    /// The last of its databases leaves the spec, or the first.
+    DropDatabase(usize, bool),
     Kill(u8, bool),
     Vanish(u8),
     Stranger(u8, u8),
@@ -107,9 +108,11 @@ pub fn happen(world: &mut World, operator: &mut Operator, op: &Op) {
             let object = &mut world.objects[*number];
             object.exists &= object.resource.finalizer;
         }
-        Op::DropDatabase(number) => edit(world, operator, *number, |resource| {
-            if resource.spec.databases.len() > 1 {
-                let gone = resource.spec.databases.remove(0).name;
+        Op::DropDatabase(number, last) => edit(world, operator, *number, |resource| {
+            let number = resource.spec.databases.len();
+            if number > 1 {
+                let at = if *last { number - 1 } else { 0 };
+                let gone = resource.spec.databases.remove(at).name;
                 for database in &mut resource.spec.databases {
                     database.depends_on.retain(|name| *name != gone);
                 }
@@ -200,7 +203,7 @@ pub fn play(setup: &Setup, ops: &[Op]) -> Vec<String> {
             Op::Kill(..)
                 | Op::Vanish(_)
                 | Op::Stranger(..)
-                | Op::DropDatabase(_)
+                | Op::DropDatabase(..)
                 | Op::Push(_)
                 | Op::Act(..)
                 | Op::Choose(..)
