@@ -21,6 +21,8 @@ mod bad_pods;
 mod bad_rights;
 #[path = "cluster/control.rs"]
 mod control;
+#[path = "cluster/corrected.rs"]
+mod corrected;
 #[path = "cluster/cut_off.rs"]
 mod cut_off;
 #[path = "cluster/elsewhere.rs"]

@@ -105,7 +105,7 @@ pub enum ActionKind {
     Baseline,
     /// Runs spec.rollback.restore; the run ends as RolledBack.
     Restore,
-    /// Accepts a validation that failed; the run ends as Succeeded.
+    /// Accepts a validation that failed; the run goes on as if it had passed.
     AcceptValidation,
     /// Ends the run before its next step; a running migration is not killed.
     Abort,

@@ -43,7 +43,7 @@ pub struct RunOptions {
     #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
     pub agent_image_pull_policy: PullPolicy,
 
-    /// How many resources are worked on at once
+    /// How many resources are worked on at once, in each watched namespace
     #[arg(long, value_name = "COUNT", default_value = "8")]
     pub max_concurrent_reconciles: NonZeroU16,
 

@@ -177,7 +177,7 @@ pub fn restore_cost(screen: &Screen, spec: &MigrationActionSpec) -> String {
         "none: no other database was changed by this run".to_owned()
     } else {
         format!(
-            "{}: not brought back with it; what refers from one to the other may not fit any more",
+            "{}: not brought back with it, unless the command restores the whole server; what refers from one to the other may not fit any more",
             ahead.join(", ")
         )
     };
