@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::bad_input::{small, until_said};
 use crate::harness::*;
 
-/// Row 47: a release is tried on staging, suspended, and then pointed at production. "Nothing pending" was said of staging.
+/// Row 36: a release is tried on staging, suspended, and then pointed at production. "Nothing pending" was said of staging.
 #[tokio::test]
 async fn a_suspended_resource_that_is_pointed_elsewhere_is_planned_there() {
     Stage::with(async |stage| {
@@ -30,7 +30,7 @@ async fn a_suspended_resource_that_is_pointed_elsewhere_is_planned_there() {
     .await;
 }
 
-/// The Secret is corrected in place, as the message says, while nothing of the spec changes and the database could be read
+/// Row 39: the Secret is corrected in place, as the message says, while nothing of the spec changes and the database could be read
 /// all the time.
 #[tokio::test]
 async fn a_secret_that_led_to_the_wrong_database_is_read_again() {
