@@ -11,6 +11,11 @@ use crate::facts::{
     UnreadableReason, Wait,
 };
 
+/// [`Row::kind`] of an object's name.
+pub(super) const OBJECT: &str = "object";
+/// [`Row::kind`] in place of the names of objects that are too many to hold.
+pub(super) const TOO_MANY_OBJECTS: &str = "too many objects";
+
 /// One row of an answer.
 pub(super) struct Row {
     /// What it is.
@@ -190,7 +195,8 @@ pub(super) fn second(
         }
         "invalid" => facts.invalid_indexes.push(row.body.clone()),
         "not valid" => facts.not_valid_constraints.push(row.body.clone()),
-        "object" => {
+        TOO_MANY_OBJECTS => facts.objects = None,
+        OBJECT => {
             let object = object(row)?;
             facts.objects.get_or_insert_default().insert(object);
         }

@@ -166,7 +166,7 @@ async fn blocked(connection: &mut PgConnection, error: sqlx::Error) -> Unanswere
 }
 
 /// Sends statements in one message and takes their rows: each has a text that says what it is, and one with JSON. An answer
-/// over [`ANSWER_LIMIT`] is an error.
+/// over [`ANSWER_LIMIT`] is an error, but for the names of objects, which come last: then it is as if nobody had asked for them.
 async fn ask(connection: &mut PgConnection, sql: String) -> Result<Vec<AnswerRow>, sqlx::Error> {
     // Safe: the only part that is not ours is the schema's name, quoted by `queries`.
     let mut stream = connection.fetch(sqlx::raw_sql(AssertSqlSafe(sql)));
@@ -179,7 +179,15 @@ async fn ask(connection: &mut PgConnection, sql: String) -> Result<Vec<AnswerRow
         };
         size += std::mem::size_of::<AnswerRow>() + row.kind.len() + row.body.len();
         if size > ANSWER_LIMIT {
-            return Err(sqlx::Error::Protocol(failure::TOO_BIG.to_owned()));
+            if row.kind != answer::OBJECT {
+                return Err(sqlx::Error::Protocol(failure::TOO_BIG.to_owned()));
+            }
+            rows.retain(|row: &AnswerRow| row.kind != answer::OBJECT);
+            rows.push(AnswerRow {
+                kind: answer::TOO_MANY_OBJECTS.to_owned(),
+                body: String::new(),
+            });
+            break;
         }
         rows.push(row);
     }

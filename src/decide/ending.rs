@@ -187,6 +187,8 @@ pub(super) fn finish_aborted(pass: &mut Pass<'_>) {
     // Where the ledgers hold all of it, that stays true: only what was to be proven after it was not.
     if ready < total {
         pass.condition(reasons::MIGRATED, false, reasons::ABORTED, &text);
+    } else {
+        migrated(pass);
     }
     pass.stalled(Phase::Failed, reasons::ABORTED, text, "");
 }

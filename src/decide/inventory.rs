@@ -62,6 +62,10 @@ pub(super) fn inventories(pass: &mut Pass<'_>) -> Option<Inventories> {
 
 /// Journals an inventory step and makes its Job; a while after the last one, if that lost its pod.
 pub(super) fn start_step(pass: &mut Pass<'_>) {
+    let looks = |step: &StepStatus| step.name == StepKind::Inventory;
+    if pass.active().iter().any(looks) {
+        return;
+    }
     let wait = wait_after_loss(pass);
     if wait > 0 {
         pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);

@@ -48,7 +48,7 @@ pub(super) fn advance(
         return;
     }
     let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
-    if hold || waiting || pass.active().iter().any(inventory) {
+    if hold || waiting || pass.run().aborting || pass.active().iter().any(inventory) {
         return;
     }
     let left = |d: &crate::api::DatabaseStatus| d.phase != DatabasePhase::Succeeded;

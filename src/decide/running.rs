@@ -395,7 +395,13 @@ pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         ),
     };
     let text = format!("{what}: {text}. It is tried again by itself.");
-    pass.stalled(Phase::Blocked, reason, text, "");
+    let beside = |other: &StepStatus| other.job != step.job && other.name != StepKind::Inventory;
+    if pass.active().iter().any(beside) {
+        // What runs beside it has the word: this would be news at each look.
+        pass.halted(Phase::Blocked, reason, text, "");
+    } else {
+        pass.stalled(Phase::Blocked, reason, text, "");
+    }
     pass.poll(15_000);
     true
 }

@@ -213,7 +213,15 @@ pub(super) fn create_again(
         set_aside(pass, &step.database);
         return Some(true);
     }
-    if !running::refused(pass, step) && running::may_touch(pass, &step.database, facts) {
+    // A turn that was let go meanwhile is taken anew, where the server has room for it.
+    let let_go = step.name == StepKind::Migrate
+        && pass
+            .database(&step.database)
+            .is_some_and(|entry| entry.lease.is_empty());
+    if !running::refused(pass, step)
+        && running::may_touch(pass, &step.database, facts)
+        && (!let_go || servers::has_room(pass, &step.database, facts))
+    {
         steps::make_job(pass, step, Some(facts));
     }
     Some(false)

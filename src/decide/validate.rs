@@ -150,16 +150,16 @@ pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus, gives_way: bool) ->
             running::foreign(pass, step);
             return false;
         }
+        Seen::Gone if gives_way => {
+            pass.end_step(&step.job, StepOutcome::NeverBegan);
+            pass.again = true;
+            return true;
+        }
         Seen::Gone if step.job_uid.is_empty() => {
             if !running::refused(pass, step) {
                 steps::make_job(pass, step, None);
             }
             return false;
-        }
-        Seen::Gone if gives_way => {
-            pass.end_step(&step.job, StepOutcome::NeverBegan);
-            pass.again = true;
-            return true;
         }
         Seen::Gone => {
             ended(pass, step, false, "its Job is gone");

@@ -1,12 +1,15 @@
 //! What has not started gives way to a new run and to an Abort: nothing else would ever end it.
 
 use database_migration_operator::api::{
-    ActionKind, ActionState, MigrationActionSpec, Phase, SmokeTestSpec, reasons,
+    ActionKind, ActionOutcome, ActionState, MigrationActionSpec, Phase, RestoreTarget,
+    SmokeTestSpec, Time, reasons,
 };
 use database_migration_operator::decide::{Decision, Effect, Snapshot, decide, status};
-use database_migration_operator::facts::{ActionFacts, JobProgress, NotStarted};
+use database_migration_operator::facts::{
+    ActionFacts, JobProgress, NotStarted, Reading, Unreadable, UnreadableReason,
+};
 
-use super::cases::{applied, job, migrating, reason, write};
+use super::cases::{applied, ended, job, migrating, reason, snapshot, write};
 use super::world::{START, at};
 
 pub(super) fn asked(snapshot: &Snapshot, action: ActionKind) -> ActionFacts {
@@ -60,6 +63,10 @@ fn is_taken_away(decision: &Decision, job: &str) -> bool {
 fn gone(snapshot: &mut Snapshot, name: &str) -> String {
     snapshot.jobs.insert(name.to_owned(), None);
     snapshot.made.insert(name.to_owned());
+    gone_on(snapshot)
+}
+
+fn gone_on(snapshot: &mut Snapshot) -> String {
     for _ in 0..5 {
         let decision = decide(snapshot);
         let made = write(snapshot, &decision);
@@ -118,4 +125,102 @@ fn a_migration_whose_image_is_not_there_gives_way_to_an_abort() {
     );
     let migrated = status::get(said, reasons::MIGRATED).unwrap();
     assert_eq!(migrated.status, "False");
+}
+
+/// One database, and an Abort while it is migrated: it comes to its end, and the ledger holds everything.
+#[test]
+fn an_abort_of_the_last_database_leaves_what_it_did_true() {
+    let (mut snapshot, name) = migrating();
+    snapshot.actions = vec![asked(&snapshot, ActionKind::Abort)];
+    let found = job(&snapshot, &name, ended());
+    snapshot.jobs.insert(name, found);
+    snapshot.databases = applied().databases;
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    let said = &snapshot.resource.status;
+    assert_eq!(reason(said), reasons::ABORTED, "{}", said.message);
+    let migrated = status::get(said, reasons::MIGRATED).unwrap();
+    assert_eq!(migrated.status, "True", "{}", migrated.message);
+}
+
+/// A spec that changed waits for what a human decided, which is about to start; only what cannot start gives way to it.
+#[test]
+fn an_action_that_is_about_to_start_does_not_give_way_to_a_changed_spec() {
+    let mut snapshot = applied();
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    snapshot.resource.spec.rollback.restore = Some(
+        serde_json::from_value(serde_json::json!({"image": "typo:1", "command": ["./restore"]}))
+            .unwrap(),
+    );
+    snapshot.now = at(START + 60);
+    let mut action = asked(&snapshot, ActionKind::Restore);
+    action.spec.database = "db00".to_owned();
+    action.spec.target = Some(RestoreTarget {
+        restore_point: String::new(),
+        time: Some(Time(at(START + 30))),
+    });
+    snapshot.actions = vec![action];
+    let decision = decide(&snapshot);
+    let name = write(&mut snapshot, &decision);
+    snapshot.resource.spec.image = "app@sha256:2".to_owned();
+    let new = job(
+        &snapshot,
+        &name,
+        JobProgress::NotStarted(NotStarted::default()),
+    );
+    snapshot.jobs.insert(name.clone(), new);
+    let decision = decide(&snapshot);
+    assert!(!is_taken_away(&decision, &name));
+    write(&mut snapshot, &decision);
+    let decision = cannot_start(&mut snapshot, &name);
+    assert!(is_taken_away(&decision, &name));
+
+    // Its database cannot be read, which is why it is to be restored: the action ends all the same.
+    snapshot.jobs.insert(name.clone(), None);
+    snapshot.made.insert(name);
+    let why = Unreadable {
+        reason: UnreadableReason::Unreachable,
+        message: "no answer".to_owned(),
+    };
+    snapshot.databases = [("db00".to_owned(), Reading::Unknown(why))].into();
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    let taken = snapshot.resource.status.action.as_ref().unwrap();
+    assert_eq!(taken.state, ActionState::Done, "{}", taken.message);
+    assert_eq!(taken.outcome, Some(ActionOutcome::Failed));
+}
+
+/// Two at once: one is at work for long, the other one's image is not there. After the Abort took that one away nothing is
+/// started in its place.
+#[test]
+fn nothing_is_started_again_between_an_abort_and_its_end() {
+    let mut snapshot = snapshot(2);
+    snapshot.resource.spec.parallelism = 2;
+    for (number, reading) in snapshot.databases.values_mut().enumerate() {
+        if let Reading::Known(facts) = reading {
+            facts.identity.database_oid = u32::try_from(number).unwrap();
+        }
+    }
+    for _ in 0..2 {
+        let decision = decide(&snapshot);
+        write(&mut snapshot, &decision);
+    }
+    let steps = snapshot.resource.status.run.as_ref().unwrap().steps.clone();
+    let [works, waits] = steps.as_slice() else {
+        panic!("{steps:?}");
+    };
+    let running = JobProgress::Running { since: at(START) };
+    let found = job(&snapshot, &works.job, running);
+    snapshot.jobs.insert(works.job.clone(), found);
+    snapshot.actions = vec![asked(&snapshot, ActionKind::Abort)];
+    let decision = cannot_start(&mut snapshot, &waits.job);
+    assert!(is_taken_away(&decision, &waits.job));
+    assert!(!is_taken_away(&decision, &works.job));
+    assert_eq!(gone(&mut snapshot, &waits.job), "");
+    snapshot.jobs.remove(&waits.job);
+    for seconds in [1, 5, 70, 700] {
+        snapshot.now = at(START + seconds);
+        assert_eq!(gone_on(&mut snapshot), "", "after {seconds} s");
+    }
 }

@@ -106,8 +106,13 @@ fn a_row_that_nobody_finished_and_nobody_marked_is_not_said_to_be_rolled_back() 
 }
 
 /// Two failed side by side. The one that is marked applied does not take the other one's words.
-#[test]
-fn what_is_marked_applied_leaves_the_other_failure_its_words() {
+#[rstest::rstest]
+#[case("db00", "db01")]
+#[case("db01", "db00")]
+fn what_is_marked_applied_leaves_the_other_failure_its_words(
+    #[case] marked: &str,
+    #[case] other: &str,
+) {
     let mut snapshot = snapshot(2);
     snapshot.resource.spec.parallelism = 2;
     for (number, reading) in snapshot.databases.values_mut().enumerate() {
@@ -136,7 +141,7 @@ fn what_is_marked_applied_leaves_the_other_failure_its_words() {
     );
 
     let mut action = asked(&snapshot, ActionKind::MarkApplied);
-    action.spec.database = "db00".to_owned();
+    action.spec.database = marked.to_owned();
     action.spec.migration_name = row().migration_name;
     action.spec.ledger_row = "row".to_owned();
     snapshot.actions = vec![action];
@@ -147,7 +152,7 @@ fn what_is_marked_applied_leaves_the_other_failure_its_words() {
         finished_at: Some(at(START)),
         ..row()
     };
-    ledger(&mut snapshot, "db00", by_hand);
+    ledger(&mut snapshot, marked, by_hand);
     assert_eq!(settle(&mut snapshot), "");
     let said = &snapshot.resource.status;
     assert_eq!(
@@ -156,7 +161,7 @@ fn what_is_marked_applied_leaves_the_other_failure_its_words() {
         "{}",
         said.message
     );
-    assert!(said.message.starts_with("db01"), "{}", said.message);
+    assert!(said.message.starts_with(other), "{}", said.message);
 }
 
 /// Another database, whose ledger the restore was not to touch, leaves the spec meanwhile: nobody looks at that one any more,

@@ -106,12 +106,25 @@ pub(super) fn judge_resolve(
     super::done(pass, ActionOutcome::Succeeded, text.clone());
     reopen(pass, Some(database));
     // Where another one failed beside it, the run ends again in that one's words.
-    let failed = |d: &crate::api::DatabaseStatus| d.phase == DatabasePhase::Failed;
-    if !pass.status.databases.iter().any(failed) {
-        pass.condition(reasons::MIGRATED, false, reasons::PLANNING, &text);
+    match other_failure(pass) {
+        Some(words) => pass.condition(reasons::MIGRATED, false, reasons::MIGRATION_FAILED, &words),
+        None => pass.condition(reasons::MIGRATED, false, reasons::PLANNING, &text),
     }
     pass.working(Phase::Planning, reasons::PLANNING, text);
     pass.again = true;
+}
+
+/// What is to be said of a database that failed and was not decided on yet.
+fn other_failure(pass: &Pass<'_>) -> Option<String> {
+    let mut databases = pass.status.databases.iter();
+    let entry = databases.find(|entry| entry.phase == DatabasePhase::Failed)?;
+    let failed = entry.failed.clone().unwrap_or_default();
+    let what = match failed.name.as_str() {
+        "" => "it failed before a migration began".to_owned(),
+        name => format!("{name} failed"),
+    };
+    let text = format!("{}: {what}: {}", entry.name, failed.summary);
+    Some(text.trim_end_matches([':', ' ']).to_owned())
 }
 
 /// A run that had ended goes on: with this database, and with what was skipped because of it.

@@ -7,6 +7,7 @@ use super::super::run;
 use super::super::running;
 use super::super::servers::server_name;
 use super::super::steps;
+use super::super::unstarted;
 use super::super::waiting;
 use super::ends;
 use super::fits::{baseline_names, is_other, target_row};
@@ -178,8 +179,9 @@ pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
             }
             match &job.progress {
                 JobProgress::NotStarted(why) => {
-                    // What keeps it from starting may be what the spec was corrected for.
-                    let gives_way = run::cause(&pass.snapshot.resource).is_some();
+                    // What keeps it from starting may be what the spec was corrected for; else the new run waits for it.
+                    let gives_way = run::cause(&pass.snapshot.resource).is_some()
+                        && unstarted::explain(why).is_some();
                     running::not_started(pass, &step, job, why, gives_way);
                     return;
                 }
@@ -285,7 +287,9 @@ fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, res
     }
     let exited_well = end.is_some_and(|end| end.exit_code == 0);
     let Some(facts) = pass.facts(&step.database) else {
-        if restore && end.is_some() && !exited_well {
+        // A Job that is gone with its pod does nothing more either.
+        let gone = matches!(pass.snapshot.jobs.get(&step.job), Some(None));
+        if restore && (end.is_some() || gone) && !exited_well {
             // It failed and left the database down, or it was down before: said at once.
             let what = ends::unwell(end);
             let database = &step.database;

@@ -92,7 +92,8 @@ impl Cluster {
     /// found it, whatever the spec or the Secret says by now: what is at work there is judged there.
     fn known_target(&self, resource: &Resource, spec: &DatabaseSpec) -> Option<KnownTarget> {
         let mut memory = self.memory();
-        let known = memory.of(&resource.uid).targets.get(&spec.name)?;
+        let remembered = memory.of(&resource.uid);
+        let known = remembered.targets.get(&spec.name)?;
         let age = clock::monotonic().saturating_sub(known.read_at);
         let same = known.connection == spec.connection;
         let run = resource.status.run.as_ref();
@@ -100,6 +101,7 @@ impl Cluster {
             step.database == spec.name
                 && step.name != StepKind::SmokeTest
                 && step.finished_at.is_none()
+                && (!step.job_uid.is_empty() || remembered.has_made(&step.job))
         };
         let held = run.is_some_and(|run| run.steps.iter().any(at_work));
         (held || same && age < TARGET_HOLDS).then(|| known.clone())

@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, ListParams, LogParams, PostParams};
 
 use super::apply::lasting;
 use super::{Cluster, Error};
-use crate::api::{LABEL_INVENTORY, LABEL_MIGRATION, StepKind};
+use crate::api::{LABEL_INVENTORY, LABEL_MIGRATION, StepKind, StepStatus};
 use crate::build;
 use crate::decide::{Refusal, Refused, Resource, inventory_key};
 
@@ -156,8 +156,10 @@ impl Cluster {
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(kube::Error::Api(status)) if lasting(&status) => {
                 let run = resource.status.run.iter();
-                let mut steps = run.flat_map(|run| &run.steps);
-                let step = steps.rfind(|step| step.name == StepKind::Inventory);
+                let looks = |step: &&StepStatus| {
+                    step.name == StepKind::Inventory && step.finished_at.is_none()
+                };
+                let step = run.flat_map(|run| &run.steps).find(looks);
                 self.memory().of(&resource.uid).refuse(Refusal {
                     job: step.map(|step| step.job.clone()).unwrap_or_default(),
                     what: Refused::Inventory,
