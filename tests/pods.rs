@@ -408,6 +408,22 @@ fn a_restore_is_told_where_to_go_back_to() {
         "job": {"writablePaths": ["/app/engines"], "terminationGracePeriod": "2h"},
         "rollback": {"restore": {"image": "restore:3", "command": ["/restore", "--now"], "timeout": "3h"}},
     }));
+    let from = |key: &str| json!({"secretKeyRef": {"name": "backup", "key": key}});
+    let mut with_backup = resource.clone();
+    with_backup.spec.job.env = serde_json::from_value(json!([
+        {"name": "PGBACKREST_REPO1", "valueFrom": from("repo")},
+        {"name": "BACKUP_USER", "valueFrom": from("user")},
+        {"name": "MODE", "value": "fast"},
+    ]))
+    .unwrap();
+    // What comes from a Secret is not printed, but for what names somebody or something.
+    let (_, request, _) = words(&made(&with_backup, &plan));
+    let secret = [
+        "PGBACKREST_REPO1",
+        "IDENTITY_DATABASE_URL",
+        "TASKS_DB_DATABASE_URL",
+    ];
+    assert_eq!(request["secretVariables"], json!(secret));
     let job = made(&resource, &plan);
     assert_eq!(
         variables(&job),

@@ -194,6 +194,9 @@ pub struct ExecRequest {
     /// The command is ended after so many seconds and has failed; 0: never.
     #[serde(default)]
     pub timeout_seconds: u64,
+    /// The variables whose values come from Secrets.
+    #[serde(default)]
+    pub secret_variables: Vec<String>,
 }
 
 /// The `down.sql` beside a migration.
@@ -288,7 +291,7 @@ pub enum Refusal {
         /// What the image holds now.
         found: String,
     },
-    /// The time by which it had to start has passed.
+    /// The time by which it had to start has passed, or it was asked to stop before it started.
     TooLate,
     /// `PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK` is set: Prisma would migrate without its lock.
     AdvisoryLockDisabled,

@@ -78,9 +78,48 @@ impl Raised {
         match from {
             Some(at) if self.is_plain(&line[at..]) => Shown::Without(line.to_owned()),
             Some(at) => Shown::Open(format!("{} {HIDDEN}", &line[..at])),
-            None => Shown::Other,
+            // The driver's own form names its fields, and those are hidden by name.
+            None if line.contains("DbError {") => Shown::Other,
+            // A server that speaks another language has another word for it.
+            None => match line.find(": ") {
+                Some(at) => Shown::Open(format!("{}: {HIDDEN}", &line[..at])),
+                None => Shown::Open(HIDDEN.to_owned()),
+            },
         }
     }
+}
+
+/// The quotes around values in messages of servers that speak English, German, French and the like.
+const QUOTES: [(char, char); 4] = [('"', '"'), ('»', '«'), ('«', '»'), ('„', '“')];
+
+/// A line of an error whose SQLSTATE is of class 22 (data that could not be taken), with all that stands in quotes hidden, but
+/// for names of types; and whether a value goes on below it.
+#[must_use]
+pub fn without_quoted(line: &str) -> (String, bool) {
+    let first = |(open, close): (char, char)| line.find(open).map(|at| (at, open, close));
+    let Some((at, open, close)) = QUOTES.into_iter().filter_map(first).min() else {
+        return (line.to_owned(), false);
+    };
+    let (before, rest) = (&line[..at], &line[at + open.len_utf8()..]);
+    let Some((inside, after)) = rest.split_once(close) else {
+        return (format!("{before}{open}{VALUE}"), true);
+    };
+    let of_type = ["enum ", "type ", "domain "]
+        .iter()
+        .any(|word| before.ends_with(word));
+    if of_type {
+        let (after, goes_on) = without_quoted(after);
+        return (format!("{before}{open}{inside}{close}{after}"), goes_on);
+    }
+    // The value itself may hold quotes: all up to the last one is hidden.
+    let end = rest
+        .rfind(close)
+        .map_or(rest.len(), |at| at + close.len_utf8());
+    let goes_on = open == close && rest.matches(close).count() % 2 == 0;
+    (
+        format!("{before}{open}{VALUE}{close}{}", &rest[end..]),
+        goes_on,
+    )
 }
 
 /// Whether an SQLSTATE is that of a text which code raised.
@@ -253,7 +292,10 @@ mod tests {
             raised.of_code("ERROR: plain text of alice"),
             Shown::Open(format!("ERROR: {HIDDEN}"))
         );
-        assert_eq!(raised.of_code("Migration name: a"), Shown::Other);
+        assert_eq!(
+            raised.of_code("Error querying the database: FEHLER: alice (SQLSTATE P0001)"),
+            Shown::Open(format!("Error querying the database: {HIDDEN}"))
+        );
         assert!(is_raised("P0001") && !is_raised("P3018"));
     }
 }

@@ -54,7 +54,7 @@ fn succeeds() {
 fn the_child_gets_the_merged_url_and_no_more() {
     let image = Image::new();
     let output = image
-        .exec(&[], "test \"$HOME\" = /tmp && test -z \"$DBM_TERMINATION_LOG\" && test $CHECKPOINT_DISABLE = 1 && printf %s \"$DATABASE_URL\" >got")
+        .exec(&[], "test \"$HOME\" = /tmp && test -z \"$DBM_TERMINATION_LOG\" && test $CHECKPOINT_DISABLE = 1 && test $PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK = 0 && printf %s \"$DATABASE_URL\" >got")
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", shown(&output));
@@ -94,6 +94,24 @@ fn fails_with_what_the_output_says_and_without_secrets() {
         summary.message.as_deref(),
         Some("ERROR: duplicate key for (redacted) and (redacted)")
     );
+}
+
+/// Whatever it is called, what comes from a Secret is not printed.
+#[test]
+fn what_comes_from_a_secret_is_not_printed() {
+    let image = Image::new();
+    let more = serde_json::json!({"secretVariables": ["STRIPE", "SHORT", "UNSET"]});
+    let script = "echo \"$STRIPE, $SHORT, $MODE\"; exit 1";
+    let output = image
+        .exec_with(more, &[], &["sh", "-c", script])
+        .envs([
+            ("STRIPE", "in-spotting"),
+            ("SHORT", "on"),
+            ("MODE", "in-time"),
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(shown(&output), "(redacted), on, in-time\n");
 }
 
 #[test]
@@ -140,6 +158,30 @@ fn sigterm_is_held_until_the_command_ends_by_itself() {
         "{text}"
     );
     assert!(text.ends_with("done\n"), "{text}");
+}
+
+/// A big image is read for a while before the command begins; what it reads here comes through a pipe.
+#[test]
+fn what_was_asked_to_stop_before_it_began_does_not_begin() {
+    let image = Image::new();
+    let migration = image.path("prisma/migrations/0_init/migration.sql");
+    fs::remove_file(&migration).unwrap();
+    nix::unistd::mkfifo(&migration, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut agent = image
+        .exec(&[], "touch ran")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It stands open for writing once the agent reads it.
+    let mut pipe = fs::OpenOptions::new().write(true).open(&migration).unwrap();
+    let id = Pid::from_raw(i32::try_from(agent.id()).unwrap());
+    kill(id, Signal::SIGTERM).unwrap();
+    sleep(Duration::from_millis(200));
+    std::io::Write::write_all(&mut pipe, b"CREATE TABLE a ();").unwrap();
+    drop(pipe);
+    assert_eq!(agent.wait().unwrap().code(), Some(64));
+    assert_eq!(image.summary().outcome, Outcome::Refused(Refusal::TooLate));
+    assert!(!image.path("ran").exists());
 }
 
 #[test]

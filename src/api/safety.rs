@@ -77,7 +77,7 @@ pub struct SmokeTestSpec {
     pub after: String,
     /// A try that takes longer is ended and has failed.
     #[serde(default = "defaults::five_minutes")]
-    #[x_kube(validation = Rule::new("self != '' && self != '0s'").message("timeout must be at least 1s"))]
+    #[x_kube(validation = Rule::new("self.matches('[1-9]')").message("timeout must be at least 1s"))]
     pub timeout: Duration,
     /// How often it is tried; one that passes after a failure is said to be flaky.
     #[serde(default = "defaults::one")]
@@ -161,6 +161,6 @@ pub struct RestoreSpec {
     pub command: Vec<String>,
     /// A restore that takes longer is ended and has failed.
     #[serde(default = "defaults::two_hours")]
-    #[x_kube(validation = Rule::new("self != '' && self != '0s'").message("timeout must be at least 1s"))]
+    #[x_kube(validation = Rule::new("self.matches('[1-9]')").message("timeout must be at least 1s"))]
     pub timeout: Duration,
 }

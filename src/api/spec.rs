@@ -119,6 +119,7 @@ pub struct SecretName {
 pub struct TimeoutsSpec {
     /// Until a container has started: pod scheduled, image pulled.
     #[serde(default = "defaults::start")]
+    #[x_kube(validation = Rule::new("self == '' || self.matches('[1-9]')").message("start must be at least 1s"))]
     pub start: Duration,
     /// After this the resource says that a migration is overdue; nothing is killed.
     #[serde(default = "defaults::overdue")]
@@ -141,7 +142,7 @@ pub struct TimeoutsSpec {
     pub unknown: Duration,
     /// How often a running migration is looked at.
     #[serde(default = "defaults::observe")]
-    #[x_kube(validation = Rule::new("self != '' && self != '0s'").message("observe must be at least 1s"))]
+    #[x_kube(validation = Rule::new("self.matches('[1-9]')").message("observe must be at least 1s"))]
     pub observe: Duration,
 }
 

@@ -3,6 +3,7 @@
 use dbm_agent::protocol::{ExecRequest, InventoryRequest, ProjectPaths, Script};
 
 use super::down::down_script;
+use super::environment;
 use super::pod;
 use super::step::Step;
 use crate::api::{DatabaseSpec, Duration, Policy, StepKind};
@@ -47,6 +48,7 @@ fn request(step: &Step) -> ExecRequest {
     let Some(database) = step.project() else {
         return ExecRequest {
             timeout_seconds,
+            secret_variables: environment::from_secrets(step),
             ..ExecRequest::default()
         };
     };
@@ -72,6 +74,7 @@ fn request(step: &Step) -> ExecRequest {
         script: script(step),
         log_patterns: log_patterns(step),
         timeout_seconds,
+        secret_variables: environment::from_secrets(step),
     }
 }
 
@@ -111,10 +114,12 @@ fn log_patterns(step: &Step) -> Vec<String> {
     }
 }
 
+/// At most what PostgreSQL takes for a time-out, some 24 days.
 fn milliseconds(duration: &Duration) -> u64 {
-    u64::try_from(duration.seconds().unwrap_or(0))
-        .unwrap_or(0)
+    let seconds = u64::try_from(duration.seconds().unwrap_or(0)).unwrap_or(0);
+    seconds
         .saturating_mul(1000)
+        .min(i32::MAX.unsigned_abs().into())
 }
 
 fn project(database: &DatabaseSpec) -> ProjectPaths {

@@ -50,6 +50,21 @@ pub(super) fn environment(step: &Step) -> Vec<EnvVar> {
     variables
 }
 
+/// What a Secret may hold beside what is secret; hidden, it would leave no message that helps.
+const PUBLIC: [&str; 7] = [
+    "USER", "USERNAME", "HOST", "PORT", "DATABASE", "NAME", "SCHEMA",
+];
+
+/// The variables whose values come from Secrets and are not to be printed.
+pub(super) fn from_secrets(step: &Step) -> Vec<String> {
+    let variables = environment(step).into_iter().filter(|variable| {
+        let from = variable.value_from.as_ref();
+        let public = PUBLIC.iter().any(|end| variable.name.ends_with(end));
+        from.is_some_and(|from| from.secret_key_ref.is_some()) && !public
+    });
+    variables.map(|variable| variable.name).collect()
+}
+
 /// Of two with one name the later stays, at the later's place: a variable may use those before it.
 fn add(variables: &mut Vec<EnvVar>, more: impl IntoIterator<Item = EnvVar>) {
     for variable in more {
@@ -58,10 +73,13 @@ fn add(variables: &mut Vec<EnvVar>, more: impl IntoIterator<Item = EnvVar>) {
     }
 }
 
-/// `TASKS_DB_DATABASE_URL` for `tasks-db`.
+/// `TASKS_DB_DATABASE_URL` for `tasks-db`, `_2FA_DATABASE_URL` for `2fa`: no shell reads a name that begins with a digit, and not every
+/// Kubernetes takes one.
 fn url_variable(database: &str) -> String {
+    let digit = database.starts_with(|first: char| first.is_ascii_digit());
     format!(
-        "{}_DATABASE_URL",
+        "{}{}_DATABASE_URL",
+        if digit { "_" } else { "" },
         database.to_ascii_uppercase().replace('-', "_")
     )
 }

@@ -185,9 +185,9 @@ fn restorable(resource: &DatabaseMigration) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::human(format!(
-        "{} says nothing of how to restore. Add to its spec:\n\n  rollback:\n    restore:\n      image: registry.example.com/pg-restore:1   # has the tools of your backups\n      command: [/restore.sh]                     # gets DBM_RESTORE_DATABASE, _POINT, _LSN and _TIME\n      timeout: 2h\n\nor restore by hand, then: kubectl dbm retry {}",
+        "{} says nothing of how to restore. Add to its spec:\n\n  rollback:\n    restore:\n      image: registry.example.com/pg-restore:1   # has the tools of your backups\n      command: [/restore.sh]                     # gets DBM_RESTORE_DATABASE, _POINT, _LSN and _TIME\n      timeout: 2h\n\nor restore by hand, then: {}",
         safe(&resource.name_any()),
-        safe(&resource.name_any())
+        request::command(resource, "retry")
     )))
 }
 

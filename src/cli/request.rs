@@ -87,7 +87,8 @@ pub fn spec(
         (None, Some(run)) => run.id.clone(),
         (None, None) => {
             return Err(Failure::human(format!(
-                "{name} has no run yet, so there is nothing to decide about: kubectl dbm status {name}"
+                "{name} has no run yet, so there is nothing to decide about: {}",
+                command(resource, "status")
             )));
         }
     };
@@ -103,14 +104,14 @@ pub fn spec(
         ActionKind::Retry | ActionKind::AcceptValidation | ActionKind::Abort => {}
         ActionKind::MarkApplied | ActionKind::MarkRolledBack => {
             let database = database(resource, wish)?;
-            (spec.migration_name, spec.ledger_row) = judged(&database, wish)?;
+            (spec.migration_name, spec.ledger_row) = judged(resource, &database, wish)?;
             spec.database = database.name;
         }
         ActionKind::DownMigration => {
             let database = database(resource, wish)?;
             spec.migration_name = match &wish.migration {
                 Some(migration) => migration.clone(),
-                None => failed_name(&database, wish.kind)?,
+                None => failed_name(resource, &database, wish.kind)?,
             };
             spec.database = database.name;
         }
@@ -122,8 +123,9 @@ pub fn spec(
             spec.plan_hash = wish.plan.clone().unwrap_or(status.plan_hash);
             if spec.plan_hash.is_empty() {
                 return Err(Failure::human(format!(
-                    "{} has no plan yet, and a baseline is bound to the plan that was looked at: kubectl dbm plan {}",
-                    spec.migration, spec.migration
+                    "{} has no plan yet, and a baseline is bound to the plan that was looked at: {}",
+                    spec.migration,
+                    command(resource, "plan")
                 )));
             }
         }
@@ -184,28 +186,47 @@ fn database(resource: &DatabaseMigration, wish: &Wish) -> Result<DatabaseStatus,
     }
 }
 
-fn failed_name(database: &DatabaseStatus, kind: ActionKind) -> Result<String, Failure> {
+/// A command of this program about a resource.
+pub fn command(resource: &DatabaseMigration, verb: &str) -> String {
+    format!(
+        "kubectl dbm {verb} {} -n {}",
+        safe(&resource.name_any()),
+        safe(&resource.namespace().unwrap_or_default())
+    )
+}
+
+fn failed_name(
+    resource: &DatabaseMigration,
+    database: &DatabaseStatus,
+    kind: ActionKind,
+) -> Result<String, Failure> {
     match &database.failed {
         Some(failed) if !failed.name.is_empty() => Ok(failed.name.clone()),
         Some(_) => Err(Failure::human(format!(
-            "{}: Prisma failed before it came to a migration, so there is none for {}; mend the cause, then: kubectl dbm retry",
+            "{}: Prisma failed before it came to a migration, so there is none for {}; mend the cause, then: {}",
             database.name,
-            verb(kind)
+            verb(kind),
+            command(resource, "retry")
         ))),
         None if kind == ActionKind::DownMigration => Err(Failure::usage(format!(
             "{}: no migration failed, so say which one is to be undone: --migration NAME",
             database.name
         ))),
         None => Err(Failure::human(format!(
-            "{}: no migration failed, so there is no row to be judged: see kubectl dbm status",
-            database.name
+            "{}: no migration failed, so there is no row to be judged: see {}",
+            database.name,
+            command(resource, "status")
         ))),
     }
 }
 
 /// The failed migration and its row, which somebody judged.
-fn judged(database: &DatabaseStatus, wish: &Wish) -> Result<(String, String), Failure> {
-    let failed = failed_name(database, wish.kind)?;
+fn judged(
+    resource: &DatabaseMigration,
+    database: &DatabaseStatus,
+    wish: &Wish,
+) -> Result<(String, String), Failure> {
+    let failed = failed_name(resource, database, wish.kind)?;
     if let Some(wanted) = &wish.migration
         && *wanted != failed
     {
@@ -222,9 +243,10 @@ fn judged(database: &DatabaseStatus, wish: &Wish) -> Result<(String, String), Fa
         .map_or(String::new(), |failed| failed.ledger_row.clone());
     if row.is_empty() {
         return Err(Failure::human(format!(
-            "{}: {} has no row in _prisma_migrations that could be marked: it never began there; mend the cause, then: kubectl dbm retry",
+            "{}: {} has no row in _prisma_migrations that could be marked: it never began there; mend the cause, then: {}",
             database.name,
-            safe(&failed)
+            safe(&failed),
+            command(resource, "retry")
         )));
     }
     Ok((failed, row))

@@ -1,6 +1,6 @@
 //! The terminal: what it can do, writing to it, and asking.
 
-use std::io::{BufRead, IsTerminal, Write, stderr, stdin, stdout};
+use std::io::{BufRead, ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
 
 use super::exit::Failure;
 use super::style::Style;
@@ -92,15 +92,21 @@ impl Terminal {
     }
 }
 
-/// Writes to standard output. Whoever reads it may have gone, as `head` does: then there is nothing left to do.
+/// The exit code of a program that SIGPIPE ended, as it ends others.
+const PIPE_CLOSED: i32 = 128 + 13;
+
+/// Writes to standard output. Whoever reads it may have gone, as `head` does: then there is nothing left to do, and nobody was
+/// told how it ended.
 pub fn print(text: &str) {
     let mut out = stdout().lock();
-    if out
-        .write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .is_err()
-    {
-        std::process::exit(0);
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(PIPE_CLOSED),
+        Err(error) => {
+            say(&format!("the output cannot be written: {error}"));
+            std::process::exit(1);
+        }
     }
 }
 

@@ -167,7 +167,7 @@ fn refused(database: &str, refusal: &Refusal) -> Verdict {
         Refusal::TooLate => Verdict::NeverBegan {
             reason: reasons::START_TIMEOUT,
             message: format!(
-                "{database}: the container started after its time, and nothing was executed"
+                "{database}: the container started after its time (timeouts.start), or was asked to end before it began, and nothing was executed"
             ),
         },
         Refusal::AdvisoryLockDisabled => failed(

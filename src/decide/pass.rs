@@ -298,8 +298,13 @@ impl<'a> Pass<'a> {
 
     /// The command that asks for a new run.
     pub(super) fn retry_command(&self) -> String {
+        self.command("retry")
+    }
+
+    /// A command of `kubectl dbm` about this resource.
+    pub(super) fn command(&self, verb: &str) -> String {
         format!(
-            "kubectl dbm retry {} -n {}",
+            "kubectl dbm {verb} {} -n {}",
             self.snapshot.resource.name, self.snapshot.resource.namespace
         )
     }

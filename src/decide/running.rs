@@ -155,9 +155,9 @@ fn is_elsewhere(step: &StepStatus, facts: &DatabaseFacts, application: &str, age
         && ledger_digest(&facts.ledger) == step.ledger
 }
 
-/// The command that ends a session.
+/// The command that ends a session. psql knows none of the parameters that Prisma adds to a URL, and refuses them.
 pub(super) fn terminate(pid: i32) -> String {
-    format!("psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend({pid})'")
+    format!("psql \"${{DATABASE_URL%%\\?*}}\" -c 'SELECT pg_terminate_backend({pid})'")
 }
 
 pub(super) fn waits<'a>(

@@ -51,12 +51,24 @@ pub fn statements(sql: &str) -> Vec<&str> {
 /// triggers are beyond what the text tells.
 pub fn only_catalog(sql: &str) -> bool {
     let read = token::tokens(sql);
-    let statements = split(&read.tokens);
+    let allowed = |sql: &str, tokens: &[Token]| {
+        let mut statements = split(tokens).into_iter();
+        statements.all(|statement| catalog_only::is_allowed(sql, statement))
+    };
     !read.doubtful
-        && !statements.is_empty()
-        && statements
-            .iter()
-            .all(|statement| catalog_only::is_allowed(sql, statement))
+        && !split(&read.tokens).is_empty()
+        && allowed(sql, &read.tokens)
+        && pieces(sql).all(|(piece, tokens)| allowed(piece, &tokens))
+}
+
+/// What is executed of a text by a client that splits it at every `;`, wherever that stands, as Prisma's driver adapters do:
+/// `-- was: UPDATE a SET x = 1; UPDATE b SET x = 2;` holds no statement, and such a client executes the second of them. It
+/// comes as far as the first piece that PostgreSQL cannot read, such as the beginning of a function's body.
+fn pieces(sql: &str) -> impl Iterator<Item = (&str, Vec<Token>)> {
+    sql.split(';')
+        .map(|piece| (piece, token::tokens(piece)))
+        .take_while(|(_, read)| !read.doubtful)
+        .map(|(piece, read)| (piece, read.tokens))
 }
 
 /// The tokens of each statement.
@@ -70,8 +82,12 @@ fn split(tokens: &[Token]) -> Vec<&[Token]> {
             Kind::Mark('(' | '[') => parentheses += 1,
             Kind::Mark(')' | ']') => parentheses = parentheses.saturating_sub(1),
             Kind::Word(word) if parentheses == 0 && makes_function(&tokens[start..at]) => {
+                let next = tokens.get(at + 1).map(|token| &token.kind);
                 match word.as_str() {
-                    "BEGIN" => body += 1,
+                    // Elsewhere it is a name.
+                    "BEGIN" if matches!(next, Some(Kind::Word(next)) if next == "ATOMIC") => {
+                        body += 1;
+                    }
                     "CASE" if body > 0 => body += 1,
                     "END" => body = body.saturating_sub(1),
                     _ => {}

@@ -72,6 +72,24 @@ async fn objects_of_an_extension_do_not_count() {
     .await;
 }
 
+/// Whatever stands under the ledger's name, one database does not take the memory in which all are read.
+#[tokio::test]
+async fn more_rows_than_a_ledger_can_have_are_not_held() {
+    Db::with(async |db| {
+        db.run(
+            "CREATE VIEW _prisma_migrations AS SELECT md5(n::text) AS id, repeat('c', 64) AS checksum, \
+               n || repeat('m', 300) AS migration_name, now() AS started_at, now() AS finished_at, \
+               NULL::timestamptz AS rolled_back_at, 1 AS applied_steps_count, NULL::text AS logs \
+               FROM generate_series(1, 100000) n",
+        )
+        .await;
+        let why = unknown(&db.as_admin(), None).await;
+        assert_eq!(why.reason, UnreadableReason::QueryFailed);
+        assert!(why.message.contains("_prisma_migrations"), "{}", why.message);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn no_right_names_the_grant_that_mends_it() {
     Db::with(async |db| {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
-use super::secrets::Secrets;
+use super::secrets::{SHORTEST_OF_NAMES, Secrets};
 use super::url::{self, Settings};
 use crate::inventory::Project;
 use crate::inventory::schema::Setting;
@@ -132,6 +132,8 @@ fn settings(request: &ExecRequest) -> Settings<'_> {
 /// What every child gets.
 pub fn add_defaults(variables: &mut Variables, ca_file: &str) {
     variables.remove(OsStr::new(super::summary::PATH_VARIABLE));
+    // Prisma takes what is not set from a .env of the image, and what is set from there alone.
+    variables.insert(NO_LOCK.into(), "0".into());
     for (name, value) in [
         ("CHECKPOINT_DISABLE", "1"),
         ("PRISMA_HIDE_UPDATE_MESSAGE", "1"),
@@ -165,6 +167,18 @@ pub fn secrets(
         whole.extend(project.datasource.url.variable());
         whole.extend(project.datasource.direct_url.variable());
     }
+    // A shorter one is more likely a switch than a secret.
+    let long = |name: &&String| {
+        let value = before.get(OsStr::new(name));
+        value.is_some_and(|value| value.len() >= SHORTEST_OF_NAMES)
+    };
+    whole.extend(
+        request
+            .secret_variables
+            .iter()
+            .filter(long)
+            .map(String::as_str),
+    );
     let texts: Vec<(String, String)> = before
         .iter()
         .chain(after)

@@ -245,7 +245,10 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
         findings,
         script: _until_the_end,
     } = prepared;
-    // Again: reading a big image may have taken its time.
+    // Again: reading a big image may have taken its time, and somebody may have asked to stop meanwhile.
+    if signals::asked() {
+        return refused(Refusal::TooLate);
+    }
     if let Err(refusal) = check_time(call) {
         return refused(refusal);
     }
@@ -350,7 +353,7 @@ fn explain(refusal: &Refusal) -> String {
         Refusal::InventoryChanged { found } => format!(
             "the image holds other migrations than those that were planned (inventory {found}): its tag was pushed again; plan anew"
         ),
-        Refusal::TooLate => "the time by which it had to begin has passed; retry in the next window".to_owned(),
+        Refusal::TooLate => "the time by which it had to begin has passed, or its pod was asked to end before it began".to_owned(),
         Refusal::AdvisoryLockDisabled => {
             "PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK is set, and Prisma would migrate without its lock; remove it from the \
              environment, or set it to 0"

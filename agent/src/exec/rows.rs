@@ -67,7 +67,11 @@ impl Rows {
             self.sql_state = Some(state.trim().to_owned());
             return line;
         }
-        let is_error = line.contains("ERROR:");
+        let text = line.trim();
+        let follows_its_code =
+            self.sql_state.is_some() && !text.is_empty() && !text.starts_with("Database error");
+        // Its own word for an error a server has in its own language.
+        let is_error = line.contains("ERROR:") || own.is_some() || follows_its_code;
         let before = self.sql_state.clone().filter(|_| is_error);
         if is_error {
             self.sql_state = None;
@@ -94,7 +98,11 @@ impl Rows {
             return quoted_field(line, "hint", &mut self.open);
         }
         if state.starts_with("22") && is_error {
-            return without_quoted(&line);
+            let (line, goes_on) = raised::without_quoted(&line);
+            if goes_on {
+                self.open = Some(Open::Paragraph);
+            }
+            return line;
         }
         line
     }
@@ -186,7 +194,11 @@ impl Rows {
             line.replace_range(start..start + length, REDACTED);
         }
         if QUOTING.iter().any(|phrase| line.contains(phrase)) {
-            line = last_quoted(&line);
+            let (shown, goes_on) = last_quoted(&line);
+            line = shown;
+            if goes_on && self.open.is_none() {
+                self.open = Some(Open::Paragraph);
+            }
         }
         value_out_of_range(line)
     }
@@ -203,8 +215,9 @@ const QUOTING: [&str; 7] = [
     "could not parse ",
 ];
 
-/// What stands behind `: "`, or `: \"` in an escaped text, up to the last quote of that kind.
-fn last_quoted(line: &str) -> String {
+/// Without what stands behind `: "`, or `: \"` in an escaped text, up to the last quote of that kind; and whether there is no such
+/// quote on this line, so that the value goes on below it.
+fn last_quoted(line: &str) -> (String, bool) {
     for quote in ["\\\\\"", "\\\"", "\""] {
         let open = format!(": {quote}");
         if let Some(start) = QUOTING
@@ -213,13 +226,12 @@ fn last_quoted(line: &str) -> String {
             .min()
             .and_then(|from| line[from..].find(&open).map(|at| from + at + open.len()))
         {
-            let end = line[start..]
-                .rfind(quote)
-                .map_or(line.len(), |end| start + end);
-            return format!("{}{REDACTED}{}", &line[..start], &line[end..]);
+            let end = line[start..].rfind(quote).map(|end| start + end);
+            let rest = end.map_or("", |end| &line[end..]);
+            return (format!("{}{REDACTED}{rest}", &line[..start]), end.is_none());
         }
     }
-    line.to_owned()
+    (line.to_owned(), false)
 }
 
 /// `value "..." is out of range for type integer`.
@@ -238,27 +250,6 @@ fn sql_state(line: &str) -> Option<String> {
         let (_, rest) = line.rsplit_once(mark)?;
         rest.get(..5).map(str::to_owned)
     })
-}
-
-/// The line with all that stands in double quotes hidden, but for names of types.
-fn without_quoted(line: &str) -> String {
-    let Some((before, rest)) = line.split_once('"') else {
-        return line.to_owned();
-    };
-    let Some((inside, after)) = rest.split_once('"') else {
-        return format!("{before}\"{REDACTED}");
-    };
-    let of_type = ["enum ", "type ", "domain "]
-        .iter()
-        .any(|word| before.ends_with(word));
-    if of_type {
-        return format!("{before}\"{inside}\"{}", without_quoted(after));
-    }
-    // The value itself may hold quotes: all up to the last one is hidden.
-    match rest.rsplit_once('"') {
-        Some((_, after)) => format!("{before}\"{REDACTED}\"{after}"),
-        None => format!("{before}\"{REDACTED}"),
-    }
 }
 
 /// `detail: Some("...")`, `where: '...'`, `"detail":"..."` and the like.

@@ -68,6 +68,26 @@ fn contexts_and_bad_data() {
             "ERROR: time zone \"al\"ice\" not recognized (SQLSTATE 22023)",
             "ERROR: time zone \"(redacted)\" not recognized (SQLSTATE 22023)",
         ),
+        // A value of two lines, and what a server that speaks German says.
+        (
+            "ERROR: invalid input syntax for type integer: \"12\nalice\"\n\nnext",
+            "ERROR: invalid input syntax for type integer: \"(redacted)\n(redacted)\n\nnext",
+        ),
+        (
+            "ERROR: invalid input syntax for type integer: \"12\nalice\" (SQLSTATE 22P02)",
+            "ERROR: invalid input syntax for type integer: \"(redacted)\n(redacted)",
+        ),
+        (
+            "Database error code: 22P02\n\nDatabase error:\nFEHLER: ungültige Eingabesyntax für Typ integer: »alice«",
+            "Database error code: 22P02\n\nDatabase error:\nFEHLER: ungültige Eingabesyntax für Typ integer: »(redacted)«",
+        ),
+        (
+            "Database error code: P0001\n\nDatabase error:\nFEHLER: alice\nand bob\n\nPosition:",
+            &format!(
+                "Database error code: P0001\n\nDatabase error:\nFEHLER: {}\n(redacted)\n\nPosition:",
+                raised::HIDDEN
+            ),
+        ),
         (
             "Database error code: 22P02\nERROR: invalid input value for enum \"Role\": \"alice\"",
             "Database error code: 22P02\nERROR: invalid input value for enum \"Role\": \"(redacted)\"",

@@ -14,17 +14,9 @@ pub const REDACTED: &str = "(redacted)";
 const SHORT: usize = 4;
 
 /// Parts of names of variables whose values are secret.
-const SECRET_NAMES: [&str; 7] = [
-    "PASSWORD",
-    "PASSWD",
-    "PASSPHRASE",
-    "SECRET",
-    "TOKEN",
-    "API_KEY",
-    "PRIVATE_KEY",
-];
+const SECRET_NAMES: [&str; 6] = ["PASS", "SECRET", "TOKEN", "CREDENTIAL", "CIPHER", "_KEY"];
 /// Values of such variables that are shorter are more likely a switch than a secret.
-const SHORTEST_OF_NAMES: usize = 6;
+pub(super) const SHORTEST_OF_NAMES: usize = 6;
 /// Parameters of URLs that are secret.
 const SECRET_PARAMETERS: [&str; 3] = ["password", "sslpassword", "api_key"];
 

@@ -190,7 +190,10 @@ pub(super) fn judge_down(
     failed(
         pass,
         Some(step),
-        &format!("{why}. {left} Undo the migration by hand, then kubectl dbm mark-rolled-back."),
+        &format!(
+            "{why}. {left} Undo the migration by hand, then {}.",
+            super::fits::mark_rolled_back(pass, database, name)
+        ),
     );
 }
 

@@ -42,19 +42,22 @@ pub(in super::super) fn wants_database<'a>(
     fits.then_some((spec.database.as_str(), spec.action == ActionKind::Baseline))
 }
 
-/// The run has moved on.
+/// The run that there is by now, if it has moved on from the one that an action was decided on.
 pub(super) fn stale(
     status: &DatabaseMigrationStatus,
     spec: &MigrationActionSpec,
 ) -> Option<String> {
     let run = status.run.as_ref().map_or("", |run| run.id.as_str());
-    (run != spec.run).then(|| {
-        let now = if run.is_empty() { "none" } else { run };
-        format!(
-            "it was decided on run {}, and the run is {now} now. Look again: kubectl dbm status {}",
-            spec.run, spec.migration
-        )
-    })
+    (run != spec.run).then(|| if run.is_empty() { "none" } else { run }.to_owned())
+}
+
+/// The command by which a human says that nothing is left of a migration.
+pub(super) fn mark_rolled_back(pass: &Pass<'_>, database: &str, migration: &str) -> String {
+    format!(
+        "{} --database {database} --migration {} --reason ...",
+        pass.command("mark-rolled-back"),
+        prisma::shell_quote(migration)
+    )
 }
 
 pub(super) fn fits(pass: &mut Pass<'_>, action: &ActionFacts) -> Fit {
@@ -65,7 +68,12 @@ pub(super) fn fits(pass: &mut Pass<'_>, action: &ActionFacts) -> Fit {
 }
 
 fn check(pass: &mut Pass<'_>, spec: &MigrationActionSpec) -> Result<(), Fit> {
-    if let Some(why) = stale(&pass.status, spec) {
+    if let Some(run) = stale(&pass.status, spec) {
+        let why = format!(
+            "it was decided on run {}, and the run is {run} now. Look again: {}",
+            spec.run,
+            pass.command("status")
+        );
         return Err(Fit::Refused(why));
     }
     let run = pass.run();
@@ -182,8 +190,9 @@ fn mark(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> R
     let (database, name) = (&spec.database, &spec.migration_name);
     let Some(row) = rows(facts).iter().find(|row| row.id == spec.ledger_row) else {
         return refused(format!(
-            "{database}: the ledger has no row {} (any more). Look again: kubectl dbm status {}",
-            spec.ledger_row, spec.migration
+            "{database}: the ledger has no row {} (any more). Look again: {}",
+            spec.ledger_row,
+            pass.command("status")
         ));
     };
     if row.migration_name != *name {
@@ -234,8 +243,9 @@ fn down(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> R
     };
     if sql::statements(script).is_empty() {
         return refused(format!(
-            "{database}: the image {} holds no down.sql beside {name}, or an empty one. Undo it by hand, then kubectl dbm mark-rolled-back",
-            pass.spec.image
+            "{database}: the image {} holds no down.sql beside {name}, or an empty one. Undo it by hand, then {}",
+            pass.spec.image,
+            mark_rolled_back(pass, database, name)
         ));
     }
     let Some(row) = target_row(facts, name) else {
@@ -307,8 +317,8 @@ fn baseline(
     let (name, last) = (&database.name, &spec.migration_name);
     if spec.plan_hash != pass.status.plan_hash {
         return refused(format!(
-            "{name}: the plan has changed since. Look again: kubectl dbm plan {}",
-            spec.migration
+            "{name}: the plan has changed since. Look again: {}",
+            pass.command("plan")
         ));
     }
     match &facts.ledger {

@@ -59,8 +59,9 @@ pub(super) fn not_read(pass: &Pass<'_>, database: &str) -> Fit {
     let failed = last.is_some_and(|step| step.outcome == Some(StepOutcome::Failed));
     if failed || pass.run().finished_at.is_some() {
         return Fit::Refused(format!(
-            "{database}: what the image {} holds is not known, and no run reads it. Ask for a new run first: kubectl dbm retry",
-            pass.spec.image
+            "{database}: what the image {} holds is not known, and no run reads it. Ask for a new run first: {}",
+            pass.spec.image,
+            pass.retry_command()
         ));
     }
     Fit::Wait(

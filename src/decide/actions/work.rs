@@ -316,7 +316,7 @@ fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, res
             step.database,
             running::who(session),
         );
-        let next = format!("psql \"$DATABASE_URL\" -c 'SELECT pg_terminate_backend({pid})'");
+        let next = running::terminate(pid);
         running::wait_for_backend(pass, &step.job, end, text, next);
         return;
     }

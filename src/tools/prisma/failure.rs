@@ -216,30 +216,46 @@ fn without_raised(line: &str, state: &str, raised: &Raised) -> (String, bool) {
         raised.line(line)
     };
     match shown {
-        Shown::Other => (without_values(line), false),
+        Shown::Other if state.starts_with("22") => {
+            let (line, goes_on) = raised::without_quoted(line);
+            let (line, more) = without_values(&line);
+            (line, goes_on || more)
+        }
+        Shown::Other => without_values(line),
         Shown::Without(text) => (text, false),
         Shown::Open(text) => (text, true),
     }
 }
 
-/// Takes out what PostgreSQL quotes of rows and inputs, and what a URL says before its @.
-fn without_values(line: &str) -> String {
-    let line = hide(line, "=(", ")");
-    let line = hide(&line, "contains (", ")");
-    // invalid input syntax for type integer: "..."; names are quoted without a colon before them.
-    let line = hide(&line, ": \"", "\"");
-    let line = hide(&line, "value \"", "\"");
-    hide(&line, "://", "@")
+/// Takes out what PostgreSQL quotes of rows and inputs, and what a URL says before its @; and whether a value goes on below the
+/// line.
+fn without_values(line: &str) -> (String, bool) {
+    let mut line = line.to_owned();
+    let mut goes_on = false;
+    for (open, close) in [
+        ("=(", ")"),
+        ("contains (", ")"),
+        // invalid input syntax for type integer: "..."; names are quoted without a colon before them.
+        (": \"", "\""),
+        ("value \"", "\""),
+        ("://", "@"),
+    ] {
+        let (hidden, more) = hide(&line, open, close);
+        line = hidden;
+        goes_on |= more;
+    }
+    (line, goes_on)
 }
 
-/// Everything between `open` and the last `close` after it, or the end of the line where values may hold anything.
-fn hide(line: &str, open: &str, close: &str) -> String {
+/// Everything between `open` and the last `close` after it, or the end of the line where values may hold anything; there
+/// they may go on below it.
+fn hide(line: &str, open: &str, close: &str) -> (String, bool) {
     match line.split_once(open) {
-        None => line.to_owned(),
+        None => (line.to_owned(), false),
         Some((before, after)) => match after.rsplit_once(close) {
-            Some((_, rest)) => format!("{before}{open}***{close}{rest}"),
-            None if open == "://" => line.to_owned(),
-            None => format!("{before}{open}***"),
+            Some((_, rest)) => (format!("{before}{open}***{close}{rest}"), false),
+            None if open == "://" => (line.to_owned(), false),
+            None => (format!("{before}{open}***"), true),
         },
     }
 }

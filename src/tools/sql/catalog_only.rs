@@ -70,8 +70,9 @@ pub(super) fn is_allowed(sql: &str, statement: &[Token]) -> bool {
         Some("CREATE") => create(cursor),
         Some("ALTER") => alter(cursor),
         Some("DROP") => drop_object(cursor),
-        // Rights and remarks, in all their forms.
-        Some("COMMENT" | "GRANT" | "REVOKE") => true,
+        Some("COMMENT") => cursor.take("ON") && is_of_database(cursor),
+        // On an object: a role that is granted stands in no database's catalog.
+        Some("GRANT" | "REVOKE") => cursor.skip_past(&["ON"]) && is_of_database(cursor),
         Some("SET") => set(cursor),
         Some("RESET") => cursor.take_any(SETTINGS) && cursor.is_done(),
         Some("BEGIN" | "COMMIT") => {
@@ -80,6 +81,17 @@ pub(super) fn is_allowed(sql: &str, statement: &[Token]) -> bool {
         Some("START") => cursor.take("TRANSACTION") && cursor.is_done(),
         _ => false,
     }
+}
+
+/// What follows is an object of this database, and not one that all databases of the server share, or that is data.
+fn is_of_database(cursor: Cursor<'_>) -> bool {
+    !matches!(
+        cursor.peek_word(),
+        "DATABASE" | "LARGE" | "PARAMETER" | "ROLE" | "SUBSCRIPTION" | "TABLESPACE" | ""
+    ) || matches!(
+        cursor.tokens.first().map(|token| &token.kind),
+        Some(Kind::Name)
+    )
 }
 
 fn create(mut cursor: Cursor<'_>) -> bool {
@@ -227,6 +239,8 @@ fn set(mut cursor: Cursor<'_>) -> bool {
 /// No token that could run something which is not known: every call and every operator is on its list. The table after
 /// `REFERENCES`, and a name of a constraint, are no calls.
 fn harmless(mut cursor: Cursor<'_>) -> bool {
+    // A function of a schema is somebody's own, whatever it is called.
+    let mut of_schema = false;
     loop {
         if cursor.take("REFERENCES") && !cursor.take_name() {
             return false;
@@ -241,7 +255,7 @@ fn harmless(mut cursor: Cursor<'_>) -> bool {
         };
         let opens = matches!(rest.first().map(|token| &token.kind), Some(Kind::Mark('(')));
         let known = match &first.kind {
-            Kind::Word(word) => !opens || CALLS.contains(&word.as_str()),
+            Kind::Word(word) => !opens || !of_schema && CALLS.contains(&word.as_str()),
             Kind::Name => !opens,
             Kind::Operator(operator) => OPERATORS.contains(&operator.as_str()),
             Kind::Text | Kind::Number | Kind::Mark(_) => true,
@@ -251,6 +265,7 @@ fn harmless(mut cursor: Cursor<'_>) -> bool {
         {
             return false;
         }
+        of_schema = first.kind == Kind::Mark('.');
         cursor.tokens = rest;
     }
 }

@@ -205,6 +205,8 @@ fn a_long_line_is_cut() {
 #[case("SELECT 1; ROLLBACK", false)]
 #[case("SAVEPOINT a; SELECT 1; ROLLBACK TO SAVEPOINT a; RELEASE a", true)]
 #[case("PREPARE TRANSACTION 'x'", false)]
+#[case("-- by hand: BEGIN; DROP TABLE t; COMMIT;\nDROP TABLE t", false)]
+#[case("-- undoes split_name; keeps full_name\nDROP TABLE t", true)]
 #[case(
     "DO $$ BEGIN COMMIT; END $$; COMMENT ON TABLE t IS 'VACUUM; COMMIT'",
     true

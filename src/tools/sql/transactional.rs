@@ -2,17 +2,18 @@
 
 use super::cursor::Cursor;
 use super::token::Token;
-use super::{split, token};
+use super::{pieces, split, token};
 
 /// Whether every statement of a text may run inside one transaction that somebody else began. What is not known is
 /// taken to be fine: PostgreSQL refuses the rest by itself (25001), and then nothing of it has happened.
 ///
 /// Source: the notes "cannot be executed inside a transaction block" in PostgreSQL's reference pages of the commands.
 pub fn transactional(sql: &str) -> bool {
-    let read = token::tokens(sql);
-    split(&read.tokens)
-        .into_iter()
-        .all(|statement| allows(sql, statement))
+    let all = |sql: &str, tokens: &[Token]| {
+        let mut statements = split(tokens).into_iter();
+        statements.all(|statement| allows(sql, statement))
+    };
+    all(sql, &token::tokens(sql).tokens) && pieces(sql).all(|(piece, tokens)| all(piece, &tokens))
 }
 
 fn allows(sql: &str, statement: &[Token]) -> bool {
