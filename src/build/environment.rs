@@ -51,15 +51,17 @@ pub(super) fn environment(step: &Step) -> Vec<EnvVar> {
 }
 
 /// What a Secret may hold beside what is secret; hidden, it would leave no message that helps.
-const PUBLIC: [&str; 7] = [
-    "USER", "USERNAME", "HOST", "PORT", "DATABASE", "NAME", "SCHEMA",
+const PUBLIC: [&str; 15] = [
+    "USER", "USERNAME", "ROLE", "OWNER", "HOST", "HOSTNAME", "SERVER", "ENDPOINT", "REGION",
+    "PORT", "DATABASE", "DB", "NAME", "SCHEMA", "MODE",
 ];
 
 /// The variables whose values come from Secrets and are not to be printed.
 pub(super) fn from_secrets(step: &Step) -> Vec<String> {
     let variables = environment(step).into_iter().filter(|variable| {
         let from = variable.value_from.as_ref();
-        let public = PUBLIC.iter().any(|end| variable.name.ends_with(end));
+        let name = variable.name.to_ascii_uppercase();
+        let public = PUBLIC.iter().any(|end| name.ends_with(end));
         from.is_some_and(|from| from.secret_key_ref.is_some()) && !public
     });
     variables.map(|variable| variable.name).collect()

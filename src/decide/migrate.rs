@@ -174,7 +174,7 @@ fn follow(
             running::wait_for_backend(pass, &step.job, end, text, next);
             return false;
         }
-        return rollback::judge_resolve(pass, step, facts);
+        return rollback::judge_resolve(pass, step, end, facts);
     }
     let nothing = ledger_digest(&facts.ledger) == step.ledger
         && facts.lock_holder.is_none()

@@ -8,7 +8,7 @@ use crate::api::{
     DatabasePhase, FailedStatus, OnMigrationFailure, Phase, Resolution, StepKind, StepOutcome,
     StepStatus, Traces, reasons,
 };
-use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
+use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow};
 use crate::tools::prisma;
 
 /// Begins to mark a failed migration rolled back, where the policy says so and it left no trace. `false`: it does not,
@@ -46,7 +46,28 @@ pub(super) fn revert(
 }
 
 /// The row is rolled back, or it is not.
-pub(super) fn judge_resolve(pass: &mut Pass<'_>, step: &StepStatus, facts: &DatabaseFacts) -> bool {
+pub(super) fn judge_resolve(
+    pass: &mut Pass<'_>,
+    step: &StepStatus,
+    end: Option<&ContainerEnd>,
+    facts: &DatabaseFacts,
+) -> bool {
+    if end.is_some_and(ContainerEnd::never_began) && step.attempt < pass.spec.timeouts.lock_attempts
+    {
+        // Asked to end before it began, as by a drain.
+        pass.end_step(&step.job, StepOutcome::NeverBegan);
+        let mut next = StepStatus {
+            name: StepKind::Resolve,
+            database: step.database.clone(),
+            migration: step.migration.clone(),
+            ledger_row: step.ledger_row.clone(),
+            resolution: step.resolution,
+            ..StepStatus::default()
+        };
+        steps::journal(pass, &mut next, Some(facts));
+        steps::make_job(pass, &next, Some(facts));
+        return true;
+    }
     let database = &step.database;
     // Only a revert names the row; a lock time-out's is tried again.
     let reverts = !step.ledger_row.is_empty();

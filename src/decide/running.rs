@@ -395,8 +395,13 @@ pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         ),
     };
     let text = format!("{what}: {text}. It is tried again by itself.");
-    let beside = |other: &StepStatus| other.job != step.job && other.name != StepKind::Inventory;
-    if pass.active().iter().any(beside) {
+    let active = pass.active();
+    let after = active.iter().skip_while(|other| {
+        // What an image holds comes before all others.
+        step.name != StepKind::Inventory && other.job != step.job
+    });
+    let speaks = |other: &StepStatus| other.job != step.job && other.name != StepKind::Inventory;
+    if after.into_iter().any(speaks) {
         // What runs beside it has the word: this would be news at each look.
         pass.halted(Phase::Blocked, reason, text, "");
     } else {

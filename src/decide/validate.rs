@@ -22,6 +22,9 @@ use crate::facts::JobProgress;
 /// A test's Job is ended by its own agent; this much later by the operator, seconds.
 const KILL_GRACE: i64 = 60;
 
+/// From this attempt on one that did not begin counts as a failure.
+const NEVER_BEGAN: u32 = 20;
+
 /// How far a smoke test is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Test {
@@ -53,7 +56,13 @@ fn state(pass: &Pass<'_>, test: &SmokeTestSpec) -> Test {
     let steps = tries(pass, test);
     let failures = steps
         .iter()
-        .filter(|step| step.finished_at.is_some() && step.outcome != Some(StepOutcome::Succeeded))
+        .filter(|step| {
+            let well = matches!(
+                step.outcome,
+                Some(StepOutcome::Succeeded | StepOutcome::NeverBegan)
+            );
+            step.finished_at.is_some() && !well
+        })
         .count();
     match steps.last() {
         None => Test::Due,
@@ -194,6 +203,11 @@ pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus, gives_way: bool) ->
             );
         }
         JobProgress::Lost { .. } => ended(pass, step, false, "its pod was lost"),
+        // Asked to end before it began, as by a drain: not its failure, but not for ever.
+        JobProgress::Ended(end) if end.never_began() && step.attempt < NEVER_BEGAN => {
+            pass.end_step(&step.job, StepOutcome::NeverBegan);
+            pass.again = true;
+        }
         JobProgress::Ended(end) => {
             let summary = end.summary.as_deref();
             let said = summary

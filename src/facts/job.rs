@@ -1,6 +1,6 @@
 //! What is known of a Job and its pod.
 
-use dbm_agent::protocol::Summary;
+use dbm_agent::protocol::{Outcome, Refusal, Summary};
 use jiff::Timestamp;
 
 /// A Job and the only pod it may have.
@@ -99,6 +99,12 @@ pub struct ContainerEnd {
 }
 
 impl ContainerEnd {
+    /// The agent began nothing, because it was too late, or was asked to end.
+    pub fn never_began(&self) -> bool {
+        let summary = self.summary.as_deref();
+        summary.is_some_and(|summary| summary.outcome == Outcome::Refused(Refusal::TooLate))
+    }
+
     /// It could not be started.
     pub fn never_ran(&self) -> bool {
         self.reason == NEVER_RAN

@@ -22,7 +22,7 @@ mod tests;
 mod token;
 mod transactional;
 
-use token::{Kind, Token};
+use token::{Kind, Token, Tokens};
 
 pub use change::Unseen;
 pub use effects::{StatementEffects, describe, effects};
@@ -51,28 +51,120 @@ pub fn statements(sql: &str) -> Vec<&str> {
 /// triggers are beyond what the text tells.
 pub fn only_catalog(sql: &str) -> bool {
     let read = token::tokens(sql);
-    let allowed = |sql: &str, tokens: &[Token]| {
-        let mut statements = split(tokens).into_iter();
-        statements.all(|statement| catalog_only::is_allowed(sql, statement))
+    let allowed = |sql: &str, read: &Tokens| {
+        let mut statements = split(&read.tokens).into_iter();
+        !read.doubtful && statements.all(|statement| catalog_only::is_allowed(sql, statement))
     };
-    !read.doubtful
-        && !split(&read.tokens).is_empty()
-        && allowed(sql, &read.tokens)
-        && pieces(sql).all(|(piece, tokens)| allowed(piece, &tokens))
+    !split(&read.tokens).is_empty()
+        && allowed(sql, &read)
+        && pieces(sql).all(|(piece, read)| allowed(piece, &read))
 }
 
 /// What is executed of a text by a client that splits it at every `;`, wherever that stands, as Prisma's driver adapters do:
 /// `-- was: UPDATE a SET x = 1; UPDATE b SET x = 2;` holds no statement, and such a client executes the second of them. It
-/// comes as far as the first piece that PostgreSQL cannot read, such as the beginning of a function's body.
-fn pieces(sql: &str) -> impl Iterator<Item = (&str, Vec<Token>)> {
+/// comes as far as the first piece that PostgreSQL does not take: half of a function, or the rest of a remark.
+fn pieces(sql: &str) -> impl Iterator<Item = (&str, Tokens)> {
     sql.split(';')
         .map(|piece| (piece, token::tokens(piece)))
-        .take_while(|(_, read)| !read.doubtful)
-        .map(|(piece, read)| (piece, read.tokens))
+        .take_while(|(_, read)| {
+            let (_, whole) = split_whole(&read.tokens);
+            whole && !read.open && begins_as_command(&read.tokens)
+        })
+}
+
+/// What PostgreSQL's commands begin with.
+const COMMANDS: &[&str] = &[
+    "ABORT",
+    "ALTER",
+    "ANALYZE",
+    "BEGIN",
+    "CALL",
+    "CHECKPOINT",
+    "CLOSE",
+    "CLUSTER",
+    "COMMENT",
+    "COMMIT",
+    "COPY",
+    "CREATE",
+    "DEALLOCATE",
+    "DECLARE",
+    "DELETE",
+    "DISCARD",
+    "DO",
+    "DROP",
+    "END",
+    "EXECUTE",
+    "EXPLAIN",
+    "FETCH",
+    "GRANT",
+    "IMPORT",
+    "INSERT",
+    "LISTEN",
+    "LOAD",
+    "LOCK",
+    "MERGE",
+    "MOVE",
+    "NOTIFY",
+    "PREPARE",
+    "REASSIGN",
+    "REFRESH",
+    "REINDEX",
+    "RELEASE",
+    "RESET",
+    "REVOKE",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "SECURITY",
+    "SELECT",
+    "SET",
+    "SHOW",
+    "START",
+    "TABLE",
+    "TRUNCATE",
+    "UNLISTEN",
+    "UPDATE",
+    "VACUUM",
+    "VALUES",
+    "WITH",
+];
+
+/// What may follow a command about transactions.
+const OF_TRANSACTION: &[&str] = &[
+    "WORK",
+    "TRANSACTION",
+    "TO",
+    "AND",
+    "PREPARED",
+    "ISOLATION",
+    "READ",
+    "NOT",
+    "DEFERRABLE",
+];
+
+/// Whether there is nothing, or something that PostgreSQL may take for a command. A remark may begin with the same word
+/// (`end of part 1`).
+fn begins_as_command(tokens: &[Token]) -> bool {
+    let word = |at: usize| match tokens.get(at).map(|token| &token.kind) {
+        Some(Kind::Word(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    match (tokens.first().map(|token| &token.kind), word(0)) {
+        (None, _) | (Some(Kind::Mark('(')), _) => true,
+        (_, Some("BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT")) => {
+            tokens.len() == 1 || word(1).is_some_and(|next| OF_TRANSACTION.contains(&next))
+        }
+        (_, Some(word)) => COMMANDS.contains(&word),
+        _ => false,
+    }
 }
 
 /// The tokens of each statement.
 fn split(tokens: &[Token]) -> Vec<&[Token]> {
+    split_whole(tokens).0
+}
+
+/// The same, and whether no parenthesis and no function's body is left open at the end.
+fn split_whole(tokens: &[Token]) -> (Vec<&[Token]>, bool) {
     let mut statements = Vec::new();
     let mut start = 0;
     let mut parentheses = 0_usize;
@@ -102,7 +194,7 @@ fn split(tokens: &[Token]) -> Vec<&[Token]> {
     }
     statements.push(&tokens[start..]);
     statements.retain(|statement| !statement.is_empty());
-    statements
+    (statements, parentheses == 0 && body == 0)
 }
 
 /// `CREATE [OR REPLACE] FUNCTION | PROCEDURE`.

@@ -6,10 +6,13 @@ use database_migration_operator::api::{
 };
 use database_migration_operator::decide::{Decision, Effect, Snapshot, decide, status};
 use database_migration_operator::facts::{
-    ActionFacts, JobProgress, NotStarted, Reading, Unreadable, UnreadableReason,
+    ActionFacts, ContainerEnd, JobProgress, NotStarted, Reading, Unreadable, UnreadableReason,
 };
 
+use dbm_agent::protocol::{Outcome, Refusal};
+
 use super::cases::{applied, ended, job, migrating, reason, snapshot, write};
+use super::pods::summary;
 use super::world::{START, at};
 
 pub(super) fn asked(snapshot: &Snapshot, action: ActionKind) -> ActionFacts {
@@ -223,4 +226,33 @@ fn nothing_is_started_again_between_an_abort_and_its_end() {
         snapshot.now = at(START + seconds);
         assert_eq!(gone_on(&mut snapshot), "", "after {seconds} s");
     }
+}
+
+/// A node is drained while the container of a smoke test starts: the test has not failed, and is run again.
+#[test]
+fn a_smoke_test_that_was_asked_to_end_before_it_began_is_run_again() {
+    let (mut snapshot, name) = tested(applied());
+    let refused = |name: &str, snapshot: &Snapshot| {
+        let end = ContainerEnd {
+            exit_code: 64,
+            reason: "Error".to_owned(),
+            said: String::new(),
+            finished_at: at(START),
+            summary: Some(Box::new(summary(
+                Outcome::Refused(Refusal::TooLate),
+                "",
+                "",
+            ))),
+        };
+        job(snapshot, name, JobProgress::Ended(end))
+    };
+    let found = refused(&name, &snapshot);
+    snapshot.jobs.insert(name.clone(), found);
+    let next = gone_on(&mut snapshot);
+    assert!(
+        !next.is_empty() && next != name,
+        "{}",
+        snapshot.resource.status.message
+    );
+    assert_eq!(reason(&snapshot.resource.status), reasons::SMOKE_TESTING);
 }

@@ -14,7 +14,21 @@ pub const REDACTED: &str = "(redacted)";
 const SHORT: usize = 4;
 
 /// Parts of names of variables whose values are secret.
-const SECRET_NAMES: [&str; 6] = ["PASS", "SECRET", "TOKEN", "CREDENTIAL", "CIPHER", "_KEY"];
+const SECRET_NAMES: [&str; 13] = [
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "_PASS",
+    "SECRET",
+    "TOKEN",
+    "CREDENTIAL",
+    "CIPHER",
+    "API_KEY",
+    "ACCESS_KEY",
+    "PRIVATE_KEY",
+    "SIGNING_KEY",
+    "ENCRYPTION_KEY",
+];
 /// Values of such variables that are shorter are more likely a switch than a secret.
 pub(super) const SHORTEST_OF_NAMES: usize = 6;
 /// Parameters of URLs that are secret.
@@ -199,9 +213,12 @@ fn lower_escapes(text: &str) -> String {
         .collect()
 }
 
-/// The lines of a text as the output's own lines are cleaned.
+/// The lines of a text as the output's own lines are cleaned. Of several, those that are too short to be secret by themselves,
+/// such as the braces of a JSON text, are left out.
 fn add_lines(text: &str, found: &mut BTreeSet<String>) {
-    found.extend(text.lines().map(super::lines::without_controls));
+    let several = text.lines().nth(1).is_some();
+    let lines = text.lines().map(super::lines::without_controls);
+    found.extend(lines.filter(|line| !several || line.trim().len() >= SHORTEST_OF_NAMES));
 }
 
 #[cfg(test)]

@@ -107,7 +107,11 @@ pub(super) fn judge_resolve(
     reopen(pass, Some(database));
     // Where another one failed beside it, the run ends again in that one's words.
     match other_failure(pass) {
-        Some(words) => pass.condition(reasons::MIGRATED, false, reasons::MIGRATION_FAILED, &words),
+        // It spoke last, and in full.
+        Some((name, _)) if is_said_of(pass, &name) => {}
+        Some((_, words)) => {
+            pass.condition(reasons::MIGRATED, false, reasons::MIGRATION_FAILED, &words)
+        }
         None => pass.condition(reasons::MIGRATED, false, reasons::PLANNING, &text),
     }
     pass.working(Phase::Planning, reasons::PLANNING, text);
@@ -115,16 +119,25 @@ pub(super) fn judge_resolve(
 }
 
 /// What is to be said of a database that failed and was not decided on yet.
-fn other_failure(pass: &Pass<'_>) -> Option<String> {
+fn other_failure(pass: &Pass<'_>) -> Option<(String, String)> {
     let mut databases = pass.status.databases.iter();
     let entry = databases.find(|entry| entry.phase == DatabasePhase::Failed)?;
     let failed = entry.failed.clone().unwrap_or_default();
     let what = match failed.name.as_str() {
-        "" => "it failed before a migration began".to_owned(),
+        "" => "it failed".to_owned(),
         name => format!("{name} failed"),
     };
     let text = format!("{}: {what}: {}", entry.name, failed.summary);
-    Some(text.trim_end_matches([':', ' ']).to_owned())
+    Some((
+        entry.name.clone(),
+        text.trim_end_matches([':', ' ']).to_owned(),
+    ))
+}
+
+/// What `Migrated` says is of this database.
+fn is_said_of(pass: &Pass<'_>, database: &str) -> bool {
+    let said = status::get(&pass.status, reasons::MIGRATED);
+    said.is_some_and(|said| said.message.starts_with(&format!("{database}: ")))
 }
 
 /// A run that had ended goes on: with this database, and with what was skipped because of it.

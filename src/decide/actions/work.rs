@@ -180,8 +180,10 @@ pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
             match &job.progress {
                 JobProgress::NotStarted(why) => {
                     // What keeps it from starting may be what the spec was corrected for; else the new run waits for it.
-                    let gives_way = run::cause(&pass.snapshot.resource).is_some()
-                        && unstarted::explain(why).is_some();
+                    let since = step.started_at.as_ref().map_or(pass.now(), |at| at.0);
+                    let limit = pass.spec.timeouts.start.seconds().unwrap_or(600);
+                    let stuck = unstarted::explain(why).is_some() || pass.age(since) > limit;
+                    let gives_way = stuck && run::cause(&pass.snapshot.resource).is_some();
                     running::not_started(pass, &step, job, why, gives_way);
                     return;
                 }
@@ -279,10 +281,18 @@ fn unreadable(pass: &mut Pass<'_>, step: &StepStatus) {
 
 fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, restore: bool) {
     if is_other(pass, step) {
-        let text = format!(
-            "{}: the spec or its Secret names another database by now, so what Job {} did was not verified. Look at the database",
-            step.database, step.job
-        );
+        let other = "the spec or its Secret names another database by now";
+        let text = if pass.was_there(step) {
+            format!(
+                "{}: {other}, so what Job {} did was not verified. Look at the database",
+                step.database, step.job
+            )
+        } else {
+            format!(
+                "{}: {other}. Its Job was not seen, and nothing is known to have been executed",
+                step.database
+            )
+        };
         return ends::failed(pass, Some(step), &said(end, &text));
     }
     let exited_well = end.is_some_and(|end| end.exit_code == 0);

@@ -207,6 +207,11 @@ fn a_long_line_is_cut() {
 #[case("PREPARE TRANSACTION 'x'", false)]
 #[case("-- by hand: BEGIN; DROP TABLE t; COMMIT;\nDROP TABLE t", false)]
 #[case("-- undoes split_name; keeps full_name\nDROP TABLE t", true)]
+#[case("-- down.sql; rollback of split_name\nDROP TABLE t", true)]
+#[case(
+    "CREATE OR REPLACE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END; DROP TABLE t",
+    true
+)]
 #[case(
     "DO $$ BEGIN COMMIT; END $$; COMMENT ON TABLE t IS 'VACUUM; COMMIT'",
     true

@@ -62,6 +62,10 @@ fn splits(#[case] sql: &str, #[case] expected: &[&str]) {
 )]
 #[case("BEGIN; CREATE SCHEMA IF NOT EXISTS s; COMMIT;")]
 #[case("/* ; DELETE FROM t; */ CREATE TABLE u (a int)")]
+#[case("-- makes the table; see DBM-7\nCREATE TABLE t (a int)")]
+#[case(
+    "-- a; end of part 1\nCREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END; CREATE TABLE t (a int)"
+)]
 #[case("GRANT SELECT (a), UPDATE ON \"database\" TO app; REVOKE ALL ON SCHEMA s FROM app")]
 #[case(
     "CREATE OR REPLACE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DELETE FROM t; END $$"
@@ -133,7 +137,7 @@ fn changes_only_the_catalog(#[case] sql: &str) {
 #[case("Запрос")]
 // A client that splits at every ';' executes what stands behind one in a comment.
 #[case("-- was: UPDATE a SET x = 1; UPDATE b SET x = x * 100;\nALTER TABLE t ADD COLUMN a int")]
-#[case("-- makes the table; see DBM-7\nCREATE TABLE t (a int)")]
+#[case("-- was: x; UPDATE t SET p = regexp_replace(p, '\\D', '');\nALTER TABLE t ADD COLUMN a int")]
 #[case("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT begin FROM p; END; UPDATE t SET a = 1")]
 #[case("CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'; UPDATE t SET a = 1")]
 #[case("GRANT admin TO app")]

@@ -34,6 +34,8 @@ pub(super) struct Tokens {
     /// A quote or a comment is not closed, a character belongs nowhere, or a literal means something else under
     /// another `standard_conforming_strings`.
     pub doubtful: bool,
+    /// A quote or a comment is not closed.
+    pub open: bool,
 }
 
 pub(super) fn tokens(sql: &str) -> Tokens {
@@ -41,6 +43,7 @@ pub(super) fn tokens(sql: &str) -> Tokens {
         sql,
         at: 0,
         doubtful: false,
+        open: false,
     };
     let mut tokens = Vec::new();
     while let Some(token) = lexer.next_token() {
@@ -49,6 +52,7 @@ pub(super) fn tokens(sql: &str) -> Tokens {
     Tokens {
         tokens,
         doubtful: lexer.doubtful,
+        open: lexer.open,
     }
 }
 
@@ -56,6 +60,7 @@ struct Lexer<'a> {
     sql: &'a str,
     at: usize,
     doubtful: bool,
+    open: bool,
 }
 
 impl Lexer<'_> {
@@ -80,6 +85,7 @@ impl Lexer<'_> {
             None => {
                 self.at = self.sql.len();
                 self.doubtful = true;
+                self.open = true;
             }
         }
     }
@@ -144,6 +150,7 @@ impl Lexer<'_> {
             }
         }
         self.doubtful = true;
+        self.open = true;
     }
 
     /// A literal from its first quote on. A doubled quote is one inside; a backslash only with `E` before.
@@ -153,6 +160,7 @@ impl Lexer<'_> {
             match self.peek() {
                 None => {
                     self.doubtful = true;
+                    self.open = true;
                     break;
                 }
                 Some('\'') if self.rest().starts_with("''") => self.at += 2,

@@ -13,7 +13,8 @@ pub fn transactional(sql: &str) -> bool {
         let mut statements = split(tokens).into_iter();
         statements.all(|statement| allows(sql, statement))
     };
-    all(sql, &token::tokens(sql).tokens) && pieces(sql).all(|(piece, tokens)| all(piece, &tokens))
+    all(sql, &token::tokens(sql).tokens)
+        && pieces(sql).all(|(piece, read)| all(piece, &read.tokens))
 }
 
 fn allows(sql: &str, statement: &[Token]) -> bool {
