@@ -246,7 +246,7 @@ impl Maker<'_> {
 
     fn duration(&mut self, rules: &str) -> String {
         let long = self.dice.of(&["999999h", "999999h999999m"]);
-        let short = match (rules.contains("duration('1m')"), rules.contains("'0s'")) {
+        let short = match (rules.contains("duration('1m')"), rules.contains("[1-9]")) {
             (true, _) => self.dice.of(&["0s", "1m", "59h"]),
             (false, true) => self.dice.of(&["1s", "1m30s", "2h"]),
             (false, false) => self.dice.of(&["0s", "1s", "90s", "1h30m5s"]),
