@@ -224,14 +224,11 @@ fn lost(pass: &mut Pass<'_>, step: &StepStatus, message: &str) {
         pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
         return;
     }
-    pass.end_step(&step.job, StepOutcome::Failed);
     let text = format!(
         "the pod that was to read what the image holds was lost {LOST_PODS} times, the last time of Job {}{said}. Nothing was executed. Look for what ends pods in this namespace (kubectl get events -n {}), then ask for a new run.",
         step.job, pass.snapshot.resource.namespace
     );
-    let next = pass.retry_command();
-    pass.condition(reasons::PLANNED, false, reasons::INVENTORY_FAILED, &text);
-    pass.stalled(Phase::Blocked, reasons::INVENTORY_FAILED, text, next);
+    blocked(pass, step, reasons::INVENTORY_FAILED, text);
 }
 
 /// Why an inventory Job ended without an inventory.
@@ -263,11 +260,16 @@ fn broken(pass: &Pass<'_>, report: &InventoryReport) -> Option<(&'static str, St
 
 /// The image cannot be used as it is, and reading it again would say the same.
 fn failed(pass: &mut Pass<'_>, step: &StepStatus, reason: &'static str, why: &str) {
-    pass.end_step(&step.job, StepOutcome::Failed);
     let text = format!(
         "image {}: {why} Correct the spec, or mend the image and ask for a new run.",
         pass.spec.image
     );
+    blocked(pass, step, reason, text);
+}
+
+/// It does not go on without somebody, who then asks for a new run.
+fn blocked(pass: &mut Pass<'_>, step: &StepStatus, reason: &'static str, text: String) {
+    pass.end_step(&step.job, StepOutcome::Failed);
     let next = pass.retry_command();
     pass.condition(reasons::PLANNED, false, reason, &text);
     pass.stalled(Phase::Blocked, reason, text, next);

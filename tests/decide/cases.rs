@@ -109,6 +109,18 @@ pub(super) fn write(snapshot: &mut Snapshot, decision: &Decision) -> String {
         .unwrap_or_default()
 }
 
+/// Decides until a Job is made, which it names, or there is nothing more to decide.
+pub(super) fn settle(snapshot: &mut Snapshot) -> String {
+    for _ in 0..5 {
+        let decision = decide(snapshot);
+        let made = write(snapshot, &decision);
+        if !made.is_empty() || !decision.again {
+            return made;
+        }
+    }
+    panic!("no end: {}", snapshot.resource.status.message);
+}
+
 pub(super) fn reason(status: &DatabaseMigrationStatus) -> &str {
     status::ready_reason(status)
 }

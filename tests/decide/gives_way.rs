@@ -11,7 +11,7 @@ use database_migration_operator::facts::{
 
 use dbm_agent::protocol::{Outcome, Refusal};
 
-use super::cases::{applied, ended, job, migrating, reason, snapshot, write};
+use super::cases::{applied, ended, job, migrating, reason, settle, snapshot, write};
 use super::pods::summary;
 use super::world::{START, at};
 
@@ -66,18 +66,7 @@ fn is_taken_away(decision: &Decision, job: &str) -> bool {
 fn gone(snapshot: &mut Snapshot, name: &str) -> String {
     snapshot.jobs.insert(name.to_owned(), None);
     snapshot.made.insert(name.to_owned());
-    gone_on(snapshot)
-}
-
-fn gone_on(snapshot: &mut Snapshot) -> String {
-    for _ in 0..5 {
-        let decision = decide(snapshot);
-        let made = write(snapshot, &decision);
-        if !made.is_empty() || !decision.again {
-            return made;
-        }
-    }
-    panic!("no end: {}", snapshot.resource.status.message);
+    settle(snapshot)
 }
 
 #[test]
@@ -224,7 +213,7 @@ fn nothing_is_started_again_between_an_abort_and_its_end() {
     snapshot.jobs.remove(&waits.job);
     for seconds in [1, 5, 70, 700] {
         snapshot.now = at(START + seconds);
-        assert_eq!(gone_on(&mut snapshot), "", "after {seconds} s");
+        assert_eq!(settle(&mut snapshot), "", "after {seconds} s");
     }
 }
 
@@ -248,7 +237,7 @@ fn a_smoke_test_that_was_asked_to_end_before_it_began_is_run_again() {
     };
     let found = refused(&name, &snapshot);
     snapshot.jobs.insert(name.clone(), found);
-    let next = gone_on(&mut snapshot);
+    let next = settle(&mut snapshot);
     assert!(
         !next.is_empty() && next != name,
         "{}",

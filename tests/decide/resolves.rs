@@ -8,7 +8,7 @@ use database_migration_operator::facts::{
     ContainerEnd, JobProgress, Ledger, LedgerRow, Reading, Session,
 };
 
-use super::cases::{ended, inventory, job, reason, snapshot, write};
+use super::cases::{ended, inventory, job, reason, settle, snapshot, write};
 use super::gives_way::asked;
 use super::world::{START, at};
 
@@ -36,18 +36,6 @@ fn row() -> LedgerRow {
         started_at: at(START),
         ..LedgerRow::default()
     }
-}
-
-/// Decides until a Job is made or there is nothing more to decide.
-fn settle(snapshot: &mut Snapshot) -> String {
-    for _ in 0..5 {
-        let decision = decide(snapshot);
-        let made = write(snapshot, &decision);
-        if !made.is_empty() || !decision.again {
-            return made;
-        }
-    }
-    panic!("no end: {}", snapshot.resource.status.message);
 }
 
 /// Both containers ran out of memory, so nobody wrote down how the migration ended: the row is unfinished and not failed,
