@@ -80,13 +80,18 @@ impl Raised {
             Some(at) => Shown::Open(format!("{} {HIDDEN}", &line[..at])),
             // The driver's own form names its fields, and those are hidden by name.
             None if line.contains("DbError {") => Shown::Other,
-            // A server that speaks another language has another word for it.
-            None => match line.find(": ") {
-                Some(at) => Shown::Open(format!("{}: {HIDDEN}", &line[..at])),
+            None => match line.split_once(": ").filter(|(lead, _)| is_lead(lead)) {
+                Some((lead, _)) => Shown::Open(format!("{lead}: {HIDDEN}")),
                 None => Shown::Open(HIDDEN.to_owned()),
             },
         }
     }
+}
+
+/// What stands before a message and is nobody's value: Prisma's words, or what a server that speaks another language calls an error.
+fn is_lead(text: &str) -> bool {
+    let word = text.chars().all(char::is_uppercase);
+    word || ["Error", "Error querying the database"].contains(&text)
 }
 
 /// The quotes around values in messages of servers that speak English, German, French and the like.
@@ -216,10 +221,12 @@ fn literal(text: &str) -> Option<String> {
     }
 }
 
-/// The parts of a format between its values; `%%` is a sign. Only the first line counts: output comes in lines.
+/// The parts of a format between its values; `%%` is a sign. Only the first line counts, because output comes in lines; values
+/// in those below it are as one that goes on there.
 fn parts(format: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
-    let mut signs = format.lines().next().unwrap_or_default().chars().peekable();
+    let mut lines = format.lines();
+    let mut signs = lines.next().unwrap_or_default().chars().peekable();
     while let Some(sign) = signs.next() {
         let last = parts.len() - 1;
         if sign != '%' {
@@ -229,6 +236,10 @@ fn parts(format: &str) -> Vec<String> {
         } else {
             parts.push(String::new());
         }
+    }
+    let goes_on = lines.any(|line| line.contains('%'));
+    if goes_on && parts.last().is_some_and(|last| !last.is_empty()) {
+        parts.push(String::new());
     }
     parts
 }
@@ -272,6 +283,20 @@ mod tests {
         ] {
             assert_eq!(line(text), expected, "{text}");
         }
+    }
+
+    /// A text of two lines, the second of which holds the value.
+    #[test]
+    fn a_text_that_goes_on_is_open() {
+        let raised = Raised::of(["RAISE EXCEPTION 'these users are bad:\n%', names;"]);
+        let line = "ERROR: these users are bad:";
+        let open = Shown::Open(format!("{line}{VALUE}"));
+        assert_eq!(raised.of_code(line), open);
+        assert_eq!(raised.line(line), open);
+        assert_eq!(
+            raised.of_code("alice@example.com: is bad"),
+            Shown::Open(HIDDEN.to_owned())
+        );
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use super::secrets::REDACTED;
 use crate::raised::{self, Raised, Shown};
 
+/// What adapters add to the end of a message.
+const SQLSTATE: &str = " (SQLSTATE ";
 /// Lines of one value that spans lines, at most; then the value is taken to have ended.
 const LONGEST_VALUE: usize = 200;
 
@@ -24,8 +26,12 @@ enum Open {
     Plain,
     /// JavaScript's `'...' +` on the line before.
     Joined,
-    /// A message, or a context: until a blank line, or one that cannot belong to it.
+    /// A context: until a blank line, or one that cannot belong to it.
     Paragraph,
+    /// What code raised, which may hold blank lines: until a line that cannot belong to it, or what adapters add to its end.
+    Text,
+    /// What PostgreSQL quotes, which may hold blank lines, too: until the line with the closing quote.
+    Quoted,
 }
 
 impl Rows {
@@ -43,12 +49,11 @@ impl Rows {
         if let Some(open) = self.open {
             if self.hidden_lines < LONGEST_VALUE && !ends(open, &line) {
                 self.hidden_lines += 1;
-                if open == Open::Joined && !line.trim_end().ends_with('+')
-                    || open == Open::Plain && closes(&line)
-                {
+                if is_last(open, &line) {
                     self.open = None;
                 }
-                return REDACTED.to_owned();
+                let blank = line.trim().is_empty();
+                return if blank { line } else { REDACTED.to_owned() };
             }
             self.open = None;
         }
@@ -89,7 +94,7 @@ impl Rows {
             Shown::Other => line,
             Shown::Without(text) => text,
             Shown::Open(text) => {
-                self.open = Some(Open::Paragraph);
+                self.open = (!line.contains(SQLSTATE)).then_some(Open::Text);
                 text
             }
         };
@@ -98,11 +103,11 @@ impl Rows {
             return quoted_field(line, "hint", &mut self.open);
         }
         if state.starts_with("22") && is_error {
-            let (line, goes_on) = raised::without_quoted(&line);
-            if goes_on {
-                self.open = Some(Open::Paragraph);
+            let (shown, goes_on) = raised::without_quoted(&line);
+            if goes_on && !line.contains(SQLSTATE) {
+                self.open = Some(Open::Quoted);
             }
-            return line;
+            return shown;
         }
         line
     }
@@ -197,7 +202,7 @@ impl Rows {
             let (shown, goes_on) = last_quoted(&line);
             line = shown;
             if goes_on && self.open.is_none() {
-                self.open = Some(Open::Paragraph);
+                self.open = Some(Open::Quoted);
             }
         }
         value_out_of_range(line)
@@ -313,9 +318,37 @@ fn closing_quote(text: &str, quote: char, escapes: usize) -> Option<usize> {
 fn ends(open: Open, line: &str) -> bool {
     match open {
         Open::Joined => false,
-        Open::Plain => begins_other(line),
+        Open::Plain | Open::Text | Open::Quoted => begins_other(line),
         Open::Paragraph => line.trim().is_empty() || begins_other(line),
     }
+}
+
+/// Whether a value that began above ends with this line.
+fn is_last(open: Open, line: &str) -> bool {
+    let line = line.trim_end();
+    match open {
+        Open::Joined => !line.ends_with('+'),
+        Open::Plain => ends_detail(line),
+        Open::Paragraph => false,
+        Open::Text => line.contains(SQLSTATE),
+        Open::Quoted => line.contains(SQLSTATE) || closes_quote(line),
+    }
+}
+
+/// How PostgreSQL's own details end. A value may hold full stops, commas and quotes at the ends of its lines.
+fn ends_detail(line: &str) -> bool {
+    let line = line.trim_end_matches([',', '"', '\'', '`', '}', ' ']);
+    line.ends_with("\".") && line.contains(" table \"")
+        || [").", " exists.", " duplicated."]
+            .iter()
+            .any(|end| line.ends_with(end))
+}
+
+/// Whether a line closes a quote that was opened above it: what it opens itself it has closed before that.
+fn closes_quote(line: &str) -> bool {
+    ['"', '«', '»', '“']
+        .iter()
+        .any(|quote| line.ends_with(*quote) && line.matches(*quote).count() % 2 == 1)
 }
 
 /// `\n` as two signs.
@@ -337,7 +370,7 @@ fn closes(line: &str) -> bool {
 /// Whether a line belongs to something else than a value that began above it.
 fn begins_other(line: &str) -> bool {
     let line = line.trim_start();
-    const STARTS: [&str; 15] = [
+    const STARTS: [&str; 17] = [
         "HINT:",
         "CONTEXT:",
         "STATEMENT:",
@@ -345,6 +378,8 @@ fn begins_other(line: &str) -> bool {
         "WHERE:",
         "ERROR:",
         "FATAL:",
+        "WARNING:",
+        "NOTICE:",
         "Error:",
         "Position:",
         "DbError",

@@ -29,6 +29,10 @@ fn what_was_raised() {
             ),
         ),
         (
+            "ERROR: user alice\n\nand bob has none\n   0: a::b",
+            "ERROR: user (redacted)\n\n(redacted)\n   0: a::b",
+        ),
+        (
             "ERROR: user alice\nand bob has none\n   0: a::b",
             "ERROR: user (redacted)\n(redacted)\n   0: a::b",
         ),
@@ -74,6 +78,10 @@ fn contexts_and_bad_data() {
             "ERROR: invalid input syntax for type integer: \"(redacted)\n(redacted)\n\nnext",
         ),
         (
+            "ERROR: invalid input syntax for type uuid: \"12\nsaid \"hi\"\n\nalice\"\n\nnext",
+            "ERROR: invalid input syntax for type uuid: \"(redacted)\n(redacted)\n\n(redacted)\n\nnext",
+        ),
+        (
             "ERROR: invalid input syntax for type integer: \"12\nalice\" (SQLSTATE 22P02)",
             "ERROR: invalid input syntax for type integer: \"(redacted)\n(redacted)",
         ),
@@ -111,6 +119,10 @@ fn details() {
         (
             "DETAIL: Failing row contains (1, two\nthree, four).\nHINT: y",
             "DETAIL: (redacted)\n(redacted)\nHINT: y",
+        ),
+        (
+            "DETAIL: Failing row contains (7, Dear team.\nAlice \"called\".\n\nHer number is 555-1234, null).\nnext",
+            "DETAIL: (redacted)\n(redacted)\n\n(redacted)\nnext",
         ),
         (
             r"Some('ERROR: x\nDETAIL: Key (a)=(b).\nHINT: y')",

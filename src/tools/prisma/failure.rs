@@ -183,7 +183,8 @@ fn summary(text: &str, state: &str, raised: &Raised) -> String {
         match kind(line) {
             Line::End => break,
             Line::Private => private = true,
-            Line::Frame => private = private && !line.trim().is_empty(),
+            // A value may hold blank lines.
+            Line::Frame => {}
             Line::Message => {
                 let line = line.trim();
                 private = private

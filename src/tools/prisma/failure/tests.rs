@@ -91,6 +91,19 @@ fn values_are_taken_out_and_names_stay() {
     }
 }
 
+/// Free texts have empty lines.
+#[test]
+fn values_with_blank_lines_are_taken_out() {
+    for said in [
+        "ERROR: null value in column \"a\"\nDETAIL: Failing row contains (17, Dear support,\n\nmy number is 0171, null).",
+        "Database error code: 22P02\n\nDatabase error:\nERROR: invalid input syntax for type uuid: \"12\n\n0171\"\n\nPosition:\nx",
+    ] {
+        let summary = parse(said).summary;
+        assert!(summary.starts_with("ERROR: "), "{summary}");
+        assert!(!summary.contains("0171"), "{summary}");
+    }
+}
+
 #[test]
 fn what_code_raised_keeps_the_authors_words() {
     let raised =
