@@ -26,9 +26,11 @@ pub use self::url::{Password, Rules, SslMode, Target, parse};
 /// How long the questions may take together, after the connection stands. Each one is cut by the server after 10 s
 /// (`statement_timeout`); this is for a server that no longer answers at all.
 const QUESTIONS_TIMEOUT: Duration = Duration::from_secs(15);
-/// No honest answer is bigger than this, bytes: a ledger of ten thousand rows takes some 3 MiB, and the names of a hundred
-/// thousand objects some 10 MiB. The operator reads the databases of many teams with the memory of one process.
-const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
+/// No honest answer is bigger than this, bytes, but for the names of objects: a ledger of ten thousand rows takes some 3 MiB. The
+/// operator reads the databases of many teams with the memory of one process.
+const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
+/// The names of a hundred thousand objects take some 10 MiB.
+const OBJECTS_LIMIT: usize = 24 * 1024 * 1024;
 /// SQLSTATE of a lock that could not be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// How long a farewell may take; without one the server notices by itself.
@@ -166,22 +168,27 @@ async fn blocked(connection: &mut PgConnection, error: sqlx::Error) -> Unanswere
 }
 
 /// Sends statements in one message and takes their rows: each has a text that says what it is, and one with JSON. An answer
-/// over [`ANSWER_LIMIT`] is an error, but for the names of objects, which come last: then it is as if nobody had asked for them.
+/// over [`ANSWER_LIMIT`] is an error. Names of objects come last; over [`OBJECTS_LIMIT`] it is as if nobody had asked for them.
 async fn ask(connection: &mut PgConnection, sql: String) -> Result<Vec<AnswerRow>, sqlx::Error> {
     // Safe: the only part that is not ours is the schema's name, quoted by `queries`.
     let mut stream = connection.fetch(sqlx::raw_sql(AssertSqlSafe(sql)));
     let mut rows = Vec::new();
-    let mut size = 0;
+    let (mut size, mut objects) = (0, 0);
     while let Some(row) = stream.try_next().await? {
         let row = AnswerRow {
             kind: row.try_get(0)?,
             body: row.try_get(1)?,
         };
-        size += std::mem::size_of::<AnswerRow>() + row.kind.len() + row.body.len();
+        let its = std::mem::size_of::<AnswerRow>() + row.kind.len() + row.body.len();
+        if row.kind == answer::OBJECT {
+            objects += its;
+        } else {
+            size += its;
+        }
         if size > ANSWER_LIMIT {
-            if row.kind != answer::OBJECT {
-                return Err(sqlx::Error::Protocol(failure::TOO_BIG.to_owned()));
-            }
+            return Err(sqlx::Error::Protocol(failure::TOO_BIG.to_owned()));
+        }
+        if objects > OBJECTS_LIMIT {
             rows.retain(|row: &AnswerRow| row.kind != answer::OBJECT);
             rows.push(AnswerRow {
                 kind: answer::TOO_MANY_OBJECTS.to_owned(),

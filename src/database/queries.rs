@@ -184,8 +184,9 @@ fn lacks(schema: &str) -> String {
 
 fn rows(schema: &str) -> String {
     format!(
-        "select 'row', json_build_object('id', m.id::text, 'checksum', m.checksum, 'migration_name', \
-           m.migration_name, 'started_at', m.started_at::timestamptz, 'finished_at', m.finished_at::timestamptz, \
+        // Longer than Prisma makes them, whatever the table allows.
+        "select 'row', json_build_object('id', left(m.id::text, 100), 'checksum', left(m.checksum, 256), 'migration_name', \
+           left(m.migration_name, 1024), 'started_at', m.started_at::timestamptz, 'finished_at', m.finished_at::timestamptz, \
            'rolled_back_at', m.rolled_back_at::timestamptz, 'applied_steps_count', m.applied_steps_count, \
            'logs', left(m.logs, 4096))::text \
            from {}._prisma_migrations m order by m.started_at, m.id::text collate \"C\"",

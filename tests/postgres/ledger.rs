@@ -90,6 +90,23 @@ async fn more_rows_than_a_ledger_can_have_are_not_held() {
     .await;
 }
 
+/// A table that was altered to hold more than Prisma writes: one value does not take the memory either.
+#[tokio::test]
+async fn more_text_than_prisma_writes_is_not_read() {
+    Db::with(async |db| {
+        db.run(
+            "CREATE VIEW _prisma_migrations AS SELECT 'a' AS id, repeat('c', 40000000) AS checksum, \
+               '1_init' AS migration_name, now() AS started_at, now() AS finished_at, \
+               NULL::timestamptz AS rolled_back_at, 1 AS applied_steps_count, NULL::text AS logs",
+        )
+        .await;
+        let Ledger::Rows(rows) = known(&db.as_admin(), Look::default()).await.ledger else { panic!() };
+        assert_eq!(rows[0].migration_name, "1_init");
+        assert_eq!(rows[0].checksum.len(), 256);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn no_right_names_the_grant_that_mends_it() {
     Db::with(async |db| {

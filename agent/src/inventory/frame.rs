@@ -17,8 +17,8 @@ pub const DATABASE_LIMIT: usize = 900 * 1024;
 const REPORT_LIMIT: usize = 5 * 1024 * 1024;
 
 /// All databases together stay below this, unpacked: a reader unpacks no more, because it is the operator's memory, and the
-/// line is an image's.
-const UNPACKED_LIMIT: usize = 64 * 1024 * 1024;
+/// line is an image's. What is read of it takes up to five times as much.
+const UNPACKED_LIMIT: usize = 16 * 1024 * 1024;
 
 /// Bytes that an inventory may take.
 #[derive(Clone, Copy)]
