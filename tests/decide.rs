@@ -21,6 +21,8 @@ mod invariants;
 mod inventory;
 #[path = "decide/kept_waiting.rs"]
 mod kept_waiting;
+#[path = "decide/moved.rs"]
+mod moved;
 #[path = "decide/observe.rs"]
 mod observe;
 #[path = "decide/operator.rs"]
@@ -29,6 +31,8 @@ mod operator;
 mod pods;
 #[path = "decide/promises.rs"]
 mod promises;
+#[path = "decide/refused.rs"]
+mod refused;
 #[path = "decide/resolves.rs"]
 mod resolves;
 #[path = "decide/schedule.rs"]
@@ -48,6 +52,7 @@ mod work;
 #[path = "decide/world.rs"]
 mod world;
 
+use database_migration_operator::api::StepKind;
 use proptest::prelude::*;
 use schedule::{Op, Setup, play};
 
@@ -111,7 +116,21 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0_u8..4).prop_map(Op::Withdraw),
         1 => (0_usize..4).prop_map(Op::Mend),
         1 => prop_oneof![Just(Op::MendTests), Just(Op::Interval), Just(Op::Grant)],
+        1 => refused().prop_map(Op::Refuse),
     ]
+}
+
+/// The step whose Jobs the API server refuses.
+fn refused() -> impl Strategy<Value = Option<StepKind>> {
+    let steps = [
+        StepKind::Inventory,
+        StepKind::Migrate,
+        StepKind::Resolve,
+        StepKind::Down,
+        StepKind::SmokeTest,
+        StepKind::Restore,
+    ];
+    proptest::option::of(proptest::sample::select(steps.to_vec()))
 }
 
 /// Humans at a world that mostly goes its way.

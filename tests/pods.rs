@@ -54,11 +54,17 @@ fn plan(step: StepKind, database: &str) -> JobPlan {
 
 /// The Job as the API server gets it. Whatever the step, it meets the Pod Security level restricted.
 fn made(resource: &Resource, plan: &JobPlan) -> Value {
+    made_with(resource, plan, &[])
+}
+
+/// The same, where `job.envFrom` takes these variables from Secrets.
+fn made_with(resource: &Resource, plan: &JobPlan, from_secrets: &[&str]) -> Value {
     let settings = Settings {
         agent_image: "operator:1".into(),
         agent_image_pull_policy: "IfNotPresent".into(),
     };
-    let job = serde_json::to_value(job(resource, plan, &settings)).unwrap();
+    let from_secrets: Vec<String> = from_secrets.iter().map(|&name| name.to_owned()).collect();
+    let job = serde_json::to_value(job(resource, plan, &settings, &from_secrets)).unwrap();
     assert!(job["metadata"].get("ownerReferences").is_none());
     assert_eq!(
         job["metadata"]["labels"]["dbops.dev/step"],
@@ -416,12 +422,14 @@ fn a_restore_is_told_where_to_go_back_to() {
         {"name": "MODE", "value": "fast"},
     ]))
     .unwrap();
-    // What comes from a Secret is not printed, but for what names somebody or something.
-    let (_, request, _) = words(&made(&with_backup, &plan));
+    let env_from = ["AZURE_STORAGE_KEY"];
+    let (_, request, _) = words(&made_with(&with_backup, &plan, &env_from));
     let secret = [
         "PGBACKREST_REPO1",
+        "BACKUP_USER",
         "IDENTITY_DATABASE_URL",
         "TASKS_DB_DATABASE_URL",
+        "AZURE_STORAGE_KEY",
     ];
     assert_eq!(request["secretVariables"], json!(secret));
     let job = made(&resource, &plan);

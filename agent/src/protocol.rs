@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of this protocol. A reader refuses any other.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What stands before the base64 of the compressed [`InventoryReport`] on its one line of the log.
 pub const INVENTORY_FRAME: &str = "DBM-INVENTORY-1 ";

@@ -100,18 +100,19 @@ fn fails_with_what_the_output_says_and_without_secrets() {
 #[test]
 fn what_comes_from_a_secret_is_not_printed() {
     let image = Image::new();
-    let more = serde_json::json!({"secretVariables": ["STRIPE", "SHORT", "UNSET"]});
-    let script = "echo \"$STRIPE, $SHORT, $MODE\"; exit 1";
+    let more = serde_json::json!({"secretVariables": ["STRIPE", "SHORT", "UNSET", "BACKUP_USER"]});
+    let script = "echo \"$STRIPE, $SHORT, $MODE, $BACKUP_USER\"; exit 1";
     let output = image
         .exec_with(more, &[], &["sh", "-c", script])
         .envs([
             ("STRIPE", "in-spotting"),
             ("SHORT", "on"),
             ("MODE", "in-time"),
+            ("BACKUP_USER", "keeper"),
         ])
         .output()
         .unwrap();
-    assert_eq!(shown(&output), "(redacted), on, in-time\n");
+    assert_eq!(shown(&output), "(redacted), on, in-time, keeper\n");
 }
 
 #[test]

@@ -84,6 +84,15 @@ pub enum DatabasePhase {
     RolledBack,
 }
 
+impl DatabaseStatus {
+    /// The restore point, where it is in the history of the very database that was read last.
+    #[must_use]
+    pub fn own_restore_point(&self) -> Option<&RestorePointStatus> {
+        let point = self.restore_point.as_ref();
+        point.filter(|point| point.turn.is_empty() || point.turn == self.turn)
+    }
+}
+
 /// A place in the database's history to which it can be brought back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -94,6 +103,9 @@ pub struct RestorePointStatus {
     /// Its name, where the role may make one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
+    /// The `turn` of the database in whose history it is: its Secret may lead to another one by now.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub turn: String,
     /// The position in the write-ahead log.
     pub lsn: String,
     /// The server's time.

@@ -50,21 +50,14 @@ pub(super) fn environment(step: &Step) -> Vec<EnvVar> {
     variables
 }
 
-/// What a Secret may hold beside what is secret; hidden, it would leave no message that helps.
-const PUBLIC: [&str; 15] = [
-    "USER", "USERNAME", "ROLE", "OWNER", "HOST", "HOSTNAME", "SERVER", "ENDPOINT", "REGION",
-    "PORT", "DATABASE", "DB", "NAME", "SCHEMA", "MODE",
-];
-
-/// The variables whose values come from Secrets and are not to be printed.
+/// The variables whose values come from Secrets.
 pub(super) fn from_secrets(step: &Step) -> Vec<String> {
-    let variables = environment(step).into_iter().filter(|variable| {
+    let own = environment(step).into_iter().filter(|variable| {
         let from = variable.value_from.as_ref();
-        let name = variable.name.to_ascii_uppercase();
-        let public = PUBLIC.iter().any(|end| name.ends_with(end));
-        from.is_some_and(|from| from.secret_key_ref.is_some()) && !public
+        from.is_some_and(|from| from.secret_key_ref.is_some())
     });
-    variables.map(|variable| variable.name).collect()
+    let names = own.map(|variable| variable.name);
+    names.chain(step.from_secrets.iter().cloned()).collect()
 }
 
 /// Of two with one name the later stays, at the later's place: a variable may use those before it.

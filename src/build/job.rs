@@ -25,11 +25,18 @@ pub struct Settings {
     pub agent_image_pull_policy: String,
 }
 
-/// The Job of a step. It carries no ownerReference: foreground deletion of an owner kills running Jobs.
-pub fn job(resource: &Resource, plan: &JobPlan, settings: &Settings) -> Job {
+/// The Job of a step. It carries no ownerReference: foreground deletion of an owner kills running Jobs. `from_secrets` are the
+/// variables that `job.envFrom` takes from Secrets, which the resource does not name.
+pub fn job(
+    resource: &Resource,
+    plan: &JobPlan,
+    settings: &Settings,
+    from_secrets: &[String],
+) -> Job {
     let step = Step {
         spec: &resource.spec,
         plan,
+        from_secrets,
     };
     let mut labels = BTreeMap::from([
         (

@@ -9,6 +9,8 @@ use crate::decide::JobPlan;
 pub(super) struct Step<'a> {
     pub(super) spec: &'a DatabaseMigrationSpec,
     pub(super) plan: &'a JobPlan,
+    /// The variables that `job.envFrom` takes from Secrets.
+    pub(super) from_secrets: &'a [String],
 }
 
 impl<'a> Step<'a> {

@@ -204,7 +204,7 @@ fn restore(
 ) {
     let run = now.run.as_ref().map_or("", |run| run.id.as_str());
     let of_run = |entry: &&DatabaseStatus| {
-        let point = entry.restore_point.as_ref();
+        let point = entry.own_restore_point();
         point.is_some_and(|point| point.run == run)
     };
     let entry = failed.filter(of_run).or_else(|| {
@@ -213,7 +213,7 @@ fn restore(
             .filter(of_run)
             .find(|d| d.applied_by_run > 0)
     });
-    let Some((entry, point)) = entry.and_then(|e| Some((e, e.restore_point.as_ref()?))) else {
+    let Some((entry, point)) = entry.and_then(|e| Some((e, e.own_restore_point()?))) else {
         return;
     };
     let at = point

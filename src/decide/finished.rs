@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use dbm_agent::protocol::DatabaseInventory;
+
+use super::names::lease_name;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
 use super::run;
@@ -42,6 +45,16 @@ pub(super) fn look(pass: &mut Pass<'_>) {
                     pass.condition(reasons::OBSERVED, false, reasons::INVENTORY_FAILED, &text);
                     return;
                 };
+                if !verified(pass, &database.name, inventory) {
+                    let text = format!(
+                        "{}: image {} was pushed again and holds something else than what was verified, so whether all of that is still applied is not seen. To go on to what it holds now: {}",
+                        database.name,
+                        pass.spec.image,
+                        pass.retry_command()
+                    );
+                    pass.condition(reasons::OBSERVED, false, reasons::INVENTORY_FAILED, &text);
+                    return;
+                }
                 let plan = plan::plan(
                     &database.name,
                     inventory,
@@ -96,6 +109,13 @@ pub(super) fn look(pass: &mut Pass<'_>) {
     }
 }
 
+/// Whether an inventory is the one that the run verified the database against: another resource of the same release may have
+/// looked at the image since.
+pub(super) fn verified(pass: &Pass<'_>, database: &str, inventory: &DatabaseInventory) -> bool {
+    let entry = pass.database(database);
+    entry.is_some_and(|entry| entry.inventory_hash == inventory.hash)
+}
+
 /// How many transactions were committed since the restore points, for those who think of going back.
 pub(super) fn since_restore_point(pass: &mut Pass<'_>) {
     if pass.spec.rollback.restore.is_none() {
@@ -106,8 +126,11 @@ pub(super) fn since_restore_point(pass: &mut Pass<'_>) {
         let Some(facts) = pass.facts(&database.name) else {
             continue;
         };
+        // What another database commits says nothing.
+        let turn = lease_name(&facts.identity);
         if let Some(entry) = pass.database_mut(&database.name)
             && let Some(point) = &mut entry.restore_point
+            && (point.turn.is_empty() || point.turn == turn)
         {
             // Statistics that were reset count from nothing again.
             point.commits_since = Some((facts.commits - point.commits).max(0));
@@ -128,7 +151,7 @@ pub(super) fn trouble(
         }
         if !plan.pending.is_empty() {
             let list: Vec<&str> = plan.pending.iter().map(String::as_str).collect();
-            return Some((reasons::PENDING_FOUND, format!("{name}: {} of the image not applied any more, although they were: was the database restored? Nothing is started by itself; ask for a new run.", names(&list)), String::new()));
+            return Some((reasons::PENDING_FOUND, format!("{name}: {} of the image not applied any more, although they were: was the database restored, or does its Secret lead to another one? Nothing is started by itself; ask for a new run.", names(&list)), String::new()));
         }
         let edited: Vec<&str> = plan.findings.iter().filter(|f| f.kind == FindingKind::Edited && f.policy == crate::api::Policy::Deny).map(|f| f.migration.as_str()).collect();
         (!edited.is_empty()).then(|| (reasons::EDITED_FOUND, format!("{name}: {} differs from what was applied", names(&edited)), String::new()))

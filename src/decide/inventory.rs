@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
+use dbm_agent::protocol::{DatabaseInventory, InventoryReport, VERSION};
 
 use super::judge::prefixed;
+use super::kept;
 use super::names::{inventory_key, is_pinned};
 use super::outcome::backoff_seconds;
 use super::pass::{Pass, Seen};
 use super::plan::{self, DatabasePlan};
-use super::running;
 use super::snapshot::{Effect, JobPlan};
 use super::status;
 use super::steps;
@@ -99,12 +99,12 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
     let job = match pass.job(&step.job) {
         Seen::NotYet => return None,
         Seen::Foreign => {
-            running::foreign(pass, step);
+            kept::foreign(pass, step);
             return None;
         }
         // An inventory changes nothing, so it may simply be made again.
         Seen::Gone => {
-            if !running::refused(pass, step) {
+            if !kept::refused(pass, step) {
                 let run = pass.run().id;
                 create_job(pass, step.job.clone(), &run);
             }
@@ -129,7 +129,7 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
             lost(pass, step, message);
             None
         }
-        JobProgress::Ended(_) if running::refused(pass, step) => None,
+        JobProgress::Ended(_) if kept::refused(pass, step) => None,
         JobProgress::Ended(end) => {
             let Some(report) = &pass.snapshot.report else {
                 pass.requeue(1_000);
@@ -245,6 +245,14 @@ fn not_read(end: &ContainerEnd, message: &str) -> (&'static str, String) {
 
 /// The first database that cannot be migrated with this image.
 fn broken(pass: &Pass<'_>, report: &InventoryReport) -> Option<(&'static str, String)> {
+    // An agent of the operator's own may be of the release before: it was upgraded meanwhile.
+    if report.version != VERSION && !pass.spec.job.agent_path.is_empty() {
+        let text = format!(
+            "its own agent (job.agentPath) speaks version {} of the protocol, and the operator version {VERSION}: build the image with the agent of this release.",
+            report.version
+        );
+        return Some((reasons::INVENTORY_FAILED, text));
+    }
     pass.spec.databases.iter().find_map(|database| {
         let name = &database.name;
         let Some(entry) = report.databases.iter().find(|e| e.database == *name) else {
@@ -278,8 +286,13 @@ fn blocked(pass: &mut Pass<'_>, step: &StepStatus, reason: &'static str, text: S
 /// A tag moves. What was stored under it may start a Job, which checks it again; but "nothing to do" is only said after
 /// a look at the image in this very run.
 pub(super) fn needs_fresh_look(pass: &Pass<'_>, plans: &BTreeMap<String, DatabasePlan>) -> bool {
-    let looked = pass.steps().iter().any(|step| {
+    may_be_old(pass) && plans.values().any(|plan| plan.pending.is_empty())
+}
+
+/// The tag may have been pushed again since what is known of the image was found: this run has not looked yet.
+pub(super) fn may_be_old(pass: &Pass<'_>) -> bool {
+    let looked = |step: &StepStatus| {
         step.name == StepKind::Inventory && step.outcome == Some(StepOutcome::Succeeded)
-    });
-    !looked && !is_pinned(&pass.spec.image) && plans.values().any(|plan| plan.pending.is_empty())
+    };
+    !is_pinned(&pass.spec.image) && !pass.steps().iter().any(looked)
 }

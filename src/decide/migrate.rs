@@ -6,6 +6,7 @@ use super::actions;
 use super::ending;
 use super::inventory::Inventories;
 use super::judge::{Verdict, judge};
+use super::kept;
 use super::names::lease_name;
 use super::outcome;
 use super::pass::{Pass, Seen};
@@ -34,12 +35,11 @@ pub(super) fn advance(
     for step in &active {
         waiting |= !follow(pass, inventories, step, draining);
     }
-    let stopped =
-        |phase: DatabasePhase| matches!(phase, DatabasePhase::Failed | DatabasePhase::RolledBack);
-    if pass.status.databases.iter().any(|d| stopped(d.phase)) {
-        drop_starts(pass);
-        let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
-        if pass.active().iter().all(inventory) {
+    let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
+    if pass.has_failed() {
+        let ends = pass.active().iter().all(inventory);
+        drop_starts(pass, ends);
+        if ends {
             ending::finish_stopped(pass);
         }
         return;
@@ -47,7 +47,6 @@ pub(super) fn advance(
     if actions::abort(pass) {
         return;
     }
-    let inventory = |step: &StepStatus| step.name == StepKind::Inventory;
     if hold || waiting || pass.run().aborting || pass.active().iter().any(inventory) {
         return;
     }
@@ -80,8 +79,8 @@ pub(super) fn advance(
 }
 
 /// A migration whose start was decided before the failure was seen, in this very pass, is not started. What is marked
-/// rolled back is, whatever failed beside it.
-fn drop_starts(pass: &mut Pass<'_>) {
+/// rolled back is, whatever failed beside it. An image is looked at unless the run `ends`: its step stands in the journal.
+fn drop_starts(pass: &mut Pass<'_>, ends: bool) {
     let resolves = |effect: &Effect| match effect {
         Effect::CreateJob(plan) if plan.step == StepKind::Resolve => {
             pass.database(&plan.database).map(|d| d.lease.clone())
@@ -90,7 +89,11 @@ fn drop_starts(pass: &mut Pass<'_>) {
     };
     let turns: Vec<String> = pass.effects.iter().filter_map(resolves).collect();
     pass.effects.retain(|effect| match effect {
-        Effect::CreateJob(plan) => plan.step == StepKind::Resolve,
+        Effect::CreateJob(plan) => match plan.step {
+            StepKind::Resolve => true,
+            StepKind::Inventory => !ends,
+            _ => false,
+        },
         Effect::AcquireLease { name, .. } => turns.contains(name),
         _ => true,
     });
@@ -103,8 +106,10 @@ fn follow(
     step: &StepStatus,
     draining: bool,
 ) -> bool {
-    // An Abort ends the run before its next step; marking a row is what is left of the last one.
-    let gives_way = draining || pass.run().aborting && step.name != StepKind::Resolve;
+    // A new run or an Abort comes before the next step. Marking a row is what is left of the last one: that gives way only
+    // where it would never come to pass.
+    let last = step.name == StepKind::Resolve && !kept::is_kept(pass, step);
+    let gives_way = step.taken_away || (draining || pass.run().aborting) && !last;
     if step.name == StepKind::SmokeTest {
         return validate::follow(pass, step, gives_way);
     }
@@ -112,7 +117,7 @@ fn follow(
     let end = match pass.job(&step.job) {
         Seen::NotYet => return false,
         Seen::Foreign => {
-            running::foreign(pass, step);
+            kept::foreign(pass, step);
             return false;
         }
         Seen::Gone if !seen => match starting::create_again(pass, step, gives_way) {
@@ -134,7 +139,7 @@ fn follow(
             }
             match &job.progress {
                 JobProgress::NotStarted(why) => {
-                    running::not_started(pass, step, job, why, gives_way);
+                    kept::not_started(pass, step, job, why, gives_way);
                     return true;
                 }
                 JobProgress::Running { since } => {

@@ -28,6 +28,7 @@ mod evidence;
 mod finished;
 mod inventory;
 mod judge;
+mod kept;
 mod migrate;
 mod names;
 mod outcome;

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::snapshot::{Decision, Effect, Event, Snapshot};
 use super::status;
 use crate::api::{
-    DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseStatus, Phase, RunStatus, StepOutcome,
-    StepStatus, reasons,
+    DatabaseMigrationSpec, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus, Phase,
+    RunStatus, StepOutcome, StepStatus, reasons,
 };
 use crate::facts::{DatabaseFacts, JobFacts, Reading};
 
@@ -140,6 +140,17 @@ impl<'a> Pass<'a> {
             Some(Some(job)) if !self.is_ours(job) => Seen::Foreign,
             Some(Some(job)) => Seen::Job(job),
         }
+    }
+
+    /// A database failed or was rolled back: no migration and no test is started any more in this run.
+    pub(super) fn has_failed(&self) -> bool {
+        let over = |database: &DatabaseStatus| {
+            matches!(
+                database.phase,
+                DatabasePhase::Failed | DatabasePhase::RolledBack
+            )
+        };
+        self.status.databases.iter().any(over)
     }
 
     /// Whether the Job of a step is known to have been there: by the journal, or by whoever made it.

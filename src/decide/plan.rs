@@ -38,6 +38,21 @@ pub struct Blocker {
     pub next: String,
 }
 
+impl Blocker {
+    /// What an image that holds something else might not be blocked by.
+    pub(super) fn is_of_image(&self) -> bool {
+        ![
+            reasons::DUPLICATE_DATABASE,
+            reasons::LEDGER_FORBIDDEN,
+            reasons::RIGHT_MISSING,
+            reasons::BASELINE_NEEDED,
+            reasons::FAILED_ROW_FOUND,
+            reasons::UNFINISHED_ROW_FOUND,
+        ]
+        .contains(&self.reason)
+    }
+}
+
 /// Compares what the image holds with what the ledger says.
 pub fn plan(
     database: &str,

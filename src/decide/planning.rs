@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::datasource;
-use super::inventory::Inventories;
+use super::inventory::{self, Inventories};
 use super::names::lease_name;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
@@ -91,6 +91,11 @@ pub(super) fn plan(
         .or_else(|| first_blocker(pass, &plans))
         .or_else(|| unset_variable(pass, inventories, &plans));
     if let Some(blocker) = blocker {
+        // What was found in it long ago may have been mended under the same tag since.
+        if blocker.is_of_image() && inventory::may_be_old(pass) {
+            inventory::start_step(pass);
+            return None;
+        }
         let message = blocker.message.clone();
         pass.condition(reasons::PLANNED, false, blocker.reason, &message);
         pass.condition(reasons::PREFLIGHT_PASSED, false, blocker.reason, &message);
@@ -132,17 +137,22 @@ pub(super) fn plan(
         )
     };
     pass.condition(reasons::PLANNED, true, reasons::PLAN_READY, &message);
+    accepted(pass);
+    if first_time && total > 0 && !pass.snapshot.resource.suspended {
+        let text = format!("run {}: {message}", pass.run().id);
+        pass.event(false, reasons::events::RUN_STARTED, text);
+    }
+    Some(plans)
+}
+
+/// What stood against a start does not.
+pub(super) fn accepted(pass: &mut Pass<'_>) {
     pass.condition(
         reasons::PREFLIGHT_PASSED,
         true,
         reasons::HISTORY_ACCEPTED,
         "the ledgers' history fits the image, within spec.preflight.history",
     );
-    if first_time && total > 0 && !pass.snapshot.resource.suspended {
-        let text = format!("run {}: {message}", pass.run().id);
-        pass.event(false, reasons::events::RUN_STARTED, text);
-    }
-    Some(plans)
 }
 
 fn first_blocker(pass: &Pass<'_>, plans: &BTreeMap<String, DatabasePlan>) -> Option<plan::Blocker> {

@@ -4,27 +4,33 @@ use std::collections::BTreeMap;
 
 use super::pass::Pass;
 use super::plan::DatabasePlan;
+use super::planning;
 use super::snapshot::{Effect, Event};
 use super::status;
 use super::waiting;
-use crate::api::{Phase, RestorePointPolicy, RestorePointStatus, Time, reasons};
+use crate::api::{DatabaseStatus, Phase, RestorePointPolicy, RestorePointStatus, Time, reasons};
 use crate::facts::Reading;
 
 /// Sees to it that there is one on every database, where something is to be run. `false`: not yet, or never.
 pub(super) fn made(pass: &mut Pass<'_>, plans: Option<&BTreeMap<String, DatabasePlan>>) -> bool {
-    let policy = pass.spec.preflight.backup.restore_point;
     let pending = plans.is_some_and(|plans| plans.values().any(|plan| !plan.pending.is_empty()));
-    if policy == RestorePointPolicy::None || !pending {
+    let databases: Vec<&String> = pass.spec.databases.iter().map(|d| &d.name).collect();
+    !pending || made_on(pass, &databases)
+}
+
+/// The same for these databases. What a run began with may be another database by now, or nothing was pending then.
+pub(super) fn made_on(pass: &mut Pass<'_>, databases: &[&String]) -> bool {
+    let policy = pass.spec.preflight.backup.restore_point;
+    if policy == RestorePointPolicy::None {
         return true;
     }
     let run = pass.run().id;
     let mut told = Vec::new();
     let mut lacking = Vec::new();
-    for database in &pass.spec.databases {
-        let name = &database.name;
+    for name in databases.iter().copied() {
         let known = pass
             .database(name)
-            .and_then(|entry| entry.restore_point.as_ref());
+            .and_then(DatabaseStatus::own_restore_point);
         if known.is_some_and(|point| point.run == run) {
             continue;
         }
@@ -46,8 +52,9 @@ pub(super) fn made(pass: &mut Pass<'_>, plans: Option<&BTreeMap<String, Database
                     Some(point_name) => format!("{name}: {point_name} at {}", point.lsn),
                     None => format!("{name}: {} (no name: {})", point.lsn, brief(&point.refused)),
                 });
-                let entry = RestorePointStatus {
+                let mut made = RestorePointStatus {
                     run: run.clone(),
+                    turn: String::new(),
                     name: point.name.clone().unwrap_or_default(),
                     lsn: point.lsn.clone(),
                     at: Some(Time(status::seconds(point.at))),
@@ -55,7 +62,8 @@ pub(super) fn made(pass: &mut Pass<'_>, plans: Option<&BTreeMap<String, Database
                     commits_since: None,
                 };
                 if let Some(database) = pass.database_mut(name) {
-                    database.restore_point = Some(entry);
+                    made.turn.clone_from(&database.turn);
+                    database.restore_point = Some(made);
                 }
             }
         }
@@ -74,6 +82,11 @@ pub(super) fn made(pass: &mut Pass<'_>, plans: Option<&BTreeMap<String, Database
     }
     if !told.is_empty() {
         tell(pass, &told.join("; "));
+    }
+    let preflight = status::get(&pass.status, reasons::PREFLIGHT_PASSED);
+    if preflight.is_some_and(|passed| passed.reason == reasons::RESTORE_POINT_FORBIDDEN) {
+        // Of a run that has begun, which is not planned again.
+        planning::accepted(pass);
     }
     true
 }

@@ -116,10 +116,21 @@ pub(super) fn judge_resolve(
             "could not get its lock and left no trace",
         )
     };
-    let text = format!(
-        "{database}: {} {why}, and marking it rolled back failed. Read the log of Job {}.",
-        step.migration, step.job
-    );
+    let then = match end {
+        Some(_) => format!(
+            "marking it rolled back failed. Read the log of Job {}",
+            step.job
+        ),
+        None if step.taken_away => format!(
+            "it is not marked rolled back: Job {} was taken away before it started",
+            step.job
+        ),
+        None => format!(
+            "it is not marked rolled back: the pod of Job {} was lost",
+            step.job
+        ),
+    };
+    let text = format!("{database}: {} {why}, and {then}.", step.migration);
     if reverts {
         pass.condition(reasons::ROLLED_BACK, false, reason, &text);
     }

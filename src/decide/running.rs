@@ -11,12 +11,10 @@ use super::pass::Pass;
 use super::plan::ledger_digest;
 use super::run;
 use super::shown::{bounded, count_applied};
-use super::snapshot::{Effect, Refusal, Refused};
+use super::snapshot::Effect;
 use super::status;
-use super::unstarted;
-use super::waiting;
 use crate::api::{CurrentStatus, Phase, StepKind, StepStatus, Time, reasons};
-use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger, NotStarted, Session};
+use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger, Session};
 use crate::tools::prisma::{self, RowState};
 
 /// After how many seconds a command that migrates is expected to have opened its session.
@@ -29,24 +27,6 @@ const ELSEWHERE: &str = "; no session of it is in the watched database, and its 
 const BACKEND_GRACE: i64 = 3;
 /// The pod's own agent ends a migration after `timeouts.kill`; so much later the operator takes its Job away, seconds.
 const KILL_GRACE: i64 = 60;
-
-/// Its container has not started. A new run, or an Abort, ends it. After `timeouts.start` it is Stalled and left: it says by itself
-/// why it does not start, and the agent refuses to begin so late, after which it is tried again.
-pub(super) fn not_started(
-    pass: &mut Pass<'_>,
-    step: &StepStatus,
-    job: &JobFacts,
-    why: &NotStarted,
-    gives_way: bool,
-) {
-    waiting::not_started(pass, step, &step.database, job, why);
-    if gives_way {
-        pass.effects.push(Effect::DeleteJob {
-            name: job.name.clone(),
-            uid: job.uid.clone(),
-        });
-    }
-}
 
 /// It runs: what it has done, what it does, whom it waits for. Nothing is ended but by `timeouts.kill`.
 pub(super) fn running(
@@ -330,83 +310,5 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
         pass.requeue(5_000);
         return false;
     }
-    true
-}
-
-/// A Job of the step's name is somebody else's.
-pub(super) fn foreign(pass: &mut Pass<'_>, step: &StepStatus) {
-    let subject = subject(step);
-    let text = format!(
-        "{subject}a Job named {} exists and is not of this resource; nothing of it was touched. Remove or rename it; it goes on by itself.",
-        step.job
-    );
-    pass.stalled(Phase::Blocked, reasons::FOREIGN_JOB, text, "");
-    pass.poll(15_000);
-}
-
-fn subject(step: &StepStatus) -> String {
-    if step.database.is_empty() {
-        String::new()
-    } else {
-        format!("{}: ", step.database)
-    }
-}
-
-/// The API server refused what the step needs: said, and tried again, because quotas and policies get mended.
-pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
-    let of_step = |refusal: &&Refusal| refusal.job == step.job;
-    let Some(refusal) = pass.snapshot.refusal.as_ref().filter(of_step) else {
-        return false;
-    };
-    let image = &pass.spec.image;
-    let (other, what) = match refusal.what {
-        Refused::Foreign => {
-            foreign(pass, step);
-            return true;
-        }
-        Refused::Job => (
-            reasons::JOB_REFUSED,
-            format!(
-                "{}the API server refuses the Job {}",
-                subject(step),
-                step.job
-            ),
-        ),
-        Refused::Log => (
-            reasons::INVENTORY_FAILED,
-            format!(
-                "image {image}: the API server does not show the log of Job {}, in which stands what the image holds",
-                step.job
-            ),
-        ),
-        Refused::Inventory => (
-            reasons::INVENTORY_FAILED,
-            format!("image {image}: the API server refuses the ConfigMap for what the image holds"),
-        ),
-    };
-    let (reason, text) = match unstarted::refused(&refusal.message) {
-        Some(told) => (told.reason, told.text()),
-        None => (
-            other,
-            format!(
-                "{}. Mend what it names",
-                refusal.message.trim_end_matches('.')
-            ),
-        ),
-    };
-    let text = format!("{what}: {text}. It is tried again by itself.");
-    let active = pass.active();
-    let after = active.iter().skip_while(|other| {
-        // What an image holds comes before all others.
-        step.name != StepKind::Inventory && other.job != step.job
-    });
-    let speaks = |other: &StepStatus| other.job != step.job && other.name != StepKind::Inventory;
-    if after.into_iter().any(speaks) {
-        // What runs beside it has the word: this would be news at each look.
-        pass.halted(Phase::Blocked, reason, text, "");
-    } else {
-        pass.stalled(Phase::Blocked, reason, text, "");
-    }
-    pass.poll(15_000);
     true
 }

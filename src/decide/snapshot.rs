@@ -39,8 +39,8 @@ pub struct Snapshot {
     pub servers: BTreeMap<String, ServerFacts>,
     /// Turns that the journal has given back and that still stand, with their holder, a run of this resource.
     pub left_turns: Vec<(String, String)>,
-    /// The API server refused to create a Job in this pass.
-    pub refusal: Option<Refusal>,
+    /// What the API server refused a moment ago, by the name of the step's Job.
+    pub refusals: BTreeMap<String, Refusal>,
     /// The MigrationActions for this resource that are not over, oldest first.
     pub actions: Vec<ActionFacts>,
     /// The restore points that were made a moment ago, by database.
@@ -142,12 +142,25 @@ pub enum Refused {
 /// The API server refused something that a step needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The name of the step's Job.
-    pub job: String,
     /// What it refused.
     pub what: Refused,
     /// What it said.
     pub message: String,
+    /// Since when it refuses it.
+    pub since: Timestamp,
+    /// It could not ask whom it has to ask: a webhook's server, or the kubelet. They get restarted.
+    pub passing: bool,
+}
+
+/// For so long nobody is called because a kubelet or a webhook's server is away, seconds.
+const HICCUP: i64 = 60;
+
+impl Refusal {
+    /// What may well pass before anybody has looked.
+    #[must_use]
+    pub fn is_hiccup(&self, now: Timestamp) -> bool {
+        self.passing && now.as_second() - self.since.as_second() < HICCUP
+    }
 }
 
 /// What is to be done.

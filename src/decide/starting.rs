@@ -1,11 +1,13 @@
 //! Starting a database: what may start, its journal entry, its Job.
 
 use super::inventory::Inventories;
+use super::kept;
 use super::migrate::is_other_database;
 use super::names::lease_name;
 use super::outcome::{backoff_seconds, set_aside};
 use super::pass::Pass;
 use super::plan::{DatabasePlan, ledger_digest};
+use super::restore_points;
 use super::running;
 use super::servers;
 use super::shown;
@@ -141,6 +143,9 @@ fn start(
     {
         return true;
     }
+    if !restore_points::made_on(pass, &[name]) {
+        return false;
+    }
     let text = format!(
         "{name}: starting {}",
         count(plan.pending.len(), "migration")
@@ -203,11 +208,8 @@ pub(super) fn create_again(
         return None;
     }
     let idle = facts.lock_holder.is_none() && facts.our_sessions.is_empty();
-    let over = |d: &crate::api::DatabaseStatus| {
-        matches!(d.phase, DatabasePhase::Failed | DatabasePhase::RolledBack)
-    };
     // Nothing is migrated after a failure; what is to be marked rolled back still is.
-    let failed = step.name == StepKind::Migrate && pass.status.databases.iter().any(over);
+    let failed = step.name == StepKind::Migrate && pass.has_failed();
     if idle && (failed || gives_way || pass.snapshot.resource.suspended) {
         pass.end_step(&step.job, StepOutcome::NeverBegan);
         set_aside(pass, &step.database);
@@ -218,7 +220,7 @@ pub(super) fn create_again(
         && pass
             .database(&step.database)
             .is_some_and(|entry| entry.lease.is_empty());
-    if !running::refused(pass, step)
+    if !kept::refused(pass, step)
         && running::may_touch(pass, &step.database, facts)
         && (!let_go || servers::has_room(pass, &step.database, facts))
     {

@@ -31,6 +31,20 @@ impl Told {
         }
     }
 
+    /// What it says of the spec or of the image; nodes, volumes and quotas come and go.
+    pub(super) fn is_of_spec(&self) -> bool {
+        [
+            reasons::IMAGE_PULL_FAILED,
+            reasons::WRONG_ARCHITECTURE,
+            reasons::IMAGE_USER_NOT_NUMERIC,
+            reasons::IMAGE_USER_ROOT,
+            reasons::ENVIRONMENT_MISSING,
+            reasons::POD_SECURITY_VIOLATED,
+            reasons::SERVICE_ACCOUNT_MISSING,
+        ]
+        .contains(&self.reason)
+    }
+
     /// What happened, then what to do, without a last full stop.
     pub(super) fn text(&self) -> String {
         if self.words.is_empty() {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::ending;
 use super::finished;
+use super::kept;
 use super::pass::{Pass, Seen};
 use super::plan;
-use super::running;
 use super::shown;
 use super::snapshot::Effect;
 use super::status::{self, count, names};
@@ -156,16 +156,17 @@ pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus, gives_way: bool) ->
     let job = match pass.job(&step.job) {
         Seen::NotYet => return false,
         Seen::Foreign => {
-            running::foreign(pass, step);
+            kept::foreign(pass, step);
             return false;
         }
-        Seen::Gone if gives_way => {
+        // Nothing is started after a failure, so it would not be made again either.
+        Seen::Gone if gives_way || pass.has_failed() => {
             pass.end_step(&step.job, StepOutcome::NeverBegan);
             pass.again = true;
             return true;
         }
         Seen::Gone if step.job_uid.is_empty() => {
-            if !running::refused(pass, step) {
+            if !kept::refused(pass, step) {
                 steps::make_job(pass, step, None);
             }
             return false;
@@ -183,7 +184,11 @@ pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus, gives_way: bool) ->
         }
     }
     match &job.progress {
-        JobProgress::NotStarted(why) => running::not_started(pass, step, job, why, gives_way),
+        JobProgress::NotStarted(why) => {
+            // A run that failed beside it is not held open by a test that will not start.
+            let gives_way = gives_way || pass.has_failed() && kept::is_stuck(pass, step, why);
+            kept::not_started(pass, step, job, why, gives_way);
+        }
         JobProgress::Running { since } => {
             announce(pass, step);
             let timeout = spec_of(pass, step)
@@ -351,6 +356,9 @@ pub(super) fn watched(pass: &mut Pass<'_>) -> bool {
         ) else {
             continue;
         };
+        if !finished::verified(pass, &database.name, inventory) {
+            continue;
+        }
         let plan = plan::plan(
             &database.name,
             inventory,

@@ -75,7 +75,8 @@ pub(super) fn not_started(
     }
 }
 
-fn phase(step: StepKind) -> Phase {
+/// The phase in which a step is.
+pub(super) fn phase(step: StepKind) -> Phase {
     match step {
         StepKind::Inventory => Phase::Planning,
         StepKind::SmokeTest => Phase::Validating,

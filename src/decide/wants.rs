@@ -189,11 +189,15 @@ fn at_work(
     if active.iter().all(|step| step.name == StepKind::Inventory) {
         let started = steps.iter().any(|step| step.name == StepKind::Migrate);
         if started && active.is_empty() {
-            // Between two databases: what comes next is looked at again, what is done is not.
+            // Between two databases: what comes next is looked at again, and what is done is not, nor what comes later.
             for database in &resource.status.databases {
-                if database.phase != DatabasePhase::Succeeded {
-                    let look = LookWant::with_catalog(0);
-                    wants.databases.insert(database.name.clone(), look);
+                if database.phase == DatabasePhase::Succeeded {
+                    continue;
+                }
+                let look = LookWant::with_catalog(0);
+                wants.databases.insert(database.name.clone(), look);
+                if resource.spec.parallelism <= 1 && database.pending_count > 0 {
+                    break;
                 }
             }
         } else {

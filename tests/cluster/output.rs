@@ -118,14 +118,22 @@ async fn ten_megabytes_of_noise_are_bounded_and_hold_no_password() {
         // An error of the database's or of a client's own that holds it.
         let third = stage.database(Server::Identity, "told").await;
         let says = "const url = process.env.DATABASE_URL, word = decodeURIComponent(new URL(url).password); \
-            console.error(`Error: P1010: User was denied access with ${url} and '${word}' and ${JSON.stringify(word)}`); \
-            process.exit(1)";
-        let tells = one("told", "small", &third.secret, json!(["node", "-e", says]));
+            console.error(`Error: P1010: User was denied access with ${url} and '${word}' and ${JSON.stringify(word)}, \
+            as ${process.env.APP_SPOT}`); process.exit(1)";
+        let mut tells = one("told", "small", &third.secret, json!(["node", "-e", says]));
+        // Of its name nobody would say that it is secret: it comes from a Secret, which the resource takes as a whole.
+        let spot = format!("spot-of-{}", stage.role);
+        stage.secret("payment", &[("SPOT", &spot)]).await;
+        tells["spec"]["job"]["envFrom"] =
+            json!([{"prefix": "APP_", "secretRef": {"name": "payment"}}]);
         stage.apply(&tells).await;
         let told = stage.until_failed("told").await;
         assert_eq!(reason(&told), reasons::PRISMA_FAILED);
         assert!(message(&told).contains("(redacted)"), "{}", message(&told));
 
+        let text = log(stage, "told").await;
+        assert!(text.contains("as (redacted)"), "{text}");
+        assert_eq!(stage.mentions(&[spot.as_str()]).await, Vec::<String>::new());
         for url in [db.url(), other.url(), third.url()] {
             let wanted = spellings(stage, &url);
             let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();

@@ -48,7 +48,7 @@ pub(super) fn snapshot(databases: usize) -> Snapshot {
         made: Default::default(),
         old_jobs: Vec::new(),
         left_turns: Vec::new(),
-        refusal: None,
+        refusals: BTreeMap::new(),
         actions: Vec::new(),
         restore_points: BTreeMap::new(),
         look_due: false,
@@ -223,12 +223,18 @@ fn what_an_image_holds_waits_where_it_cannot_be_read_or_stored() {
     }
 }
 
-fn refused(snapshot: &mut Snapshot, job: &str, what: Refused, message: &str, expected: &str) {
-    snapshot.refusal = Some(Refusal {
-        job: job.to_owned(),
+pub(super) fn refusal(what: Refused, message: &str) -> Refusal {
+    Refusal {
         what,
         message: message.to_owned(),
-    });
+        since: at(START),
+        passing: false,
+    }
+}
+
+fn refused(snapshot: &mut Snapshot, job: &str, what: Refused, message: &str, expected: &str) {
+    let refusal = refusal(what, message);
+    snapshot.refusals = [(job.to_owned(), refusal)].into();
     let decision = decide(snapshot);
     let status = decision.status.as_ref().unwrap();
     assert_eq!(reason(status), expected);
@@ -306,7 +312,7 @@ pub(super) fn applied() -> Snapshot {
     snapshot
 }
 
-fn finished() -> Snapshot {
+pub(super) fn finished() -> Snapshot {
     let mut snapshot = applied();
     let decision = decide(&snapshot);
     write(&mut snapshot, &decision);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use database_migration_operator::api::{
-    ActionKind, ActionOutcome, ActionState, MigrationActionStatus,
+    ActionKind, ActionOutcome, ActionState, DatabasePhase, MigrationActionStatus,
 };
 use database_migration_operator::decide::{LookWant, wants};
 use database_migration_operator::facts::ActionFacts;
@@ -309,4 +309,27 @@ fn a_decision_has_its_database_looked_at() {
     let action = world.actions.pop().expect("decided").facts;
     assert_eq!(action.spec.action, ActionKind::MarkApplied);
     assert_eq!(looks(&[action]).databases.len(), 4);
+}
+
+/// Many databases, one after the other: each is looked at when its turn comes, and what has nothing to do with the one after it.
+#[rstest]
+#[case::has_something_to_do(1, 1, &["db01"])]
+#[case::nothing_to_do(1, 0, &["db01", "db02"])]
+#[case::at_once(2, 1, &["db01", "db02", "db03"])]
+fn between_two_databases_the_next_one_is_looked_at(
+    #[case] parallelism: u32,
+    #[case] pending: u32,
+    #[case] expected: &[&str],
+) {
+    let mut snapshot = super::cases::snapshot(4);
+    super::cases::settle(&mut snapshot);
+    let resource = &mut snapshot.resource;
+    resource.spec.parallelism = parallelism;
+    let run = resource.status.run.as_mut().expect("it runs");
+    run.steps[0].finished_at = run.steps[0].started_at.clone();
+    resource.status.databases[0].phase = DatabasePhase::Succeeded;
+    resource.status.databases[1].pending_count = pending;
+    let wants = wants(resource, &BTreeMap::new(), &[], false);
+    let looked: Vec<&str> = wants.databases.keys().map(String::as_str).collect();
+    assert_eq!(looked, expected);
 }

@@ -251,3 +251,16 @@ fn an_action_is_over_when_its_resource_is_gone() {
     ];
     holds(setup, &ops);
 }
+
+/// One database failed, and another one is brought back, with the schema beside it: what is still to be done about the failure
+/// is not refused for what went back.
+#[test]
+fn what_went_back_with_a_restore_is_not_held_against_other_decisions() {
+    let setup = Setup {
+        parallelism: 3,
+        fates: vec![(1, 0, 0)],
+        restore: Some(0),
+        ..Setup::default()
+    };
+    holds(setup, &[Op::Go(11), Op::Act(0, RESTORE, 4), Op::Go(1)]);
+}

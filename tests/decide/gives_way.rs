@@ -165,6 +165,17 @@ fn an_action_that_is_about_to_start_does_not_give_way_to_a_changed_spec() {
     let decision = decide(&snapshot);
     assert!(!is_taken_away(&decision, &name));
     write(&mut snapshot, &decision);
+    let unschedulable = NotStarted {
+        reason: "Unschedulable".to_owned(),
+        message: "0/3 nodes are available".to_owned(),
+        silent: false,
+    };
+    snapshot.now = at(START + 200);
+    let waits = job(&snapshot, &name, JobProgress::NotStarted(unschedulable));
+    snapshot.jobs.insert(name.clone(), waits);
+    let decision = decide(&snapshot);
+    assert!(!is_taken_away(&decision, &name), "a node may be on its way");
+    write(&mut snapshot, &decision);
     let decision = cannot_start(&mut snapshot, &name);
     assert!(is_taken_away(&decision, &name));
 
@@ -181,6 +192,8 @@ fn an_action_that_is_about_to_start_does_not_give_way_to_a_changed_spec() {
     let taken = snapshot.resource.status.action.as_ref().unwrap();
     assert_eq!(taken.state, ActionState::Done, "{}", taken.message);
     assert_eq!(taken.outcome, Some(ActionOutcome::Failed));
+    let said = "its Job was taken away before it started";
+    assert!(taken.message.contains(said), "{}", taken.message);
 }
 
 /// Two at once: one is at work for long, the other one's image is not there. After the Abort took that one away nothing is

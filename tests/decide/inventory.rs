@@ -153,3 +153,35 @@ fn what_was_stored_before_is_not_to_go_by_after_a_look_that_failed() {
         assert_eq!(reason(&snapshot.resource.status), expected);
     }
 }
+
+/// An image may bring an agent of its own, which may be of another release. The operator's own agent is of the release that made
+/// the Job, and what it found is used.
+#[rstest::rstest]
+#[case("/app/dbm-agent", reasons::INVENTORY_FAILED)]
+#[case("", reasons::MIGRATING)]
+fn an_agent_of_another_release_is_told_where_it_is_the_images(
+    #[case] agent_path: &str,
+    #[case] expected: &str,
+) {
+    let mut snapshot = super::cases::snapshot(1);
+    snapshot.resource.spec.job.agent_path = agent_path.to_owned();
+    let mut databases: Vec<DatabaseInventory> = snapshot.inventories.values().cloned().collect();
+    databases[0].database = "db00".to_owned();
+    snapshot.inventories.clear();
+    let decision = decide(&snapshot);
+    let name = write(&mut snapshot, &decision);
+    let found = job(&snapshot, &name, ended());
+    snapshot.jobs.insert(name, found);
+    snapshot.report = Some(Ok(InventoryReport {
+        version: VERSION - 1,
+        databases,
+    }));
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    let said = &snapshot.resource.status;
+    assert_eq!(reason(said), expected, "{}", said.message);
+    assert_eq!(
+        said.message.contains("job.agentPath"),
+        !agent_path.is_empty()
+    );
+}

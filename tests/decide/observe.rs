@@ -109,8 +109,16 @@ impl Operator {
                 }
             }
         }
+        let memory = &self.memory[resource];
+        let made = memory.made.iter().filter(|job| jobs.contains_key(*job));
+        let refusals = memory.refusals.iter();
+        let believed = refusals.filter(|(_, (at, _))| world.now - at < 14);
         Snapshot {
             now,
+            made: made.cloned().collect(),
+            refusals: believed
+                .map(|(job, (_, refusal))| (job.clone(), refusal.clone()))
+                .collect(),
             resource: object,
             inventories,
             report,
@@ -118,10 +126,8 @@ impl Operator {
             jobs,
             leases,
             servers: self.line.facts(world, resource),
-            made: Default::default(),
             old_jobs: Vec::new(),
             left_turns: Vec::new(),
-            refusal: self.memory[resource].refusal.clone(),
             actions,
             restore_points: BTreeMap::new(),
             look_due,

@@ -3,20 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use database_migration_operator::api::{ActionState, MigrationActionStatus};
-use database_migration_operator::decide::{Decision, Effect, Refusal, Resource, Snapshot, decide};
+use database_migration_operator::decide::{
+    Decision, Effect, Refusal, Refused, Resource, Snapshot, decide,
+};
 use database_migration_operator::facts::{ActionFacts, JobFacts, Reading, RestorePointFacts};
 
 use super::invariants;
 use super::promises;
 use super::servers::{self, Line};
-use super::world::World;
+use super::world::{World, at};
 
 /// What the process remembers of one resource; gone when it dies.
 #[derive(Default)]
 pub(super) struct Memory {
     points: BTreeMap<String, Reading<RestorePointFacts>>,
     pub(super) leases: BTreeSet<String>,
-    pub(super) refusal: Option<Refusal>,
+    /// What was refused, by Job, and when.
+    pub(super) refusals: BTreeMap<String, (i64, Refusal)>,
+    /// The Jobs that it made itself.
+    pub(super) made: BTreeSet<String>,
     pub(super) answers: BTreeMap<String, MigrationActionStatus>,
     last_look: Option<i64>,
     timer: Option<i64>,
@@ -46,6 +51,8 @@ enum End {
     Crashed,
     /// A write was refused: the pass ends here.
     Refused,
+    /// A Job was refused, which is remembered, and it is decided anew.
+    LookAgain,
     Done,
 }
 
@@ -191,15 +198,13 @@ impl Operator {
                     return false;
                 }
                 End::Refused => self.memory[resource].timer = Some(world.now + 1),
+                End::LookAgain => {}
                 End::Done if decision.again => {}
                 End::Done if quiet => {
                     self.offers(world, resource, &snapshot);
                     return !decision.in_line.is_empty();
                 }
                 End::Done => return !decision.in_line.is_empty(),
-            }
-            if pass > 30 && self.memory[resource].timer.is_some() {
-                return false;
             }
         }
         false
@@ -256,7 +261,6 @@ impl Operator {
                 return End::Crashed;
             }
         }
-        self.memory[resource].refusal = None;
         for effect in &decision.effects {
             if *effect == Effect::AddFinalizer {
                 continue;
@@ -265,6 +269,9 @@ impl Operator {
                 return End::Crashed;
             }
             let done = self.effect(world, resource, &believed, effect);
+            if !done && matches!(effect, Effect::CreateJob(_)) {
+                return End::LookAgain;
+            }
             if !done {
                 return End::Refused;
             }
@@ -384,7 +391,21 @@ impl Operator {
                     world.leases.remove(name);
                 }
             }
-            Effect::CreateJob(plan) => world.create_job(resource, believed, plan),
+            Effect::CreateJob(plan) if world.refuses == Some(plan.step) => {
+                let refusal = Refusal {
+                    what: Refused::Job,
+                    message: "denied by a policy".to_owned(),
+                    since: at(world.now),
+                    passing: false,
+                };
+                let refusals = &mut self.memory[resource].refusals;
+                refusals.insert(plan.name.clone(), (world.now, refusal));
+                return false;
+            }
+            Effect::CreateJob(plan) => {
+                world.create_job(resource, believed, plan);
+                self.memory[resource].made.insert(plan.name.clone());
+            }
             Effect::DeleteJob { name, uid } => world.delete_job(name, uid),
             Effect::AdoptJob { name, uid } => {
                 if let Some(job) = world.jobs.get_mut(name).filter(|job| job.facts.uid == *uid) {

@@ -12,7 +12,7 @@ use super::cases::{ended, inventory, job, reason, settle, snapshot, write};
 use super::gives_way::asked;
 use super::world::{START, at};
 
-fn killed() -> JobProgress {
+pub(super) fn killed() -> JobProgress {
     JobProgress::Ended(ContainerEnd {
         exit_code: 137,
         reason: "OOMKilled".to_owned(),
@@ -38,10 +38,8 @@ fn row() -> LedgerRow {
     }
 }
 
-/// Both containers ran out of memory, so nobody wrote down how the migration ended: the row is unfinished and not failed,
-/// and keeps Prisma from going on all the same.
-#[test]
-fn a_row_that_nobody_finished_and_nobody_marked_is_not_said_to_be_rolled_back() {
+/// A migration was cut off and left no trace: its row is to be marked rolled back, by the Job that is named.
+pub(super) fn reverting() -> (Snapshot, String) {
     let mut snapshot = snapshot(1);
     snapshot.resource.spec.rollback.on_migration_failure = OnMigrationFailure::RevertIfClean;
     for inventory in snapshot.inventories.values_mut() {
@@ -59,6 +57,14 @@ fn a_row_that_nobody_finished_and_nobody_marked_is_not_said_to_be_rolled_back() 
     let resolve = settle(&mut snapshot);
     let steps = &snapshot.resource.status.run.as_ref().unwrap().steps;
     assert_eq!(steps.last().unwrap().name, StepKind::Resolve);
+    (snapshot, resolve)
+}
+
+/// Both containers ran out of memory, so nobody wrote down how the migration ended: the row is unfinished and not failed,
+/// and keeps Prisma from going on all the same.
+#[test]
+fn a_row_that_nobody_finished_and_nobody_marked_is_not_said_to_be_rolled_back() {
+    let (mut snapshot, resolve) = reverting();
     assert_ne!(
         snapshot.resource.status.databases[0].lease, "",
         "the turn is journaled"

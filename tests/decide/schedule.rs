@@ -1,6 +1,6 @@
 //! A schedule: what happens to the world, then a time without faults in which everything has to come to rest.
 
-use database_migration_operator::api::{ActionState, Phase, RunOutcome, reasons};
+use database_migration_operator::api::{ActionState, Phase, RunOutcome, StepKind, reasons};
 use database_migration_operator::decide::{Resource, status};
 
 use super::humans;
@@ -50,6 +50,8 @@ pub enum Op {
     Go(u8),
     /// The role may make restore points from now on.
     Grant,
+    /// The API server refuses the Jobs of a step from now on, or of none.
+    Refuse(Option<StepKind>),
 }
 
 fn edit(world: &mut World, operator: &mut Operator, number: usize, change: impl Fn(&mut Resource)) {
@@ -147,6 +149,7 @@ pub fn happen(world: &mut World, operator: &mut Operator, op: &Op) {
         Op::Interval => operator.interval(),
         Op::Go(seconds) => (0..*seconds).for_each(|_| second(world, operator)),
         Op::Grant => world.may_point = true,
+        Op::Refuse(step) => world.refuses = *step,
         Op::Restart => operator.restart(world),
     }
 }
@@ -251,6 +254,7 @@ fn calm(world: &mut World, operator: &mut Operator) {
         .databases
         .values_mut()
         .for_each(|database| database.readable = true);
+    world.refuses = None;
     let alive = |world: &World, n: usize| world.objects[n].exists;
     for _ in 0..400 {
         second(world, operator);

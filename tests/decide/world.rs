@@ -41,6 +41,8 @@ pub struct World {
     pub room: u32,
     /// The role may make restore points.
     pub may_point: bool,
+    /// The API server refuses the Jobs of this step.
+    pub refuses: Option<StepKind>,
     /// The schema whose migrations print a line that is denied.
     pub noisy: Option<String>,
     /// Who changed which row of a ledger: a resource, or `HAND`.
@@ -94,6 +96,7 @@ impl World {
             downs_fail: false,
             room: 0,
             may_point: true,
+            refuses: None,
             noisy: None,
             touched: BTreeMap::new(),
             restored: BTreeMap::new(),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
-use super::secrets::{SHORTEST_OF_NAMES, Secrets};
+use super::secrets::{Secrets, is_secret};
 use super::url::{self, Settings};
 use crate::inventory::Project;
 use crate::inventory::schema::Setting;
@@ -167,18 +167,12 @@ pub fn secrets(
         whole.extend(project.datasource.url.variable());
         whole.extend(project.datasource.direct_url.variable());
     }
-    // A shorter one is more likely a switch than a secret.
-    let long = |name: &&String| {
+    let secret = |name: &&String| {
         let value = before.get(OsStr::new(name));
-        value.is_some_and(|value| value.len() >= SHORTEST_OF_NAMES)
+        value.is_some_and(|value| is_secret(name, value.len()))
     };
-    whole.extend(
-        request
-            .secret_variables
-            .iter()
-            .filter(long)
-            .map(String::as_str),
-    );
+    let from_secrets = request.secret_variables.iter();
+    whole.extend(from_secrets.filter(secret).map(String::as_str));
     let texts: Vec<(String, String)> = before
         .iter()
         .chain(after)

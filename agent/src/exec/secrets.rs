@@ -29,10 +29,21 @@ const SECRET_NAMES: [&str; 13] = [
     "SIGNING_KEY",
     "ENCRYPTION_KEY",
 ];
+/// What a Secret may hold beside what is secret, by the ends of names; hidden, it would leave no message that helps.
+const PUBLIC_NAMES: [&str; 15] = [
+    "USER", "USERNAME", "ROLE", "OWNER", "HOST", "HOSTNAME", "SERVER", "ENDPOINT", "REGION",
+    "PORT", "DATABASE", "DB", "NAME", "SCHEMA", "MODE",
+];
 /// Values of such variables that are shorter are more likely a switch than a secret.
-pub(super) const SHORTEST_OF_NAMES: usize = 6;
+const SHORTEST_OF_NAMES: usize = 6;
 /// Parameters of URLs that are secret.
 const SECRET_PARAMETERS: [&str; 3] = ["password", "sslpassword", "api_key"];
+
+/// Whether a variable that comes from a Secret is to be hidden as a whole, by its name and its value's length, bytes.
+pub(super) fn is_secret(name: &str, length: usize) -> bool {
+    let name = name.to_ascii_uppercase();
+    length >= SHORTEST_OF_NAMES && !PUBLIC_NAMES.iter().any(|end| name.ends_with(end))
+}
 
 /// The secrets of an environment.
 #[derive(Clone, Default)]

@@ -66,7 +66,7 @@ pub(super) fn judge_resolve(
             |row: &&LedgerRow| row.id == step.ledger_row && prisma::row_state(row).blocks();
         if rows.iter().any(|row| blocks(&row)) {
             let why = format!("{database}: Prisma did not mark {name} rolled back");
-            return failed(pass, Some(step), &said(end, &why));
+            return failed(pass, Some(step), &said(step, end, &why));
         }
         pass.end_step(&step.job, StepOutcome::Succeeded);
         let text = format!("{database}: {name} is marked rolled back");
@@ -94,7 +94,7 @@ pub(super) fn judge_resolve(
         } else {
             format!("{database}: Prisma did not mark {name} applied")
         };
-        return failed(pass, Some(step), &said(end, &why));
+        return failed(pass, Some(step), &said(step, end, &why));
     }
     pass.end_step(&step.job, StepOutcome::Succeeded);
     outcome::release(pass, database);
@@ -192,7 +192,11 @@ pub(super) fn judge_down(
         };
         return work::start(pass, next, Some(facts));
     }
-    let why = said(end, &format!("{database}: the down.sql of {name} failed"));
+    let why = said(
+        step,
+        end,
+        &format!("{database}: the down.sql of {name} failed"),
+    );
     let left = if work::in_transaction(pass, step) {
         "It ran in one transaction, so nothing of it took effect."
     } else if facts.catalog.is_some() && facts.catalog.as_ref() == Some(&step.catalog) {
@@ -200,14 +204,8 @@ pub(super) fn judge_down(
     } else {
         "It cannot run in a transaction, and a part of it took effect: look at the schema."
     };
-    failed(
-        pass,
-        Some(step),
-        &format!(
-            "{why}. {left} Undo the migration by hand, then {}.",
-            super::fits::mark_rolled_back(pass, database, name)
-        ),
-    );
+    let then = super::fits::by_hand(pass, database, name, row);
+    failed(pass, Some(step), &format!("{why}. {left} {then}."));
 }
 
 /// A restore has ended: the ledger has to be what it was at the place that was asked for, and no other database touched.
@@ -233,12 +231,12 @@ pub(super) fn judge_restore(
             "{database}: during the restore the ledger of {} changed: the command restored another database than {database}, or more than one. Look at every database before anything else",
             status::names(&names)
         );
-        return failed(pass, Some(step), &said(end, &why));
+        return failed(pass, Some(step), &said(step, end, &why));
     }
     let well = end.is_some_and(|end| end.exit_code == 0);
     if !well {
-        let what = unwell(end);
-        let why = said(end, &format!("{database}: {what}"));
+        let what = unwell(step, end);
+        let why = said(step, end, &format!("{database}: {what}"));
         let state = if ledger_digest(&facts.ledger) == step.ledger {
             "The ledger is as it was before."
         } else {
@@ -271,14 +269,42 @@ pub(super) fn judge_restore(
             status::names(&gone)
         ));
     }
+    let beside = went_back_with(pass, database);
+    if !beside.is_empty() {
+        let names: Vec<&str> = beside.iter().map(String::as_str).collect();
+        text.push_str(&format!(
+            "; so is {}, in the same database",
+            status::names(&names)
+        ));
+    }
     rolled_back(pass, database, &text);
 }
 
+/// The other schemas of a database that was brought back: what was verified there is not so any more.
+fn went_back_with(pass: &mut Pass<'_>, database: &str) -> Vec<String> {
+    let turn = pass.database(database).map(|entry| entry.turn.clone());
+    let turn = turn.unwrap_or_default();
+    let beside = pass.status.databases.iter_mut().filter(|entry| {
+        entry.name != database
+            && !turn.is_empty()
+            && entry.turn == turn
+            && entry.phase == DatabasePhase::Succeeded
+    });
+    beside
+        .map(|entry| {
+            entry.phase = DatabasePhase::RolledBack;
+            entry.name.clone()
+        })
+        .collect()
+}
+
 /// What a restore Job that did not end well came to.
-pub(super) fn unwell(end: Option<&ContainerEnd>) -> &'static str {
+pub(super) fn unwell(step: &StepStatus, end: Option<&ContainerEnd>) -> &'static str {
     let summary = end.and_then(|end| end.summary.as_deref());
     if summary.is_some_and(|summary| summary.timed_out) {
         "the restore took longer than rollback.restore.timeout and was ended"
+    } else if step.taken_away {
+        "nothing was restored"
     } else {
         "the restore Job failed"
     }
@@ -286,7 +312,7 @@ pub(super) fn unwell(end: Option<&ContainerEnd>) -> &'static str {
 
 /// The time of the place that a restore goes back to.
 fn target_time(pass: &Pass<'_>, step: &StepStatus) -> Option<jiff::Timestamp> {
-    let point = pass.database(&step.database)?.restore_point.as_ref();
+    let point = pass.database(&step.database)?.own_restore_point();
     match point.filter(|point| !point.name.is_empty() && point.name == step.message) {
         // Whole seconds in status: what began within that second is not held against it.
         Some(point) => point

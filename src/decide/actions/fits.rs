@@ -1,6 +1,7 @@
 //! Whether an action fits the state that it names, as the world is now. What changed since is refused, never guessed.
 
 use super::super::migrate;
+use super::super::names::lease_name;
 use super::super::pass::Pass;
 use super::super::running as at_work;
 use super::super::snapshot::Resource;
@@ -57,6 +58,23 @@ pub(super) fn mark_rolled_back(pass: &Pass<'_>, database: &str, migration: &str)
         "{} --database {database} --migration {} --reason ...",
         pass.command("mark-rolled-back"),
         prisma::shell_quote(migration)
+    )
+}
+
+/// How a migration is undone without a down.sql, without a last full stop.
+pub(super) fn by_hand(
+    pass: &Pass<'_>,
+    database: &str,
+    migration: &str,
+    row: Option<&LedgerRow>,
+) -> String {
+    if row.is_some_and(|row| prisma::row_state(row).is_applied()) {
+        return "Prisma does not mark an applied migration rolled back: write a new migration that undoes it"
+            .to_owned();
+    }
+    format!(
+        "Undo it by hand, then {}",
+        mark_rolled_back(pass, database, migration)
     )
 }
 
@@ -128,6 +146,13 @@ fn check(pass: &mut Pass<'_>, spec: &MigrationActionSpec) -> Result<(), Fit> {
             );
         }
         restore_target(pass.snapshot, spec).map_err(Fit::Refused)?;
+        let by_name = spec.target.as_ref().is_some_and(|t| t.time.is_none());
+        if by_name && is_moved(pass, &spec.database) {
+            return refused(format!(
+                "{}: its Secret leads to another database than the one in whose history that restore point is. Correct the Secret, or give a time",
+                spec.database
+            ));
+        }
         // A database that cannot be read may be just what is to be restored.
         return match pass.facts(&spec.database) {
             Some(facts) => free(pass, &spec.database, facts),
@@ -154,6 +179,19 @@ fn check(pass: &mut Pass<'_>, spec: &MigrationActionSpec) -> Result<(), Fit> {
         }
         _ => mark(pass, spec, facts),
     }
+}
+
+/// The database is another one than the one on which its restore point was made.
+fn is_moved(pass: &Pass<'_>, database: &str) -> bool {
+    let point = pass
+        .database(database)
+        .and_then(|d| d.restore_point.as_ref());
+    let turn = pass
+        .facts(database)
+        .map(|facts| lease_name(&facts.identity));
+    point
+        .zip(turn)
+        .is_some_and(|(point, turn)| !point.turn.is_empty() && point.turn != turn)
 }
 
 pub(super) fn refused<T>(why: String) -> Result<T, Fit> {
@@ -243,9 +281,9 @@ fn down(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> R
     };
     if sql::statements(script).is_empty() {
         return refused(format!(
-            "{database}: the image {} holds no down.sql beside {name}, or an empty one. Undo it by hand, then {}",
+            "{database}: the image {} holds no down.sql beside {name}, or an empty one. {}",
             pass.spec.image,
-            mark_rolled_back(pass, database, name)
+            by_hand(pass, database, name, target_row(facts, name))
         ));
     }
     let Some(row) = target_row(facts, name) else {
@@ -352,13 +390,15 @@ fn baseline(
         ));
     };
     let wanted = &inventory.migrations[..=at];
-    let (Some(objects), Some(scripts)) = (
-        &facts.objects,
-        wanted
-            .iter()
-            .map(|m| Some((m.name.as_str(), m.sql.as_deref()?)))
-            .collect::<Option<Vec<_>>>(),
-    ) else {
+    let Some(objects) = &facts.objects else {
+        return refused(format!(
+            "{name}: the database has more objects than can be compared, so it cannot be checked that what these migrations make is there. Baseline it with Prisma by hand"
+        ));
+    };
+    let scripts = wanted
+        .iter()
+        .map(|m| Some((m.name.as_str(), m.sql.as_deref()?)));
+    let Some(scripts) = scripts.collect::<Option<Vec<_>>>() else {
         return refused(format!(
             "{name}: the migrations' SQL was too big to be kept, so it cannot be checked what they make. Baseline it with Prisma by hand"
         ));

@@ -2,7 +2,7 @@
 
 use super::super::pass::Pass;
 use super::super::snapshot::{RestorePlan, Snapshot};
-use crate::api::{MigrationActionSpec, RestorePointStatus, StepStatus};
+use crate::api::{DatabaseStatus, MigrationActionSpec, RestorePointStatus, StepStatus};
 
 /// The place as it is journaled: a restore point's name, or a time in RFC 3339.
 ///
@@ -19,7 +19,7 @@ pub(super) fn restore_target(
         .databases
         .iter()
         .find(|entry| entry.name == *database)
-        .and_then(|entry| entry.restore_point.as_ref());
+        .and_then(DatabaseStatus::own_restore_point);
     let target = spec.target.clone().unwrap_or_default();
     if let Some(time) = &target.time {
         if time.0 > snapshot.now {
@@ -51,7 +51,7 @@ pub(super) fn restore_target(
 
 /// What the command of a journaled restore is told: `message` of its step says the place.
 pub(in super::super) fn restore_plan(pass: &Pass<'_>, step: &StepStatus) -> Option<RestorePlan> {
-    let point = pass.database(&step.database)?.restore_point.as_ref();
+    let point = pass.database(&step.database)?.own_restore_point();
     let plan = match point.filter(|point| !point.name.is_empty() && point.name == step.message) {
         Some(point) => RestorePlan {
             database: step.database.clone(),

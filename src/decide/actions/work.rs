@@ -1,5 +1,6 @@
 //! An action's Job: journaled, made, followed, and judged by the database.
 
+use super::super::kept;
 use super::super::names::lease_name;
 use super::super::pass::{Pass, Seen};
 use super::super::plan::ledger_digest;
@@ -7,7 +8,6 @@ use super::super::run;
 use super::super::running;
 use super::super::servers::server_name;
 use super::super::steps;
-use super::super::unstarted;
 use super::super::waiting;
 use super::ends;
 use super::fits::{baseline_names, is_other, target_row};
@@ -164,7 +164,7 @@ pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
     let restore = step.name == StepKind::Restore;
     let end = match pass.job(&step.job) {
         Seen::NotYet => return,
-        Seen::Foreign => return running::foreign(pass, &step),
+        Seen::Foreign => return kept::foreign(pass, &step),
         Seen::Gone if !pass.was_there(&step) => match make_again(pass, &step) {
             true => return,
             false => None,
@@ -180,11 +180,9 @@ pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
             match &job.progress {
                 JobProgress::NotStarted(why) => {
                     // What keeps it from starting may be what the spec was corrected for; else the new run waits for it.
-                    let since = step.started_at.as_ref().map_or(pass.now(), |at| at.0);
-                    let limit = pass.spec.timeouts.start.seconds().unwrap_or(600);
-                    let stuck = unstarted::explain(why).is_some() || pass.age(since) > limit;
-                    let gives_way = stuck && run::cause(&pass.snapshot.resource).is_some();
-                    running::not_started(pass, &step, job, why, gives_way);
+                    let gives_way = kept::is_stuck(pass, &step, why)
+                        && run::cause(&pass.snapshot.resource).is_some();
+                    kept::not_started(pass, &step, job, why, gives_way);
                     return;
                 }
                 JobProgress::Running { .. } => {
@@ -225,7 +223,7 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
 /// The intent stands in the journal and no Job was ever confirmed. It is made only where the ledger is as it was and
 /// nothing is at work. `false`: the database decides what became of it.
 fn make_again(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
-    if running::refused(pass, step) {
+    if kept::refused(pass, step) {
         return true;
     }
     let facts = pass.facts(&step.database);
@@ -293,7 +291,7 @@ fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, res
                 step.database
             )
         };
-        return ends::failed(pass, Some(step), &said(end, &text));
+        return ends::failed(pass, Some(step), &said(step, end, &text));
     }
     let exited_well = end.is_some_and(|end| end.exit_code == 0);
     let Some(facts) = pass.facts(&step.database) else {
@@ -301,9 +299,10 @@ fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, res
         let gone = matches!(pass.snapshot.jobs.get(&step.job), Some(None));
         if restore && (end.is_some() || gone) && !exited_well {
             // It failed and left the database down, or it was down before: said at once.
-            let what = ends::unwell(end);
+            let what = ends::unwell(step, end);
             let database = &step.database;
             let text = said(
+                step,
                 end,
                 &format!("{database}: {what}, and the database cannot be read"),
             );
@@ -352,7 +351,7 @@ fn unreadable_other(pass: &mut Pass<'_>, step: &StepStatus) {
 }
 
 /// What a Job's end says, in a sentence.
-pub(super) fn said(end: Option<&ContainerEnd>, otherwise: &str) -> String {
+pub(super) fn said(step: &StepStatus, end: Option<&ContainerEnd>, otherwise: &str) -> String {
     let summary = end.and_then(|end| end.summary.as_deref());
     let message = summary
         .and_then(|summary| summary.message.clone())
@@ -363,6 +362,9 @@ pub(super) fn said(end: Option<&ContainerEnd>, otherwise: &str) -> String {
             format!("{otherwise}: its container ran out of memory")
         }
         (true, Some(end)) => format!("{otherwise} (exit code {})", end.exit_code),
+        (true, None) if step.taken_away => {
+            format!("{otherwise}: its Job was taken away before it started")
+        }
         (true, None) => format!("{otherwise}: its pod was lost"),
     }
 }

@@ -12,7 +12,7 @@ use kube::{Api, Resource as _};
 use super::{Cluster, Error, SeenJob, jobs, slim, told};
 use crate::api::{ActionState, DatabaseMigration, DatabasePhase, FINALIZER, RunOutcome, StepKind};
 use crate::build;
-use crate::decide::{Decision, Effect, Event, JobPlan, Refusal, Refused, Snapshot, turns};
+use crate::decide::{Decision, Effect, Event, JobPlan, Refused, Snapshot, turns};
 use crate::runtime::{clock, metrics};
 
 /// What came of an effect.
@@ -200,15 +200,19 @@ impl Cluster {
         plan: &JobPlan,
     ) -> Result<Done, Error> {
         let resource = &snapshot.resource;
-        let job = build::job(resource, plan, &self.shared.settings);
-        let refuse = |what: Refused, message: String| {
-            self.memory().of(&resource.uid).refuse(Refusal {
-                job: plan.name.clone(),
-                what,
-                message,
-            });
+        let refuse = |what: Refused, status: &Status| {
+            let mut memory = self.memory();
+            memory.of(&resource.uid).refuse(&plan.name, what, status);
             Ok(Done::LookAgain)
         };
+        let from_secrets = match self.secret_variables(resource, plan).await {
+            Ok(names) => names,
+            Err(kube::Error::Api(status)) if lasting(&status) => {
+                return refuse(Refused::Job, &status);
+            }
+            Err(error) => return Err(Error::api("reading the Secrets of job.envFrom")(error)),
+        };
+        let job = build::job(resource, plan, &self.shared.settings, &from_secrets);
         match api.create(&PostParams::default(), &job).await {
             Ok(made) => {
                 tracing::info!(
@@ -246,11 +250,9 @@ impl Cluster {
                     self.memory().of(&resource.uid).made(facts);
                     return Ok(Done::Yes);
                 }
-                refuse(Refused::Foreign, status.message.clone())
+                refuse(Refused::Foreign, &status)
             }
-            Err(kube::Error::Api(status)) if lasting(&status) => {
-                refuse(Refused::Job, status.message.clone())
-            }
+            Err(kube::Error::Api(status)) if lasting(&status) => refuse(Refused::Job, &status),
             Err(error) => Err(Error::api(format!("creating Job {}", plan.name))(error)),
         }
     }

@@ -10,7 +10,7 @@ use super::memory::{KnownTarget, LastLook};
 use super::{Cluster, Error, Turn};
 use crate::api::{DatabaseSpec, KeySelector, StepKind, StepStatus, reasons};
 use crate::database::{self, Look, Rules};
-use crate::decide::{LookWant, Resource, status};
+use crate::decide::{JobPlan, LookWant, Resource, status};
 use crate::facts::{DatabaseFacts, Reading, Unreadable, UnreadableReason};
 use crate::runtime::clock;
 
@@ -29,8 +29,10 @@ impl Cluster {
         turn: &Turn<'_>,
     ) -> Result<Reading<DatabaseFacts>, Error> {
         let uid = &resource.uid;
-        let unread = status::get(&resource.status, reasons::OBSERVED)
-            .is_some_and(|observed| observed.status == "False");
+        let unread = status::get(&resource.status, reasons::OBSERVED).is_some_and(|observed| {
+            // Of the image, not of a database.
+            observed.status == "False" && observed.reason != reasons::INVENTORY_FAILED
+        });
         let known = self.known_target(resource, spec);
         let slow = {
             let mut memory = self.memory();
@@ -193,6 +195,34 @@ impl Cluster {
             (None, None) => return Ok(Ok(known(None))),
         };
         Ok(ca.map(|ca| known(Some(ca))))
+    }
+
+    /// The names of the variables that `job.envFrom` takes from Secrets, for a step that gets them: their values are to be hidden in
+    /// what it prints. What a Secret gets between this look and the container's start is known by its name only, as a password or a URL.
+    ///
+    /// # Errors
+    /// When a Secret cannot be read.
+    pub(super) async fn secret_variables(
+        &self,
+        resource: &Resource,
+        plan: &JobPlan,
+    ) -> Result<Vec<String>, kube::Error> {
+        let mut names = Vec::new();
+        if plan.step == StepKind::Inventory {
+            return Ok(names);
+        }
+        let api: Api<Secret> = Api::namespaced(self.shared.client.clone(), &resource.namespace);
+        for source in &resource.spec.job.env_from {
+            let Some(of) = source.secret_ref.as_ref().filter(|of| may_exist(&of.name)) else {
+                continue;
+            };
+            let prefix = source.prefix.as_deref().unwrap_or_default();
+            if let Some(secret) = api.get_opt(&of.name).await? {
+                let keys = secret.data.unwrap_or_default().into_keys();
+                names.extend(keys.map(|key| format!("{prefix}{key}")));
+            }
+        }
+        Ok(names)
     }
 
     async fn secret(

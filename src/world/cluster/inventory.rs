@@ -12,7 +12,7 @@ use super::apply::lasting;
 use super::{Cluster, Error};
 use crate::api::{LABEL_INVENTORY, LABEL_MIGRATION, StepKind, StepStatus};
 use crate::build;
-use crate::decide::{Refusal, Refused, Resource, inventory_key};
+use crate::decide::{Refused, Resource, inventory_key};
 
 /// More than any honest frame, so that a noisy image fills no memory.
 const LOG_LIMIT: i64 = 16 * 1024 * 1024;
@@ -110,17 +110,17 @@ impl Cluster {
             ..LogParams::default()
         };
         let log = match api.logs(pod, &parameters).await {
-            Ok(log) => log,
+            Ok(log) => {
+                self.memory().of(&resource.uid).granted(job);
+                log
+            }
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 400 => {
                 return Ok(Some(Err(format!("the log of pod {pod} cannot be read"))));
             }
             // Its node does not answer, or the right is missing.
             Err(kube::Error::Api(status)) => {
-                self.memory().of(&resource.uid).refuse(Refusal {
-                    job: job.to_owned(),
-                    what: Refused::Log,
-                    message: status.message.clone(),
-                });
+                let mut memory = self.memory();
+                memory.of(&resource.uid).refuse(job, Refused::Log, &status);
                 return Ok(None);
             }
             Err(error) => return Err(Error::api(format!("reading the log of pod {pod}"))(error)),
@@ -150,21 +150,19 @@ impl Cluster {
         let api: Api<ConfigMap> = Api::namespaced(self.shared.client.clone(), &resource.namespace);
         let object = build::config_map(resource, key, inventory);
         let name = object.metadata.name.clone().unwrap_or_default();
+        let run = resource.status.run.iter();
+        let looks =
+            |step: &&StepStatus| step.name == StepKind::Inventory && step.finished_at.is_none();
+        let step = run.flat_map(|run| &run.steps).find(looks);
+        let job = step.map(|step| step.job.as_str()).unwrap_or_default();
         match api.create(&PostParams::default(), &object).await {
-            Ok(_) => {}
+            Ok(_) => self.memory().of(&resource.uid).granted(job),
             // The name holds the content's hash: what is there is the same.
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(kube::Error::Api(status)) if lasting(&status) => {
-                let run = resource.status.run.iter();
-                let looks = |step: &&StepStatus| {
-                    step.name == StepKind::Inventory && step.finished_at.is_none()
-                };
-                let step = run.flat_map(|run| &run.steps).find(looks);
-                self.memory().of(&resource.uid).refuse(Refusal {
-                    job: step.map(|step| step.job.clone()).unwrap_or_default(),
-                    what: Refused::Inventory,
-                    message: status.message.clone(),
-                });
+                let mut memory = self.memory();
+                let remembered = memory.of(&resource.uid);
+                remembered.refuse(job, Refused::Inventory, &status);
                 return Ok(false);
             }
             Err(error) => return Err(Error::api(format!("storing the inventory {name}"))(error)),

@@ -7,16 +7,19 @@ use std::time::Duration;
 use dbm_agent::protocol::DatabaseInventory;
 use kube::Resource as _;
 use kube::api::Preconditions;
+use kube::core::Status;
 
 use super::PackedResource;
 use crate::api::{ConnectionSpec, DatabaseMigration, MigrationActionStatus};
 use crate::database::{Look, Target};
-use crate::decide::{LeaseFacts, Refusal};
+use crate::decide::{LeaseFacts, Refusal, Refused};
 use crate::facts::{DatabaseFacts, JobFacts, NotStarted, Reading, RestorePointFacts};
 use crate::runtime::clock;
 
 /// How long a refusal of the API server is believed before it is asked again.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(14);
+/// The same for one that may pass by itself.
+const HICCUP_HOLDS: Duration = Duration::from_secs(2);
 /// How long a Job that was just made may be missing from the cache before the API server is asked.
 const CACHE_LAG: Duration = Duration::from_secs(10);
 /// Answers to MigrationActions that are remembered until the cache shows them.
@@ -64,7 +67,8 @@ pub struct Remembered {
     /// The restore points that were just made, for the next look.
     pub restore_points: BTreeMap<String, Reading<RestorePointFacts>>,
     answers: VecDeque<(String, MigrationActionStatus)>,
-    refusal: Option<(Duration, Refusal)>,
+    /// What the API server refused, by the Job that needs it, and when it was asked last.
+    refusals: HashMap<String, (Duration, Refusal)>,
     /// Jobs that were adopted or deleted a moment ago, by uid.
     tidied: HashMap<String, Duration>,
     last_look: Option<Duration>,
@@ -197,6 +201,7 @@ impl Memory {
 impl Remembered {
     /// A Job was made; the cache does not show it yet.
     pub fn made(&mut self, job: JobFacts) {
+        self.granted(&job.name);
         self.created
             .insert(job.name.clone(), (clock::monotonic(), Some(job)));
     }
@@ -249,15 +254,41 @@ impl Remembered {
         }
     }
 
-    /// The API server refused a Job.
-    pub fn refuse(&mut self, refusal: Refusal) {
-        self.refusal = Some((clock::monotonic(), refusal));
+    /// The API server refused what the step of a Job needs.
+    pub fn refuse(&mut self, job: &str, what: Refused, status: &Status) {
+        let before = self.refusals.get(job).map(|(_, refusal)| refusal);
+        let since = before.filter(|before| before.what == what);
+        let refusal = Refusal {
+            what,
+            message: status.message.clone(),
+            since: since.map_or_else(clock::now, |before| before.since),
+            passing: status.code >= 500,
+        };
+        let asked = (clock::monotonic(), refusal);
+        self.refusals.insert(job.to_owned(), asked);
     }
 
-    /// A refusal that is still believed.
-    pub fn refusal(&self) -> Option<Refusal> {
-        let (at, refusal) = self.refusal.as_ref()?;
-        (clock::monotonic().saturating_sub(*at) < REFUSAL_HOLDS).then(|| refusal.clone())
+    /// The API server refuses nothing any more of what the step of a Job needs.
+    pub fn granted(&mut self, job: &str) {
+        self.refusals.remove(job);
+    }
+
+    /// The refusals that are still believed.
+    pub fn refusals(&self) -> BTreeMap<String, Refusal> {
+        let (now, wall) = (clock::monotonic(), clock::now());
+        let believed = |at: Duration, refusal: &Refusal| {
+            let holds = if refusal.is_hiccup(wall) {
+                HICCUP_HOLDS
+            } else {
+                REFUSAL_HOLDS
+            };
+            now.saturating_sub(at) < holds
+        };
+        let refusals = self.refusals.iter();
+        refusals
+            .filter(|(_, (at, refusal))| believed(*at, refusal))
+            .map(|(job, (_, refusal))| (job.clone(), refusal.clone()))
+            .collect()
     }
 
     /// The databases of a finished resource were looked at, or its run ended just now.

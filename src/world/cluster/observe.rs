@@ -57,10 +57,8 @@ impl Cluster {
         let actions = self.actions_of(&resource);
         let wants = wants(&resource, &jobs, &actions, look_due);
 
-        let refused = |job: &String| {
-            let refusal = self.memory().of(&resource.uid).refusal();
-            refusal.is_some_and(|refusal| refusal.job == *job)
-        };
+        let refusals = self.memory().of(&resource.uid).refusals();
+        let refused = |job: &String| refusals.contains_key(job);
         let report = match wants.report_of.as_ref().filter(|job| !refused(job)) {
             Some(job) => {
                 // The very pod by whose end it was decided to read: the cache may not show it yet.
@@ -120,7 +118,7 @@ impl Cluster {
             old_jobs,
             leases: remembered.leases.clone(),
             servers,
-            refusal: remembered.refusal(),
+            refusals: remembered.refusals(),
             actions,
             restore_points: std::mem::take(&mut remembered.restore_points),
             look_due,
