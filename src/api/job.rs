@@ -67,7 +67,7 @@ pub struct JobSpec {
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub env_from: Vec<EnvFromSource>,
-    /// The working directory; default the image's own.
+    /// The working directory; default the image's own. Like the next two only where a Job runs spec.image.
     #[serde(default)]
     #[schemars(length(max = 512))]
     pub working_dir: String,

@@ -45,7 +45,7 @@ pub struct DatabaseMigrationSpec {
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub image_pull_secrets: Vec<SecretName>,
-    /// Plans and shows, starts nothing: the way to adopt the operator on an existing database.
+    /// Plans and shows, starts no migration: the way to adopt the operator on an existing database.
     #[serde(default)]
     pub suspend: bool,
     /// How many databases at once; 1 is the list's order, each after the one before it.

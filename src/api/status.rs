@@ -215,7 +215,7 @@ pub struct StepStatus {
     /// The Job's uid, once its creation was confirmed.
     #[serde(default, rename = "jobUID", skip_serializing_if = "String::is_empty")]
     pub job_uid: String,
-    /// Its Job was deleted before it started, to give way to a new run, an Abort, or the end of a run that failed.
+    /// Its Job was deleted before it started, to give way to a new run, an Abort, a suspension, or the end of a run that failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taken_away: bool,
     /// The migration that it deals with, for a step that has one; of a baseline the last one.

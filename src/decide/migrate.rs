@@ -17,6 +17,7 @@ use super::running;
 use super::snapshot::Effect;
 use super::starting;
 use super::validate;
+use super::watch;
 use crate::api::{DatabasePhase, StepKind, StepOutcome, StepStatus, reasons};
 use crate::facts::JobProgress;
 use crate::tools::prisma;
@@ -73,7 +74,7 @@ pub(super) fn advance(
         return;
     }
     // What was found to be done already may have tests of its own, too.
-    if validate::go_on(pass) && pass.active().is_empty() && validate::watched(pass) {
+    if validate::go_on(pass) && pass.active().is_empty() && watch::watched(pass) {
         ending::finish_succeeded(pass);
     }
 }
@@ -106,10 +107,11 @@ fn follow(
     step: &StepStatus,
     draining: bool,
 ) -> bool {
-    // A new run or an Abort comes before the next step. Marking a row is what is left of the last one: that gives way only
+    // A new run or an Abort comes before the next step, and no migration starts while it is suspended. Marking a row is what is left of the last one: that gives way only
     // where it would never come to pass.
     let last = step.name == StepKind::Resolve && !kept::is_kept(pass, step);
-    let gives_way = step.taken_away || (draining || pass.run().aborting) && !last;
+    let held = pass.snapshot.resource.suspended && step.name == StepKind::Migrate;
+    let gives_way = step.taken_away || held || (draining || pass.run().aborting) && !last;
     if step.name == StepKind::SmokeTest {
         return validate::follow(pass, step, gives_way);
     }

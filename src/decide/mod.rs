@@ -50,6 +50,7 @@ mod unstarted;
 mod validate;
 mod waiting;
 mod wants;
+mod watch;
 
 pub use judge::{Verdict, judge};
 pub use names::{inventory_key, is_pinned, job_name, lease_name, run_id};

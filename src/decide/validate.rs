@@ -1,14 +1,9 @@
-//! What is verified besides the ledgers: smoke tests, after a database or at the end, lines of the output that are
-//! denied, and the watch at the very end.
-
-use std::collections::BTreeMap;
+//! What is verified besides the ledgers: smoke tests, after a database or at the end, and lines of the output that are
+//! denied.
 
 use super::ending;
-use super::finished;
 use super::kept;
 use super::pass::{Pass, Seen};
-use super::plan;
-use super::shown;
 use super::snapshot::Effect;
 use super::status::{self, count, names};
 use super::steps;
@@ -326,75 +321,11 @@ fn finish_failed(pass: &mut Pass<'_>) {
     }
 }
 
-fn fail(pass: &mut Pass<'_>, reason: &'static str, text: String) {
+/// Ends a run whose validation failed.
+pub(super) fn fail(pass: &mut Pass<'_>, reason: &'static str, text: String) {
     match pass.spec.rollback.on_validation_failure {
         OnValidationFailure::Halt => ending::finish_not_valid(pass, reason, text),
     }
-}
-
-/// Everything is migrated and every test passed: the watch, if there is one. `true`: it is over.
-pub(super) fn watched(pass: &mut Pass<'_>) -> bool {
-    let watch = pass.spec.validation.watch.seconds().unwrap_or(0);
-    if watch <= 0 {
-        return true;
-    }
-    let now = pass.now();
-    let since = match pass.run().watched_since {
-        Some(since) => since.0,
-        None => {
-            if let Some(run) = &mut pass.status.run {
-                run.watched_since = status::time(now);
-            }
-            now
-        }
-    };
-    let mut plans = BTreeMap::new();
-    for database in &pass.spec.databases {
-        let (Some(facts), Some(inventory)) = (
-            pass.facts(&database.name),
-            pass.snapshot.inventories.get(&database.name),
-        ) else {
-            continue;
-        };
-        if !finished::verified(pass, &database.name, inventory) {
-            continue;
-        }
-        let plan = plan::plan(
-            &database.name,
-            inventory,
-            facts,
-            &pass.spec.preflight.history,
-        );
-        shown::show(pass, &database.name, inventory, &plan);
-        plans.insert(database.name.clone(), plan);
-    }
-    let order: Vec<&str> = pass
-        .spec
-        .databases
-        .iter()
-        .map(|d| d.name.as_str())
-        .collect();
-    if let Some((reason, text, _)) = finished::trouble(&order, &plans) {
-        fail(pass, reason, text);
-        return false;
-    }
-    let left = watch - pass.age(since);
-    if left <= 0 {
-        return true;
-    }
-    let text = format!(
-        "{} migrated and verified; watched for {}",
-        names(&order),
-        pass.spec.validation.watch.0
-    );
-    pass.working(Phase::Validating, reasons::WATCHING, text);
-    let observe = pass.spec.timeouts.observe.seconds().unwrap_or(10).max(1);
-    pass.requeue(
-        u64::try_from(left.min(observe))
-            .unwrap_or(1)
-            .saturating_mul(1_000),
-    );
-    false
 }
 
 /// What the condition Validated says of a run that passed.

@@ -258,3 +258,26 @@ fn a_smoke_test_that_was_asked_to_end_before_it_began_is_run_again() {
     );
     assert_eq!(reason(&snapshot.resource.status), reasons::SMOKE_TESTING);
 }
+
+/// Whoever suspends a release wants nothing to start: what was only waiting for its image is taken away, and made again later.
+#[test]
+fn a_migration_that_has_not_started_gives_way_to_a_suspension() {
+    let (mut snapshot, name) = migrating();
+    snapshot.resource.suspended = true;
+    let waits = job(
+        &snapshot,
+        &name,
+        JobProgress::NotStarted(NotStarted::default()),
+    );
+    snapshot.jobs.insert(name.clone(), waits);
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    assert!(is_taken_away(&decision, &name));
+    assert_eq!(gone(&mut snapshot, &name), "");
+    let said = &snapshot.resource.status;
+    assert_eq!(said.phase, Some(Phase::Suspended), "{}", said.message);
+    snapshot.resource.suspended = false;
+    snapshot.now = at(START + 10);
+    let next = settle(&mut snapshot);
+    assert!(!next.is_empty() && next != name, "{next}");
+}
