@@ -19,7 +19,7 @@ drill: cluster-up ## Four incidents on a real cluster, each ended by the command
 faults: ## Every fault of docs/failure-modes.md, let happen for real: a row for each
 	@tests/run faults
 
-test: ## Every test there is; sets up what it needs
+test: ## All tests, of the faults a few; sets up what it needs
 	@tests/run all
 
 check: ## The fast subset: format, clippy, unit, property and golden tests, no cluster

@@ -62,7 +62,7 @@ pub enum Command {
     Abort(ManyAction),
     /// The logs of all Jobs of a run, in the order of its steps
     Logs(LogsArgs),
-    /// Nothing new is started from now on; a running migration goes on
+    /// No further migration is started from now on; a running one goes on
     Suspend(ManyWrite),
     /// Takes a suspension back
     Resume(ManyWrite),
