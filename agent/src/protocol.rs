@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The version of this protocol. A reader refuses any other.
+/// The version of this protocol. Of a container's end no other is read; an inventory of another is refused where the image brings
+/// its own agent, because that would not understand the requests.
 pub const VERSION: u32 = 3;
 
 /// What stands before the base64 of the compressed [`InventoryReport`] on its one line of the log.

@@ -89,7 +89,15 @@ impl DatabaseStatus {
     #[must_use]
     pub fn own_restore_point(&self) -> Option<&RestorePointStatus> {
         let point = self.restore_point.as_ref();
-        point.filter(|point| point.turn.is_empty() || point.turn == self.turn)
+        point.filter(|point| point.is_of(&self.turn))
+    }
+}
+
+impl RestorePointStatus {
+    /// Whether it is in the history of the database of this turn. One of an earlier release does not say it, and counts.
+    #[must_use]
+    pub fn is_of(&self, turn: &str) -> bool {
+        self.turn.is_empty() || self.turn == turn
     }
 }
 

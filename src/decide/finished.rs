@@ -6,7 +6,7 @@ use dbm_agent::protocol::DatabaseInventory;
 
 use super::names::lease_name;
 use super::pass::Pass;
-use super::plan::{self, DatabasePlan};
+use super::plan::DatabasePlan;
 use super::run;
 use super::shown;
 use super::status::{self, names};
@@ -55,13 +55,7 @@ pub(super) fn look(pass: &mut Pass<'_>) {
                     pass.condition(reasons::OBSERVED, false, reasons::INVENTORY_FAILED, &text);
                     return;
                 }
-                let plan = plan::plan(
-                    &database.name,
-                    inventory,
-                    facts,
-                    &pass.spec.preflight.history,
-                );
-                shown::show(pass, &database.name, inventory, &plan);
+                let plan = shown::planned(pass, &database.name, inventory, facts);
                 plans.insert(database.name.clone(), plan);
             }
             None => return,
@@ -130,7 +124,7 @@ pub(super) fn since_restore_point(pass: &mut Pass<'_>) {
         let turn = lease_name(&facts.identity);
         if let Some(entry) = pass.database_mut(&database.name)
             && let Some(point) = &mut entry.restore_point
-            && (point.turn.is_empty() || point.turn == turn)
+            && point.is_of(&turn)
         {
             // Statistics that were reset count from nothing again.
             point.commits_since = Some((facts.commits - point.commits).max(0));

@@ -69,15 +69,9 @@ pub(super) fn plan(
             pass.requeue(1_000);
             return None;
         };
-        let plan = plan::plan(
-            &database.name,
-            inventory,
-            facts,
-            &pass.spec.preflight.history,
-        );
+        let plan = shown::planned(pass, &database.name, inventory, facts);
         parts.push(plan::part_digest(inventory, facts, &plan));
         hashes.push(format!("{}={}", database.name, inventory.hash));
-        shown::show(pass, &database.name, inventory, &plan);
         plans.insert(database.name.clone(), plan);
     }
     if let Some(run) = &mut pass.status.run {

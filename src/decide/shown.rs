@@ -3,16 +3,24 @@
 use dbm_agent::protocol::DatabaseInventory;
 
 use super::pass::Pass;
-use super::plan::DatabasePlan;
+use super::plan::{self, DatabasePlan};
 use crate::api::{DatabasePhase, FindingKind, StepKind};
+use crate::facts::DatabaseFacts;
 
-/// Puts a plan where people see it.
-pub(super) fn show(
+/// Plans a database by what the image holds and its ledger says, and puts that where people see it.
+pub(super) fn planned(
     pass: &mut Pass<'_>,
     name: &str,
     inventory: &DatabaseInventory,
-    plan: &DatabasePlan,
-) {
+    facts: &DatabaseFacts,
+) -> DatabasePlan {
+    let plan = plan::plan(name, inventory, facts, &pass.spec.preflight.history);
+    show(pass, name, inventory, &plan);
+    plan
+}
+
+/// Puts a plan where people see it.
+fn show(pass: &mut Pass<'_>, name: &str, inventory: &DatabaseInventory, plan: &DatabasePlan) {
     let Some(entry) = pass.database_mut(name) else {
         return;
     };

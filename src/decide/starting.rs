@@ -108,8 +108,7 @@ fn start(
     let plan = match plans.and_then(|plans| plans.get(name)) {
         Some(plan) => plan,
         None => {
-            fresh = super::plan::plan(name, inventory, facts, &pass.spec.preflight.history);
-            shown::show(pass, name, inventory, &fresh);
+            fresh = shown::planned(pass, name, inventory, facts);
             &fresh
         }
     };

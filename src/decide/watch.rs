@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::finished;
 use super::pass::Pass;
-use super::plan;
 use super::shown;
 use super::status::{self, names};
 use super::validate;
@@ -37,13 +36,7 @@ pub(super) fn watched(pass: &mut Pass<'_>) -> bool {
         if !finished::verified(pass, &database.name, inventory) {
             continue;
         }
-        let plan = plan::plan(
-            &database.name,
-            inventory,
-            facts,
-            &pass.spec.preflight.history,
-        );
-        shown::show(pass, &database.name, inventory, &plan);
+        let plan = shown::planned(pass, &database.name, inventory, facts);
         plans.insert(database.name.clone(), plan);
     }
     let order: Vec<&str> = pass

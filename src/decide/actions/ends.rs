@@ -3,7 +3,7 @@
 use super::super::ending;
 use super::super::outcome;
 use super::super::pass::Pass;
-use super::super::plan::{self, ledger_digest};
+use super::super::plan::ledger_digest;
 use super::super::run;
 use super::super::shown;
 use super::super::status::{self, count};
@@ -77,7 +77,7 @@ pub(super) fn judge_resolve(
         .get(name.as_str())
         .is_some_and(|(state, _)| state.is_applied());
     let missing = match (baseline, applied) {
-        (true, _) => super::fits::baseline_names(pass, database, name)
+        (true, _) => super::baseline::names(pass, database, name)
             .len()
             .max(usize::from(!applied)),
         (false, _) => usize::from(!applied),
@@ -338,8 +338,7 @@ fn rolled_back(pass: &mut Pass<'_>, database: &str, text: &str) {
         pass.facts(database),
         pass.snapshot.inventories.get(database),
     ) {
-        let plan = plan::plan(database, inventory, facts, &pass.spec.preflight.history);
-        shown::show(pass, database, inventory, &plan);
+        shown::planned(pass, database, inventory, facts);
     }
     ending::finish_rolled_back(pass, database, text);
 }

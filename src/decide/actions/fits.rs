@@ -6,11 +6,11 @@ use super::super::pass::Pass;
 use super::super::running as at_work;
 use super::super::snapshot::Resource;
 use super::super::status::names;
+use super::baseline;
 use super::restore_target;
 use super::still::{not_read, still_there};
 use crate::api::{
-    ActionKind, DatabaseMigrationStatus, DatabaseSpec, MigrationActionSpec, RunOutcome, StepKind,
-    reasons,
+    ActionKind, DatabaseMigrationStatus, MigrationActionSpec, RunOutcome, StepKind, reasons,
 };
 use crate::facts::{ActionFacts, DatabaseFacts, Ledger, LedgerRow, Reading};
 use crate::tools::{prisma, prisma::RowState, sql};
@@ -171,7 +171,7 @@ fn check(pass: &mut Pass<'_>, spec: &MigrationActionSpec) -> Result<(), Fit> {
     };
     free(pass, &spec.database, facts)?;
     match spec.action {
-        ActionKind::Baseline => baseline(pass, database, spec, facts),
+        ActionKind::Baseline => baseline::fits(pass, database, spec, facts),
         ActionKind::DownMigration => down(pass, spec, facts),
         ActionKind::MarkApplied => {
             mark(pass, spec, facts)?;
@@ -191,7 +191,7 @@ fn is_moved(pass: &Pass<'_>, database: &str) -> bool {
         .map(|facts| lease_name(&facts.identity));
     point
         .zip(turn)
-        .is_some_and(|(point, turn)| !point.turn.is_empty() && point.turn != turn)
+        .is_some_and(|(point, turn)| !point.is_of(&turn))
 }
 
 pub(super) fn refused<T>(why: String) -> Result<T, Fit> {
@@ -216,7 +216,7 @@ fn free(pass: &Pass<'_>, database: &str, facts: &DatabaseFacts) -> Result<(), Fi
     Ok(())
 }
 
-fn rows(facts: &DatabaseFacts) -> &[LedgerRow] {
+pub(super) fn rows(facts: &DatabaseFacts) -> &[LedgerRow] {
     match &facts.ledger {
         Ledger::Rows(rows) => rows,
         _ => &[],
@@ -319,107 +319,6 @@ pub(super) fn target_row<'a>(facts: &'a DatabaseFacts, name: &str) -> Option<&'a
     let latest = prisma::latest_by_name(rows(facts));
     let (state, row) = latest.get(name)?;
     (*state != RowState::RolledBack).then_some(*row)
-}
-
-/// What a baseline marks: up to and including the named migration, what is not applied yet.
-pub(super) fn baseline_names(pass: &Pass<'_>, database: &str, last: &str) -> Vec<String> {
-    let rows = pass.facts(database).map(rows).unwrap_or_default();
-    let applied = |name: &str| {
-        let of_name = |row: &&LedgerRow| row.migration_name == name;
-        rows.iter()
-            .filter(of_name)
-            .any(|row| prisma::row_state(row).is_applied())
-    };
-    let Some(inventory) = pass.snapshot.inventories.get(database) else {
-        return Vec::new();
-    };
-    let mut names = Vec::new();
-    for migration in &inventory.migrations {
-        if !applied(&migration.name) {
-            names.push(migration.name.clone());
-        }
-        if migration.name == last {
-            return names;
-        }
-    }
-    Vec::new()
-}
-
-/// Baseline: no ledger, or one that a baseline began; and everything that the migrations make is there.
-fn baseline(
-    pass: &Pass<'_>,
-    database: &DatabaseSpec,
-    spec: &MigrationActionSpec,
-    facts: &DatabaseFacts,
-) -> Result<(), Fit> {
-    let (name, last) = (&database.name, &spec.migration_name);
-    if spec.plan_hash != pass.status.plan_hash {
-        return refused(format!(
-            "{name}: the plan has changed since. Look again: {}",
-            pass.command("plan")
-        ));
-    }
-    match &facts.ledger {
-        Ledger::Absent { objects: 0 } => {
-            return refused(format!(
-                "{name}: its schema is empty: there is nothing to baseline, retry and let Prisma deploy"
-            ));
-        }
-        Ledger::Absent { .. } => {}
-        Ledger::NoRight { grant } => {
-            return refused(format!(
-                "{name}: the role may not read _prisma_migrations. Run as the table's owner: {grant}"
-            ));
-        }
-        Ledger::Rows(rows) => {
-            let by_hand = |row: &LedgerRow| prisma::row_state(row) == RowState::AppliedByHand;
-            if !rows.iter().all(by_hand) {
-                return refused(format!(
-                    "{name}: Prisma has migrated it before, so it needs no baseline"
-                ));
-            }
-        }
-    }
-    let Some(inventory) = pass.snapshot.inventories.get(name) else {
-        return Err(not_read(pass, name));
-    };
-    let Some(at) = inventory.migrations.iter().position(|m| m.name == *last) else {
-        return refused(format!(
-            "{name}: the image {} does not hold {last}",
-            pass.spec.image
-        ));
-    };
-    let wanted = &inventory.migrations[..=at];
-    let Some(objects) = &facts.objects else {
-        return refused(format!(
-            "{name}: the database has more objects than can be compared, so it cannot be checked that what these migrations make is there. Baseline it with Prisma by hand"
-        ));
-    };
-    let scripts = wanted
-        .iter()
-        .map(|m| Some((m.name.as_str(), m.sql.as_deref()?)));
-    let Some(scripts) = scripts.collect::<Option<Vec<_>>>() else {
-        return refused(format!(
-            "{name}: the migrations' SQL was too big to be kept, so it cannot be checked what they make. Baseline it with Prisma by hand"
-        ));
-    };
-    let absent = sql::not_there(&scripts, &facts.identity.schema, objects);
-    if !absent.is_empty() {
-        let list: Vec<String> = absent
-            .iter()
-            .take(3)
-            .map(|(migration, object)| format!("{object} ({migration})"))
-            .collect();
-        let more = match absent.len().saturating_sub(3) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        return refused(format!(
-            "{name}: not everything that these migrations make is there: {}{more}. Baseline up to an earlier migration",
-            list.join(", ")
-        ));
-    }
-    Ok(())
 }
 
 /// AcceptValidation: the run failed, and nothing else failed than its validation.

@@ -12,6 +12,7 @@
 //! The journal is written before each effect, so a crash anywhere finds either a Pending action and no trace of it, or
 //! the journal and goes on from there.
 
+mod baseline;
 mod ends;
 mod fits;
 mod still;

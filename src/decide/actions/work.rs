@@ -9,8 +9,9 @@ use super::super::running;
 use super::super::servers::server_name;
 use super::super::steps;
 use super::super::waiting;
+use super::baseline;
 use super::ends;
-use super::fits::{baseline_names, is_other, target_row};
+use super::fits::{is_other, target_row};
 use crate::api::{ActionKind, Phase, Resolution, StepKind, StepStatus, TakenAction, reasons};
 use crate::facts::{ActionFacts, ContainerEnd, DatabaseFacts, JobProgress, Reading};
 use crate::tools::{prisma, sql};
@@ -394,7 +395,7 @@ pub(in super::super) fn resolved(pass: &Pass<'_>, step: &StepStatus) -> Vec<Stri
         .as_ref()
         .is_some_and(|taken| taken.action == ActionKind::Baseline && taken.job == step.job);
     if baseline {
-        baseline_names(pass, &step.database, &step.migration)
+        baseline::names(pass, &step.database, &step.migration)
     } else {
         vec![step.migration.clone()]
     }
