@@ -281,3 +281,21 @@ fn a_migration_that_has_not_started_gives_way_to_a_suspension() {
     let next = settle(&mut snapshot);
     assert!(!next.is_empty() && next != name, "{next}");
 }
+
+/// The edit to which a Job gave way is taken back before the Job is gone: it was not lost, and is made again.
+#[test]
+fn what_gave_way_to_an_edit_that_was_taken_back_is_made_again() {
+    let (mut snapshot, name) = migrating();
+    let image = snapshot.resource.spec.image.clone();
+    snapshot.resource.spec.image = "app@sha256:2".to_owned();
+    let decision = cannot_start(&mut snapshot, &name);
+    assert!(is_taken_away(&decision, &name));
+    snapshot.resource.spec.image = image;
+    assert_eq!(gone(&mut snapshot, &name), "", "a moment later");
+    snapshot.jobs.clear();
+    snapshot.now = at(START + 10);
+    let next = settle(&mut snapshot);
+    let said = &snapshot.resource.status;
+    assert!(!next.is_empty() && next != name, "{}", said.message);
+    assert_eq!(said.phase, Some(Phase::Migrating));
+}
