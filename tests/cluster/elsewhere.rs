@@ -57,14 +57,14 @@ async fn a_command_that_migrates_another_database_is_said_while_it_runs() {
     .await;
 }
 
-/// What Prisma's native engine does at the beginning of a deploy: a database that is missing is created, if the role may.
+/// What Prisma's native engine does at the beginning of a deploy: a database that is missing is created, if the role may. It
+/// is asked for from another database: a session in the one that is dropped would be ended with it (57P01).
 const CREATES: &str = "const {Client} = require('pg'); const url = new URL(process.env.DATABASE_URL); \
-    const name = url.pathname.slice(1); const ask = async (path, sql) => { url.pathname = path; \
-    const c = new Client({connectionString: url.href.replace(/[?].*/, '')}); await c.connect(); \
-    try { await c.query(sql) } finally { await c.end() } }; \
-    (async () => { for (;;) { try { await ask(name, 'SELECT 1') } catch (e) { if (e.code === '3D000') break; throw e } \
-    await new Promise(next => setTimeout(next, 300)) } \
-    await ask('postgres', `CREATE DATABASE ${name}`); \
+    const name = url.pathname.slice(1); url.pathname = 'postgres'; \
+    (async () => { const c = new Client({connectionString: url.href.replace(/[?].*/, '')}); await c.connect(); \
+    const there = async () => (await c.query('SELECT FROM pg_database WHERE datname = $1', [name])).rowCount > 0; \
+    while (await there()) await new Promise(next => setTimeout(next, 100)); \
+    await c.query(`CREATE DATABASE ${name}`); await c.end(); \
     require('child_process').execFileSync(process.execPath, ['node_modules/prisma/build/index.js', 'migrate', 'deploy', \
     '--schema', 'prisma/schema.prisma'], {stdio: 'inherit'}) })()";
 
