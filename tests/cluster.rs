@@ -1,7 +1,7 @@
 //! The operator on a real cluster, with real PostgreSQL and the real Prisma: `cargo test --test cluster` after
-//! `make operator-up` and `eval "$(local-cluster/env)"`. Every test has a namespace, databases and a role of its own,
-//! waits by watches, and ends with a search for its password in everything that can be read. `RUST_TEST_THREADS=4` suits
-//! two cores: most of the time is waiting. `DBM_TEST_KEEP=1` leaves what a failed test made.
+//! `make operator-up`, `tests/operator aside` and `eval "$(local-cluster/env)"`. Every test has a namespace, an operator,
+//! databases and a role of its own, waits by watches, and ends with a search for its password in everything that can be
+//! read. `RUST_TEST_THREADS=4` suits two cores: most of the time is waiting. `DBM_TEST_KEEP=1` leaves what a failed test made.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 // Each test binary uses a part of what the stage offers.

@@ -155,6 +155,7 @@ fn sources(binary: &str) -> Vec<PathBuf> {
     let folder = match binary.strip_prefix("agent:") {
         Some(name) => return vec![root().join(format!("agent/tests/{name}.rs"))],
         None if binary == "lib" => root().join("src"),
+        None if binary == "installed" => return vec![root().join("tests/installed.rs")],
         None => root().join("tests").join(binary),
     };
     let mut found = Vec::new();

@@ -1,6 +1,6 @@
 //! Nothing is lost: the operator of this build, unmodified, behind a proxy that lets go wrong what can go wrong between it
 //! and the API server. `make faults` runs all of it and prints a table; `cargo test --test faults` after
-//! `eval "$(local-cluster/env)"` and with the installed operator scaled to 0, because both would work on the same resources.
+//! `tests/operator aside` and `eval "$(local-cluster/env)"`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 // Each test binary uses a part of what the stage offers.

@@ -3,9 +3,6 @@
 use database_migration_operator::api::{
     ActionOutcome, ActionState, DatabaseMigration, DatabasePhase, Phase, RunOutcome, reasons,
 };
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::DeleteParams;
-use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::harness::*;
@@ -67,7 +64,7 @@ async fn what_is_left_is_told_and_a_migration_finished_by_hand_is_marked_applied
 
 #[tokio::test]
 async fn a_down_migration_undoes_it_and_nothing_starts_by_itself_but_a_corrected_release() {
-    Stage::alone(async |stage| {
+    Stage::with(async |stage| {
         let (identity, tasks) = stage.shop().await;
         let failed = half_way(stage).await;
         // Whatever dies meanwhile, it is carried out once.
@@ -75,11 +72,7 @@ async fn a_down_migration_undoes_it_and_nothing_starts_by_itself_but_a_corrected
         stage
             .until_action(&name, "running", |s| s.state == ActionState::Running)
             .await;
-        let api: Api<Pod> = Api::namespaced(stage.client.clone(), OPERATOR_NAMESPACE);
-        for pod in stage.operator_pods().await {
-            let now = DeleteParams::default().grace_period(0);
-            let _ = api.delete(&pod.name_any(), &now).await;
-        }
+        stage.with_operator(|operator| operator.restart(None));
         let end = stage
             .until_action(&name, "over", |s| s.state.is_final())
             .await;

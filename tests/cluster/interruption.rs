@@ -1,9 +1,7 @@
 //! What may not disturb a running migration.
 
 use database_migration_operator::api::{DatabaseMigration, reasons};
-use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
-use kube::{Api, ResourceExt};
 
 use crate::harness::*;
 
@@ -35,28 +33,6 @@ async fn a_resource_deleted_in_the_foreground_waits_for_its_running_migration() 
 #[tokio::test]
 async fn a_resource_deleted_in_the_background_waits_for_its_running_migration() {
     Stage::with(async |stage| deleted_mid_migration(stage, DeleteParams::background()).await).await;
-}
-
-#[tokio::test]
-async fn a_killed_operator_resumes_and_runs_nothing_twice() {
-    Stage::alone(async |stage| {
-        let db = stage.database(Server::Identity, "identity").await;
-        stage.apply(&slow("slow")).await;
-        until_slow(stage, "slow").await;
-        let pods = stage.operator_pods().await;
-        let api: Api<Pod> = Api::namespaced(stage.client.clone(), OPERATOR_NAMESPACE);
-        for pod in &pods {
-            let now = DeleteParams::default().grace_period(0);
-            // Another test may have been quicker.
-            let _ = api.delete(&pod.name_any(), &now).await;
-        }
-        stage.until_ready("slow").await;
-        assert_eq!(db.applied().await.len(), 8);
-        assert_eq!(db.ledger().await.len(), 8, "nothing was begun twice");
-        assert_eq!(stage.attempts("slow"), 1);
-        stage.until_events("slow", "Succeeded", 1).await;
-    })
-    .await;
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ fn replica(stage: &Stage, name: &str, server: Option<String>) -> Operator {
         server,
         name: format!("{name}-{}", stage.namespace),
         leader_elect: true,
+        leases: stage.namespace.clone(),
         ..Options::of(&stage.namespace)
     })
 }
@@ -29,7 +30,7 @@ fn leads(stage: &Stage, name: &str) -> String {
 async fn until_leads(stage: &Stage, name: &str) {
     let whose = leads(stage, name);
     stage
-        .until_lease(LEADER_LEASE, name, |lease| {
+        .until_lease(stage.api(), LEADER_LEASE, name, |lease| {
             holder(lease).starts_with(&whose)
         })
         .await;
@@ -55,7 +56,8 @@ async fn comes_back_and_is_fenced(stage: &Stage, old: &mut Operator, audit: &Aud
 /// Row 4: stopped past its Lease in the middle of a migration.
 #[tokio::test]
 async fn a_leader_that_was_stopped_past_its_lease_writes_nothing_when_it_wakes() {
-    Stage::by_processes(async |stage| {
+    Stage::without_operator(async |stage| {
+        stage.has_leases().await;
         let db = stage.database(Server::Identity, "identity").await;
         let from_the_start = Audit::from_now();
         let mut first = replica(stage, "first", None);
@@ -86,7 +88,8 @@ async fn a_leader_that_was_stopped_past_its_lease_writes_nothing_when_it_wakes()
 /// Row 4 in the middle of a write: it was sent and nobody had read it when its sender was stopped. It arrives when
 /// another leads.
 async fn arrives_late(held: impl Fn(&str) -> bool + Send + Sync + 'static) {
-    Stage::by_processes(async |stage: &Stage| {
+    Stage::without_operator(async |stage: &Stage| {
+        stage.has_leases().await;
         let db = stage.database(Server::Identity, "identity").await;
         // What the image holds is known, so that the only Job is the migration's.
         stage.start_operator();
@@ -141,7 +144,7 @@ async fn a_job_that_arrives_after_the_take_over_is_the_one_that_is_there() {
 /// A database's turn has no duration: whoever holds it keeps it, however long nothing is heard of them.
 #[tokio::test]
 async fn a_turn_is_not_stolen_by_time() {
-    Stage::by_processes(async |stage| {
+    Stage::without_operator(async |stage| {
         stage.start_operator();
         let db = stage.database(Server::Identity, "identity").await;
         stage.apply(&slow("slow")).await;
@@ -150,7 +153,7 @@ async fn a_turn_is_not_stolen_by_time() {
         stage.with_operator(|operator| operator.signal("STOP"));
         let before = stage.leases().get(&lease).await.unwrap();
 
-        Stage::play_with(async |other: &Stage| {
+        Stage::without_operator(async |other: &Stage| {
             other.start_operator();
             let url = db.url().replace("schema=public", "schema=other");
             other.secret("other-db", &[("DATABASE_URL", &url)]).await;
@@ -213,7 +216,7 @@ fn as_of_the_first_release(object: &mut DatabaseMigration) {
 /// Row 46: the operator is replaced by another version mid-run, which finds what the old one wrote.
 #[tokio::test]
 async fn an_upgrade_mid_run_goes_on_from_what_an_older_version_wrote() {
-    Stage::by_processes(async |stage| {
+    Stage::without_operator(async |stage| {
         stage.start_operator();
         let db = stage.database(Server::Identity, "identity").await;
         stage.apply(&slow("slow")).await;
@@ -243,7 +246,7 @@ async fn an_upgrade_mid_run_goes_on_from_what_an_older_version_wrote() {
 /// While nobody watched, the migration ended: what the run did is counted all the same.
 #[tokio::test]
 async fn what_ended_while_no_operator_ran_is_counted_and_told() {
-    Stage::by_processes(async |stage| {
+    Stage::without_operator(async |stage| {
         stage.start_operator();
         let db = stage.database(Server::Identity, "identity").await;
         stage.apply(&slow("slow")).await;

@@ -365,7 +365,7 @@ async fn a_namespace_that_is_deleted_mid_run_is_not_held_up() {
         gone.expect("the namespace goes").unwrap();
         assert_eq!(db.applied().await.len(), 8, "the statement ended first");
         stage
-            .until_lease(&lease, "given back", |lease| {
+            .until_lease(stage.leases(), &lease, "given back", |lease| {
                 !holder(lease).starts_with(&format!("{}/", stage.namespace))
             })
             .await;

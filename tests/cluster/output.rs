@@ -146,16 +146,8 @@ async fn ten_megabytes_of_noise_are_bounded_and_hold_no_password() {
 
 /// Which of these texts stand in the metrics of the operator's own process.
 async fn in_metrics(stage: &Stage, wanted: &[&str]) -> Vec<String> {
-    let port = stage
-        .operator
-        .lock()
-        .unwrap()
-        .as_ref()
-        .map(Operator::http_port);
-    let Some(port) = port else {
-        return Vec::new();
-    };
-    let text = metrics_at("127.0.0.1", port).await;
+    let address = stage.with_operator(|operator| operator.http_address());
+    let text = metrics_at(address).await;
     assert!(text.contains("dbm_"), "{text}");
     let found = wanted.iter().filter(|wanted| text.contains(**wanted));
     found.map(|wanted| (*wanted).to_owned()).collect()

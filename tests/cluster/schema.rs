@@ -194,7 +194,7 @@ fn jobs_have_a_cause(stage: &Stage, taken: &BTreeMap<String, i64>, ready: &BTree
 
 #[tokio::test]
 async fn hundreds_of_generated_resources_are_refused_or_handled_and_can_be_put_back() {
-    Stage::alone(async |stage| {
+    Stage::with(async |stage| {
         println!("seed {SEED}");
         let known = put_back(KNOWN, &BTreeMap::new());
         apply(stage, &known).await.unwrap();

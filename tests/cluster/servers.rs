@@ -7,7 +7,7 @@ use crate::harness::*;
 
 #[tokio::test]
 async fn runs_on_one_server_take_turns_where_they_are_limited() {
-    Stage::by_processes(async |stage| {
+    Stage::without_operator(async |stage| {
         stage.set_operator(Operator::start(Options {
             arguments: vec!["--max-runs-per-server=1".to_owned()],
             ..Options::of(&stage.namespace)

@@ -11,7 +11,7 @@ const UNANSWERED: usize = 60;
 
 #[tokio::test]
 async fn databases_that_do_not_answer_leave_the_others_their_time() {
-    Stage::alone(async |stage| {
+    Stage::with(async |stage| {
         // Nobody accepts: the kernel lets everybody in, and that is all.
         let silent = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let port = silent.local_addr().unwrap().port();

@@ -93,7 +93,7 @@ async fn a_database_that_stays_unknown_becomes_stalled_lets_its_turn_go_and_is_s
         assert_eq!(outcome(&stalled), None, "{}", message(&stalled));
         assert!(status(&stalled).choices.is_empty());
         stage
-            .until_lease(&lease, "let go", |lease| lease.is_none())
+            .until_lease(stage.leases(), &lease, "let go", |lease| lease.is_none())
             .await;
 
         run(

@@ -3,6 +3,7 @@
 mod action;
 mod db;
 pub mod host;
+mod installed;
 mod look;
 mod operator;
 mod own_server;
@@ -15,7 +16,7 @@ mod stage;
 
 pub use action::action;
 pub use db::{Db, LedgerRow, Server, backend_pid, encoded, run};
-pub use operator::{Operator, Options, is_local, metrics_at};
+pub use operator::{Operator, Options, metrics_at};
 pub use own_server::OwnServer;
 pub use processes::{Audit, LEADER_LEASE, holder};
 pub use record::{Recorder, Seen};

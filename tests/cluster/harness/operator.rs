@@ -2,9 +2,11 @@
 //! says to the API server can go through a proxy.
 
 use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use kube::config::Kubeconfig;
@@ -13,7 +15,7 @@ use super::report::OPERATOR_NAMESPACE;
 use super::stage::required;
 
 /// The ServiceAccount of `local-cluster/operator-up`: a process has the chart's rights and no others.
-const ACCOUNT: &str = "system:serviceaccount:dbm-system:dbm-database-migration-operator";
+pub const OPERATOR_ACCOUNT: &str = "dbm-database-migration-operator";
 /// By which the API server's audit log tells one process from another.
 pub const ANNOTATION_PROCESS: &str = "dbm-process";
 /// The cluster's name server; this machine's own does not know Services.
@@ -29,6 +31,8 @@ pub struct Options {
     pub server: Option<String>,
     /// Its name on Leases and Events.
     pub name: String,
+    /// Where its Leases are: the installed operator's namespace, as all others' are.
+    pub leases: String,
     /// Works only while it holds the leader's Lease, which is one for all.
     pub leader_elect: bool,
     /// The program; `None` for this build's.
@@ -44,6 +48,7 @@ impl Options {
             namespace: namespace.to_owned(),
             server: None,
             name: format!("operator-{namespace}"),
+            leases: OPERATOR_NAMESPACE.to_owned(),
             leader_elect: false,
             program: None,
             arguments: Vec::new(),
@@ -56,7 +61,7 @@ pub struct Operator {
     child: Child,
     options: Options,
     folder: PathBuf,
-    port: u16,
+    address: SocketAddr,
 }
 
 impl Drop for Operator {
@@ -83,13 +88,13 @@ impl Operator {
             kubeconfig(options.server.as_deref(), &options.name),
         )
         .unwrap();
-        let port = free_port();
-        let child = spawn(&options, &folder, port);
+        let address = own_address();
+        let child = spawn(&options, &folder, address);
         Operator {
             child,
             options,
             folder,
-            port,
+            address,
         }
     }
 
@@ -105,7 +110,7 @@ impl Operator {
         if program.is_some() {
             self.options.program = program;
         }
-        self.child = spawn(&self.options, &self.folder, self.port);
+        self.child = spawn(&self.options, &self.folder, self.address);
     }
 
     /// Sends it a signal by name, such as `STOP` or `CONT`.
@@ -140,8 +145,8 @@ impl Operator {
     }
 
     /// Where it serves `/metrics`.
-    pub fn http_port(&self) -> u16 {
-        self.port
+    pub fn http_address(&self) -> SocketAddr {
+        self.address
     }
 
     /// All that it has logged, over its restarts.
@@ -151,15 +156,15 @@ impl Operator {
 
     /// What it says of itself to Prometheus; empty while it does not answer.
     pub async fn metrics(&self) -> String {
-        metrics_at("127.0.0.1", self.port).await
+        metrics_at(self.address).await
     }
 }
 
 /// What an operator that serves there says of itself to Prometheus; empty while it does not answer.
-pub async fn metrics_at(host: &str, port: u16) -> String {
+pub async fn metrics_at(address: SocketAddr) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let asked = async {
-        let mut stream = tokio::net::TcpStream::connect((host, port)).await?;
+        let mut stream = tokio::net::TcpStream::connect(address).await?;
         stream
             .write_all(b"GET /metrics HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n")
             .await?;
@@ -170,12 +175,7 @@ pub async fn metrics_at(host: &str, port: u16) -> String {
     asked.await.unwrap_or_default()
 }
 
-/// Whether tests run against processes of this build (`DBM_TEST_OPERATOR=local`) and not the installed operator.
-pub fn is_local() -> bool {
-    std::env::var("DBM_TEST_OPERATOR").is_ok_and(|value| value == "local")
-}
-
-fn spawn(options: &Options, folder: &Path, port: u16) -> Child {
+fn spawn(options: &Options, folder: &Path, address: SocketAddr) -> Child {
     let program = options
         .program
         .clone()
@@ -185,8 +185,9 @@ fn spawn(options: &Options, folder: &Path, port: u16) -> Child {
         .create(true)
         .open(folder.join("log"))
         .unwrap();
-    // A mount namespace of its own, in which the cluster's name server is asked.
-    Command::new("unshare")
+    // It ends with these tests, whatever ends them. In a mount namespace of its own the cluster's name server is asked.
+    Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "unshare"])
         .args([
             "--mount",
             "sh",
@@ -196,12 +197,12 @@ fn spawn(options: &Options, folder: &Path, port: u16) -> Child {
         .arg(folder.join("resolv.conf"))
         .arg(program)
         .args(["run", "--watch-namespace", &options.namespace])
-        .args(["--http-address", &format!("127.0.0.1:{port}")])
+        .args(["--http-address", &address.to_string()])
         .arg(format!("--leader-elect={}", options.leader_elect))
         .args(["--log-level", "info,kube=warn"])
         .args(&options.arguments)
         .env("KUBECONFIG", folder.join("kubeconfig"))
-        .env("POD_NAMESPACE", OPERATOR_NAMESPACE)
+        .env("POD_NAMESPACE", &options.leases)
         .env("POD_NAME", &options.name)
         .env("OPERATOR_IMAGE", required("OPERATOR_IMAGE"))
         .stdin(Stdio::null())
@@ -221,7 +222,9 @@ fn kubeconfig(server: Option<&str>, name: &str) -> String {
     }
     for user in &mut config.auth_infos {
         if let Some(user) = &mut user.auth_info {
-            user.impersonate = Some(ACCOUNT.to_owned());
+            user.impersonate = Some(format!(
+                "system:serviceaccount:{OPERATOR_NAMESPACE}:{OPERATOR_ACCOUNT}"
+            ));
             let process = (ANNOTATION_PROCESS.to_owned(), vec![name.to_owned()]);
             user.impersonate_user_extra = Some([process].into());
         }
@@ -229,8 +232,10 @@ fn kubeconfig(server: Option<&str>, name: &str) -> String {
     serde_json::to_string(&config).unwrap()
 }
 
-/// A port that nobody listened on a moment ago.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+/// A loopback address of its own: a free port would be anybody's until it is listened on.
+fn own_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let process = u8::try_from(std::process::id() % 200).unwrap_or_default();
+    (Ipv4Addr::new(127, 20 + process, high, low), 18080).into()
 }

@@ -1,54 +1,24 @@
-//! Tests in which operators are processes that can be killed, also where one is installed.
+//! Operators as processes that a test starts, stops and kills, and what the API server knows of each.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use futures::StreamExt;
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{ListParams, Patch, PatchParams};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::Api;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::operator::{Operator, Options};
+use super::operator::{ANNOTATION_PROCESS, OPERATOR_ACCOUNT, Operator, Options};
 use super::report::OPERATOR_NAMESPACE;
-use super::stage::{OPERATOR, Stage, required};
-use super::{LIMIT, operator::ANNOTATION_PROCESS};
+use super::stage::{Stage, required};
+use super::{LIMIT, made};
 
-const DEPLOYMENT: &str = "dbm-database-migration-operator";
 /// The Lease that the operators of one namespace share.
 pub const LEADER_LEASE: &str = "database-migration-operator";
 
 impl Stage {
-    /// Runs a test alone and without the installed operator: the test starts its own, as processes.
-    pub async fn by_processes(test: impl AsyncFnOnce(&Stage)) {
-        let _nobody = OPERATOR.write().await;
-        let client = Client::try_default().await.unwrap();
-        let deployments: Api<Deployment> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
-        let installed = deployments.get_opt(DEPLOYMENT).await.unwrap();
-        let replicas = installed.and_then(|it| it.spec?.replicas).unwrap_or(0);
-        if replicas > 0 {
-            scale(&deployments, 0).await;
-            until_no_pod(&client).await;
-        }
-        let played = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(
-            Self::play_with(async |stage: &Stage| {
-                // One of the test's own, whatever the others use.
-                stage.operator.lock().unwrap().take();
-                test(stage).await;
-            }),
-        ))
-        .await;
-        if replicas > 0 {
-            scale(&deployments, replicas).await;
-        }
-        if let Err(panic) = played {
-            std::panic::resume_unwind(panic);
-        }
-    }
-
     /// The only operator of this namespace from here on.
     pub fn start_operator(&self) {
         // The one before it first: both would use one folder.
@@ -71,14 +41,50 @@ impl Stage {
         with(self.operator.lock().unwrap().as_mut().unwrap())
     }
 
-    /// The operators' Leases.
+    /// Lets operators keep their Leases in this namespace, so that those of another test are none of theirs.
+    pub async fn has_leases(&self) {
+        let of = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "leases"});
+        made::<Role>(
+            self,
+            json!({
+                "metadata": {"name": "leases"},
+                "rules": [{
+                    "apiGroups": ["coordination.k8s.io"],
+                    "resources": ["leases"],
+                    "verbs": ["get", "list", "watch", "create", "update", "delete"],
+                }],
+            }),
+        )
+        .await;
+        made::<RoleBinding>(
+            self,
+            json!({
+                "metadata": {"name": "leases"},
+                "roleRef": of,
+                "subjects": [{
+                    "kind": "ServiceAccount",
+                    "name": OPERATOR_ACCOUNT,
+                    "namespace": OPERATOR_NAMESPACE,
+                }],
+            }),
+        )
+        .await;
+    }
+
+    /// The Leases beside the installed operator, where those of databases are.
     pub fn leases(&self) -> Api<Lease> {
         Api::namespaced(self.client.clone(), OPERATOR_NAMESPACE)
     }
 
     /// Waits until a Lease, if there is one, is so.
-    pub async fn until_lease(&self, name: &str, what: &str, is: impl Fn(Option<&Lease>) -> bool) {
-        let mut changes = watcher::watch_object(self.leases(), name)
+    pub async fn until_lease(
+        &self,
+        leases: Api<Lease>,
+        name: &str,
+        what: &str,
+        is: impl Fn(Option<&Lease>) -> bool,
+    ) {
+        let mut changes = watcher::watch_object(leases, name)
             .default_backoff()
             .boxed();
         let waited = tokio::time::timeout(LIMIT, async {
@@ -92,26 +98,6 @@ impl Stage {
             .await
             .unwrap_or_else(|_| panic!("Lease {name} was not {what}"));
     }
-}
-
-async fn scale(deployments: &Api<Deployment>, replicas: i32) {
-    let patch = json!({"spec": {"replicas": replicas}});
-    deployments
-        .patch(DEPLOYMENT, &PatchParams::default(), &Patch::Merge(&patch))
-        .await
-        .unwrap();
-}
-
-async fn until_no_pod(client: &Client) {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
-    let ours = ListParams::default().labels("app.kubernetes.io/name=database-migration-operator");
-    for _ in 0..600 {
-        if pods.list(&ours).await.unwrap().items.is_empty() {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("the installed operator does not stop");
 }
 
 /// The holder of a Lease.

@@ -1,6 +1,7 @@
 //! What is printed of a failed test, and the search for its password.
 
 use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -60,23 +61,15 @@ impl Stage {
 
     /// What the operators say to Prometheus: the process of this test, else the installed one's pods.
     async fn metrics(&self) -> Vec<(String, String)> {
-        let port = self
-            .operator
-            .lock()
-            .unwrap()
-            .as_ref()
-            .map(Operator::http_port);
-        let mut places: Vec<(String, u16)> = Vec::new();
-        if let Some(port) = port {
-            places.push(("127.0.0.1".to_owned(), port));
-        }
+        let process = self.operator.lock().unwrap();
+        let process = process.as_ref().map(Operator::http_address);
+        let mut places: Vec<SocketAddr> = process.into_iter().collect();
         let pods = self.operator_pods().await.into_iter();
-        let addresses = pods.filter_map(|pod| pod.status?.pod_ip);
-        places.extend(addresses.map(|address| (address, METRICS_PORT)));
+        let addresses = pods.filter_map(|pod| pod.status?.pod_ip?.parse().ok());
+        places.extend(addresses.map(|address: IpAddr| SocketAddr::new(address, METRICS_PORT)));
         let mut texts = Vec::new();
-        for (host, port) in places {
-            let text = metrics_at(&host, port).await;
-            texts.push((format!("/metrics of {host}:{port}"), text));
+        for place in places {
+            texts.push((format!("/metrics of {place}"), metrics_at(place).await));
         }
         texts
     }

@@ -14,7 +14,8 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use super::db::{Db, Server, encoded, run};
-use super::operator::{Operator, Options, is_local};
+use super::installed;
+use super::operator::{Operator, Options};
 use super::record::Recorder;
 
 /// What a test works with.
@@ -29,16 +30,13 @@ pub struct Stage {
     pub pods: Recorder<Pod>,
     pub events: Recorder<Event>,
     pub actions: Recorder<MigrationAction>,
-    /// A process of its own, where `DBM_TEST_OPERATOR=local` asks for it; else the installed operator works.
+    /// A process of its own; none where the test starts it, or works with the installed operator.
     pub operator: Mutex<Option<Operator>>,
     pub(super) began: std::time::Instant,
     databases: Mutex<Vec<(Server, String)>>,
     /// What was seen before this generation is of an older spec.
     pub(super) least: Mutex<HashMap<String, i64>>,
 }
-
-/// The operator: shared by tests that only use it.
-pub(super) static OPERATOR: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
 /// An environment variable that must be there.
 pub fn required(variable: &str) -> String {
@@ -50,6 +48,13 @@ pub fn required(variable: &str) -> String {
     })
 }
 
+async fn client() -> Client {
+    required("KUBECONFIG");
+    Client::try_default()
+        .await
+        .unwrap_or_else(|error| panic!("the cluster of KUBECONFIG: {error}"))
+}
+
 fn random() -> String {
     let number = std::collections::hash_map::RandomState::new()
         .build_hasher()
@@ -58,33 +63,28 @@ fn random() -> String {
 }
 
 impl Stage {
-    /// Runs a test, and takes everything away again, whatever its end.
+    /// Runs a test with an operator of its own, and takes everything away again, whatever its end.
     pub async fn with(test: impl AsyncFnOnce(&Stage)) {
-        let _others = OPERATOR.read().await;
-        Self::play(test, is_local()).await;
+        let client = client().await;
+        installed::is_aside(&client).await;
+        Self::play(client, test, true).await;
     }
 
-    /// The same for a test that starts an operator itself, where none is installed or it is scaled to 0.
+    /// The same for a test that starts its operators itself.
     pub async fn without_operator(test: impl AsyncFnOnce(&Stage)) {
-        Self::play(test, false).await;
+        let client = client().await;
+        installed::is_aside(&client).await;
+        Self::play(client, test, false).await;
     }
 
-    /// The same for a test that kills the operator, which is everybody's: no other one runs meanwhile.
-    pub async fn alone(test: impl AsyncFnOnce(&Stage)) {
-        let _nobody = OPERATOR.write().await;
-        Self::play(test, is_local()).await;
+    /// The same with the operator that the chart has installed.
+    pub async fn installed(test: impl AsyncFnOnce(&Stage)) {
+        let client = client().await;
+        installed::is_ready(&client).await;
+        Self::play(client, test, false).await;
     }
 
-    /// Runs a test whatever else runs: for a second stage within a test that has the first.
-    pub async fn play_with(test: impl AsyncFnOnce(&Stage)) {
-        Self::play(test, is_local()).await;
-    }
-
-    async fn play(test: impl AsyncFnOnce(&Stage), process: bool) {
-        required("KUBECONFIG");
-        let client = Client::try_default()
-            .await
-            .unwrap_or_else(|error| panic!("the cluster of KUBECONFIG: {error}"));
+    async fn play(client: Client, test: impl AsyncFnOnce(&Stage), process: bool) {
         let stage = Stage::new(client, process).await;
         let ended = AssertUnwindSafe(test(&stage)).catch_unwind().await;
         if ended.is_err() {
