@@ -177,7 +177,7 @@ impl LostNode {
     async fn new(stage: &Stage) -> LostNode {
         let name = stage.namespace.replace("t-", "lost-");
         let node: Node = serde_json::from_value(json!({
-            "metadata": {"name": name, "labels": {"example.com/lost": name}},
+            "metadata": {"name": name, "labels": {"example.com/lost": name, LABEL_PROCESS: process()}},
             "spec": {"taints": [{"key": "example.com/lost", "value": name, "effect": "NoSchedule"}]},
         }))
         .unwrap();

@@ -4,6 +4,7 @@ mod action;
 mod db;
 pub mod host;
 mod installed;
+mod left;
 mod look;
 mod operator;
 mod own_server;
@@ -16,6 +17,7 @@ mod stage;
 
 pub use action::action;
 pub use db::{Db, LedgerRow, Server, backend_pid, encoded, run};
+pub use left::{LABEL_PROCESS, process};
 pub use operator::{Operator, Options, metrics_at};
 pub use own_server::OwnServer;
 pub use processes::{Audit, LEADER_LEASE, holder};

@@ -61,8 +61,12 @@ impl Stage {
 
     /// What the operators say to Prometheus: the process of this test, else the installed one's pods.
     async fn metrics(&self) -> Vec<(String, String)> {
-        let process = self.operator.lock().unwrap();
-        let process = process.as_ref().map(Operator::http_address);
+        let process = self
+            .operator
+            .lock()
+            .unwrap()
+            .as_ref()
+            .map(Operator::http_address);
         let mut places: Vec<SocketAddr> = process.into_iter().collect();
         let pods = self.operator_pods().await.into_iter();
         let addresses = pods.filter_map(|pod| pod.status?.pod_ip?.parse().ok());

@@ -14,9 +14,9 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use super::db::{Db, Server, encoded, run};
-use super::installed;
 use super::operator::{Operator, Options};
 use super::record::Recorder;
+use super::{installed, left};
 
 /// What a test works with.
 pub struct Stage {
@@ -85,6 +85,7 @@ impl Stage {
     }
 
     async fn play(client: Client, test: impl AsyncFnOnce(&Stage), process: bool) {
+        left::take_away(&client).await;
         let stage = Stage::new(client, process).await;
         let ended = AssertUnwindSafe(test(&stage)).catch_unwind().await;
         if ended.is_err() {
@@ -109,7 +110,10 @@ impl Stage {
         let namespace = format!("t-{id}");
         let object: Namespace = serde_json::from_value(json!({"metadata": {
             "name": namespace,
-            "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+            "labels": {
+                "pod-security.kubernetes.io/enforce": "restricted",
+                left::LABEL_PROCESS: left::process(),
+            },
         }}))
         .unwrap();
         Api::<Namespace>::all(client.clone())
