@@ -1,7 +1,7 @@
 # Everything that people and CI run. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo drill faults test check generate operator-up bench install-plugin
+.PHONY: help demo drill faults test matrix check generate operator-up bench install-plugin
 
 CHART := charts/database-migration-operator
 
@@ -21,6 +21,9 @@ faults: ## Every fault of docs/failure-modes.md, let happen for real: a row for 
 
 test: ## All tests, of the faults a few; sets up what it needs
 	@tests/run all
+
+matrix: ## The tests against PostgreSQL, on real servers of every version that is supported
+	@tests/matrix
 
 check: ## The fast subset: format, clippy, unit, property and golden tests, no cluster
 	@tests/run check
