@@ -31,7 +31,9 @@ const LINES: [&str; 10] = [
        where i.indrelid in (select oid from rel)",
     "select 'Column', c.nspname, c.relname, a.attname from rel c join pg_attribute a on a.attrelid = c.oid \
        where c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped",
-    "select 'Constraint', c.nspname, c.relname, k.conname from rel c join pg_constraint k on k.conrelid = c.oid",
+    // From PostgreSQL 18 on each NOT NULL of a column is one, too: no statement names it, and before there was none.
+    "select 'Constraint', c.nspname, c.relname, k.conname from rel c join pg_constraint k on k.conrelid = c.oid \
+       where k.contype <> 'n'",
     "select 'Trigger', c.nspname, c.relname, t.tgname from rel c join pg_trigger t on t.tgrelid = c.oid \
        where not t.tgisinternal",
     "select 'Type', ns.nspname, t.typname, '' from pg_type t join ns on ns.oid = t.typnamespace \
