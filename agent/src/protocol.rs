@@ -78,6 +78,15 @@ pub struct DatabaseInventory {
     /// configuration file may say otherwise than the schema.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unset_variables: Vec<String>,
+    /// The datasource's `schemas`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<String>,
+    /// What `tables.external` of the configuration names, as `schema.table`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub external_tables: Vec<String>,
+    /// There is a configuration, and what its `tables.external` names is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub external_unknown: bool,
     /// The migrations in Prisma's order (by name).
     pub migrations: Vec<Migration>,
     /// Why this database cannot be migrated with this image, if so.

@@ -35,6 +35,7 @@ use super::Time;
 #[x_kube(validation = Rule::new("(self.action in ['MarkApplied', 'MarkRolledBack']) == (self.ledgerRow != '')").message("ledgerRow, the row that was judged, is needed by MarkApplied and MarkRolledBack, and by no other action"))]
 #[x_kube(validation = Rule::new("(self.action == 'Baseline') == (self.planHash != '')").message("planHash, from .status.planHash, is needed by Baseline, and by no other action"))]
 #[x_kube(validation = Rule::new("(self.action == 'Restore') == has(self.target)").message("target is needed by Restore, and by no other action"))]
+#[x_kube(validation = Rule::new("!self.force || self.action in ['MarkApplied', 'MarkRolledBack', 'Baseline', 'Retry']").message("force is for MarkApplied, MarkRolledBack, Baseline and Retry, and for no other action"))]
 pub struct MigrationActionSpec {
     /// The DatabaseMigration, in this namespace.
     #[schemars(length(min = 1, max = 63))]
@@ -71,6 +72,10 @@ pub struct MigrationActionSpec {
     /// Where a Restore goes back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<RestoreTarget>,
+    /// It is carried out although the catalog contradicts it (MarkApplied, MarkRolledBack, Baseline), or although Prisma may
+    /// refuse to deploy (Retry of a run that says BaselineNeeded).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
 }
 
 /// Where a Restore goes back to: a restore point, or an instant.
@@ -101,7 +106,8 @@ pub enum ActionKind {
     MarkRolledBack,
     /// Runs the down.sql beside a migration and marks it rolled back; the run ends as RolledBack.
     DownMigration,
-    /// Tells Prisma which migrations a database holds that never had a ledger (P3005); the run goes on.
+    /// Tells Prisma which migrations a database holds that never had a ledger (P3005), or that had run under another name or
+    /// before the history was squashed; the run goes on.
     Baseline,
     /// Runs spec.rollback.restore; the run ends as RolledBack.
     Restore,

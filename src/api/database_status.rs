@@ -46,6 +46,12 @@ pub struct DatabaseStatus {
     /// How many findings there are.
     #[serde(default)]
     pub findings_count: u32,
+    /// Its history does not fit the image, so that its objects are looked at by name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_name: bool,
+    /// Where a baseline is needed: the last migration up to which the database holds already what they make.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub baseline: String,
     /// The Lease that this run holds for it, by which runs of one database take turns.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub lease: String,
@@ -223,6 +229,10 @@ pub struct FindingStatus {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 pub enum FindingKind {
+    /// It is pending, and its content was applied under a name that the image does not have: it has run already.
+    Renamed,
+    /// It is pending, and may stand for applied migrations that the image does not have: what it makes may be there already.
+    Squashed,
     /// An applied migration's file was changed since.
     Edited,
     /// The ledger has it, the image does not, and the image has newer ones.

@@ -113,17 +113,21 @@ pub const SERVER_BUSY: &str = "ServerBusy";
 pub const FAILED_ROW_FOUND: &str = "FailedRowFound";
 /// An unfinished row stands in the ledger before the start.
 pub const UNFINISHED_ROW_FOUND: &str = "UnfinishedRowFound";
-/// The schema is not empty and has no ledger (Prisma's P3005).
+/// Tables that Prisma counts are there and no ledger (Prisma's P3005).
 pub const BASELINE_NEEDED: &str = "BaselineNeeded";
 /// The role may not read the ledger.
 pub const LEDGER_FORBIDDEN: &str = "LedgerForbidden";
 /// The role lacks a right without which Prisma cannot begin, or a migration cannot be applied.
 pub const RIGHT_MISSING: &str = "RightMissing";
+/// A pending migration has run already, under a name that the image does not have.
+pub const RENAMED_FOUND: &str = "RenamedFound";
+/// A pending migration seems to stand for applied ones that the image does not have: a squashed history.
+pub const SQUASHED_FOUND: &str = "SquashedFound";
 /// An applied migration was edited, and the policy denies it.
 pub const EDITED_FOUND: &str = "EditedFound";
 /// An applied migration is unknown to the image, and the policy denies it.
 pub const UNKNOWN_FOUND: &str = "UnknownFound";
-/// The database is ahead of the image, and the policy denies it.
+/// The database is ahead of the image, and the policy denies it, or something is pending.
 pub const AHEAD_FOUND: &str = "AheadFound";
 /// A pending migration is late, and the policy denies it.
 pub const OUT_OF_ORDER_FOUND: &str = "OutOfOrderFound";

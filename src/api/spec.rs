@@ -183,7 +183,8 @@ pub struct HistorySpec {
     /// The ledger has an applied migration, older than the image's newest, that the image does not have.
     #[serde(default = "HistorySpec::deny")]
     pub unknown: Policy,
-    /// The ledger has applied migrations newer than the image's newest.
+    /// The ledger has applied migrations newer than the image's newest. Warn: they are shown, and nothing starts while
+    /// another migration is pending.
     #[serde(default = "HistorySpec::warn")]
     pub ahead: Policy,
     /// A pending migration is older than one that is applied.

@@ -160,6 +160,9 @@ pub struct RunStatus {
     /// A human asked to end it before its next step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub aborting: bool,
+    /// A human asked for it with force: whether a baseline is needed is left to Prisma, where the operator cannot tell.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
     /// Since when the databases are watched after the last step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watched_since: Option<Time>,
@@ -221,6 +224,10 @@ pub struct StepStatus {
     /// The migration that it deals with, for a step that has one; of a baseline the last one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub migration: String,
+    /// What a baseline beside a ledger marks: with the first of them the ledger does not say it any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub marks: Vec<String>,
     /// The smoke test that it runs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub test: String,

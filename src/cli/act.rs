@@ -4,7 +4,9 @@ use futures::future::join_all;
 use kube::ResourceExt;
 use kube::api::{ObjectMeta, PostParams};
 
-use super::args::{Act, BaselineArgs, ManyAction, MigrationArgs, RestoreArgs, Which, verb};
+use super::args::{
+    Act, BaselineArgs, ManyAction, MigrationArgs, RestoreArgs, RetryArgs, Which, verb,
+};
 use super::cluster::Cluster;
 use super::exit::{Exit, Failure};
 use super::follow;
@@ -17,7 +19,24 @@ use super::verdict;
 use crate::api::{ActionKind, DatabaseMigration, MigrationAction, MigrationActionSpec};
 use crate::runtime::clock;
 
-/// `retry`, `accept` and `abort`.
+/// `retry`.
+///
+/// # Errors
+/// As [`crate::cli::exit`] says.
+pub async fn retry(
+    cluster: &Cluster,
+    terminal: &Terminal,
+    args: &RetryArgs,
+) -> Result<Exit, Failure> {
+    let act = &args.many.act;
+    let wish = Wish {
+        force: args.force,
+        ..Wish::new(ActionKind::Retry, act)
+    };
+    self::act(cluster, terminal, &args.many.which, wish, act).await
+}
+
+/// `accept` and `abort`.
 ///
 /// # Errors
 /// As [`crate::cli::exit`] says.
@@ -44,6 +63,7 @@ pub async fn migration(
     let wish = Wish {
         database: args.database.clone(),
         migration: args.migration.clone(),
+        force: args.force.force,
         ..Wish::new(kind, &args.act)
     };
     act(cluster, terminal, &named(&args.name), wish, &args.act).await
@@ -79,6 +99,7 @@ pub async fn baseline(
         database: args.database.clone(),
         migration: Some(args.migration.clone()),
         plan: args.plan.clone(),
+        force: args.force.force,
         ..Wish::new(ActionKind::Baseline, &args.act)
     };
     act(cluster, terminal, &named(&args.name), wish, &args.act).await

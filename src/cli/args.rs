@@ -45,7 +45,7 @@ pub enum Command {
     /// What is pending in each database, and what was found
     Plan(PlanArgs),
     /// Starts a new run
-    Retry(ManyAction),
+    Retry(RetryArgs),
     /// Tells Prisma that a failed migration was finished by hand; the run goes on
     MarkApplied(MigrationArgs),
     /// Tells Prisma that nothing of a failed migration is left; the run ends
@@ -208,7 +208,26 @@ pub struct Act {
     pub output: Output,
 }
 
-/// `retry`, `accept` and `abort`.
+/// What is done against what the operator sees.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Force {
+    /// Carries it out although the catalog contradicts it
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `retry`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RetryArgs {
+    /// Which, and what every MigrationAction needs.
+    #[command(flatten)]
+    pub many: ManyAction,
+    /// Where the operator cannot tell whether a baseline is needed: leaves that to Prisma, which then may refuse
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `accept` and `abort`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ManyAction {
     /// Which.
@@ -231,6 +250,9 @@ pub struct MigrationArgs {
     /// The migration; default: the one that failed
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub migration: Option<String>,
+    /// Against the catalog.
+    #[command(flatten)]
+    pub force: Force,
     /// What every MigrationAction needs.
     #[command(flatten)]
     pub act: Act,
@@ -268,6 +290,9 @@ pub struct BaselineArgs {
     /// The plan that was looked at; in another one it is refused. Default: the one of now
     #[arg(long, value_name = "HASH")]
     pub plan: Option<String>,
+    /// Against the catalog.
+    #[command(flatten)]
+    pub force: Force,
     /// What every MigrationAction needs.
     #[command(flatten)]
     pub act: Act,

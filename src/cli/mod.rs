@@ -94,7 +94,7 @@ async fn command(cli: &Cli, terminal: &Terminal, program: &str) -> Result<Exit, 
     match &cli.command {
         Command::Status(args) => show::status(c, t, args).await,
         Command::Plan(args) => show::plan(c, t, args).await,
-        Command::Retry(args) => act::many(c, t, ActionKind::Retry, args).await,
+        Command::Retry(args) => act::retry(c, t, args).await,
         Command::MarkApplied(args) => act::migration(c, t, ActionKind::MarkApplied, args).await,
         Command::MarkRolledBack(args) => {
             act::migration(c, t, ActionKind::MarkRolledBack, args).await

@@ -27,6 +27,8 @@ pub struct Wish {
     pub plan: Option<String>,
     /// Why, if they said so.
     pub reason: Option<String>,
+    /// Whatever the operator sees against it.
+    pub force: bool,
 }
 
 impl Wish {
@@ -98,8 +100,14 @@ pub fn spec(
         action: wish.kind,
         requested_by: requested_by.to_owned(),
         reason: reason(wish.kind, wish.reason.as_deref())?,
+        force: wish.force,
         ..MigrationActionSpec::default()
     };
+    if wish.force && wish.kind == ActionKind::DownMigration {
+        return Err(Failure::usage(
+            "down is not carried out against what the operator sees: leave out --force",
+        ));
+    }
     match wish.kind {
         ActionKind::Retry | ActionKind::AcceptValidation | ActionKind::Abort => {}
         ActionKind::MarkApplied | ActionKind::MarkRolledBack => {

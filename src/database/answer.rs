@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::failure::unexpected;
 use super::url::Target;
 use crate::facts::{
-    DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind, Session, Unreadable,
+    DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind, Session, TableName, Unreadable,
     UnreadableReason, Wait,
 };
 
@@ -35,8 +35,8 @@ pub(super) enum LedgerTable {
     },
     /// It is not there.
     Absent {
-        /// Tables and views of others in the schema.
-        objects: u64,
+        /// The ordinary tables of all schemas.
+        tables: Vec<TableName>,
     },
 }
 
@@ -131,7 +131,7 @@ pub(super) fn first(rows: &[Row], target: &Target) -> Result<First, Unreadable> 
     let mut facts = DatabaseFacts::default();
     let mut server = false;
     let mut table = None;
-    let mut objects = 0;
+    let mut tables = Vec::new();
     let mut building = Vec::new();
     for row in rows {
         match row.kind.as_str() {
@@ -156,7 +156,10 @@ pub(super) fn first(rows: &[Row], target: &Target) -> Result<First, Unreadable> 
             // Prisma's session acts as another role, whose rights are not asked for.
             "lacks" if target.other_role => {}
             "lacks" => facts.lacks = Some(row.body.clone()),
-            "objects" => objects = number(row)?,
+            "ordinary table" => {
+                let (schema, name) = body(row)?;
+                tables.push(TableName { schema, name });
+            }
             "building" => building.push(number(row)?),
             _ => activity(row, &mut facts)?,
         }
@@ -167,7 +170,7 @@ pub(super) fn first(rows: &[Row], target: &Target) -> Result<First, Unreadable> 
         ));
     }
     let table = match table {
-        None => LedgerTable::Absent { objects },
+        None => LedgerTable::Absent { tables },
         Some(body) => judge(body)?,
     };
     Ok(First {

@@ -123,8 +123,10 @@ async fn questions(
             };
             false
         }
-        LedgerTable::Absent { objects } => {
-            seen.facts.ledger = Ledger::Absent { objects: *objects };
+        LedgerTable::Absent { tables } => {
+            seen.facts.ledger = Ledger::Absent {
+                tables: tables.clone(),
+            };
             false
         }
     };

@@ -9,6 +9,9 @@ use super::{Look, catalog, objects};
 const PRISMA_LOCK: &str = "l.locktype = 'advisory' and l.classid = 0 and l.objid = 72707369 and l.objsubid = 1 \
     and l.database = (select d.oid from pg_database d where d.datname = current_database())";
 
+/// How many tables are named where there is no ledger.
+const TABLES_LIMIT: u32 = 5_000;
+
 /// The table's columns that a look reads.
 pub(super) const LEDGER_COLUMNS: [&str; 8] = [
     "id",
@@ -127,7 +130,8 @@ const SERVER: &str = "select 'server', json_build_object( \
     from pg_database d where d.datname = current_database()";
 
 /// Whether the ledger is there, and whether we may read it. `pg_class` shows it even where the role has no right at
-/// all; information_schema would hide it.
+/// all; information_schema would hide it. Where it is not there, the tables among which Prisma counts before it makes it
+/// (P3005): relkind `r`, which are also partitions and members of extensions, in whatever schema.
 fn table(schema: &str) -> String {
     let schema = literal(schema);
     let columns: Vec<String> = LEDGER_COLUMNS
@@ -149,10 +153,13 @@ fn table(schema: &str) -> String {
            'grant_select', format('GRANT SELECT ON TABLE %I.%I TO %I;', n.nspname, c.relname, current_user))::text \
            from pg_class c join pg_namespace n on n.oid = c.relnamespace \
            where n.nspname = {schema} and c.relname = '_prisma_migrations' and c.relkind in ('r', 'p', 'v', 'm', 'f');\n\
-         select 'objects', count(*)::text from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-           where n.nspname = {schema} and c.relkind in ('r', 'p', 'v', 'm', 'f') \
-           and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid \
-             and d.deptype = 'e')"
+         select 'ordinary table', json_build_array(c.nspname, c.relname)::text from (select n.nspname, c.relname \
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+           where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' \
+           and c.relname <> '_prisma_migrations' and not exists (select from pg_class l \
+             join pg_namespace o on o.oid = l.relnamespace where o.nspname = {schema} \
+             and l.relname = '_prisma_migrations' and l.relkind in ('r', 'p', 'v', 'm', 'f')) \
+           order by n.nspname <> {schema}, n.nspname, c.relname limit {TABLES_LIMIT}) c"
     )
 }
 

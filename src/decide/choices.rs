@@ -2,10 +2,12 @@
 
 use crate::api::{
     ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus,
-    FailedStatus, RunOutcome, StepKind, StepStatus, Traces, reasons,
+    FailedStatus, FindingKind, RunOutcome, StepKind, StepStatus, Traces, reasons,
 };
 use crate::tools::prisma::shell_quote;
 
+use super::history::NOT_EMPTY;
+use super::plan::UNLESS_EXTERNAL;
 use super::status;
 
 /// The commands of one resource.
@@ -60,7 +62,31 @@ pub(super) fn choices(
         .find_map(|entry| Some((entry, entry.failed.as_ref()?)));
     let ended = now.run.as_ref().and_then(|run| run.outcome);
     match (reason, failed) {
-        (reasons::BASELINE_NEEDED, _) => baseline(&mut list, &commands, now),
+        (reasons::BASELINE_NEEDED, _) => {
+            if let Some(entry) = spoken_of(now) {
+                baseline(&mut list, &commands, entry);
+            }
+            if now.message.contains(UNLESS_EXTERNAL) {
+                let title = "if tables.external of the configuration names all of these tables: start, and let Prisma decide; where it does not, Prisma refuses and changes nothing";
+                push(&mut list, title, commands.dbm("retry", &[]) + " --force");
+            }
+        }
+        (_, Some((entry, failed))) if failed.name.is_empty() && failed.code == NOT_EMPTY => {
+            baseline(&mut list, &commands, entry);
+        }
+        (reasons::RENAMED_FOUND | reasons::SQUASHED_FOUND, _) => {
+            if let Some(entry) = spoken_of(now) {
+                rewritten(&mut list, &commands, entry, reason);
+            }
+        }
+        (reasons::UNKNOWN_FOUND | reasons::AHEAD_FOUND, _) => {
+            let title = "release an image that holds what is applied: the release that applied it, or one that is merged with that";
+            push(&mut list, title, String::new());
+        }
+        (reasons::EDITED_FOUND, _) => {
+            let title = "release an image in which it is as it was applied";
+            push(&mut list, title, String::new());
+        }
         (reasons::SMOKE_TEST_FAILED | reasons::LOG_LINE_FOUND, _) => {
             let retry = "correct what it found, then run the playbook again";
             push(&mut list, retry, commands.dbm("retry", &[]));
@@ -80,7 +106,6 @@ pub(super) fn choices(
             reasons::ROLLED_BACK
             | reasons::ABORTED
             | reasons::PENDING_FOUND
-            | reasons::EDITED_FOUND
             | reasons::INVENTORY_FAILED,
             _,
         ) => {
@@ -179,20 +204,69 @@ pub(super) fn blocker(who: &str) -> Option<i32> {
     digits.split(' ').next()?.parse().ok()
 }
 
-fn baseline(list: &mut Vec<ChoiceStatus>, commands: &Commands<'_>, now: &DatabaseMigrationStatus) {
-    let message = &now.message;
-    let entry = now
-        .databases
-        .iter()
-        .find(|entry| message.starts_with(&format!("{}:", entry.name)));
-    let Some(entry) = entry else { return };
+/// The database that the message speaks of.
+fn spoken_of(now: &DatabaseMigrationStatus) -> Option<&DatabaseStatus> {
+    let mut entries = now.databases.iter();
+    entries.find(|entry| now.message.starts_with(&format!("{}:", entry.name)))
+}
+
+/// A database that holds something and has no ledger.
+fn baseline(list: &mut Vec<ChoiceStatus>, commands: &Commands<'_>, entry: &DatabaseStatus) {
+    if entry.baseline.is_empty() {
+        let title = "where these tables are the first migrations' own: release an image whose first migrations make just what is there; else give Prisma a schema of its own";
+        push(list, title, String::new());
+        return;
+    }
+    let title = format!(
+        "tell Prisma that the database holds the migrations up to {} already: what they make is there; whether what only changes rows ran cannot be seen",
+        entry.baseline
+    );
+    let command = up_to(commands, entry, &entry.baseline);
+    push(list, title, command);
+}
+
+fn up_to(commands: &Commands<'_>, entry: &DatabaseStatus, last: &str) -> String {
     let rest = [
         ("database", entry.name.as_str()),
-        ("migration", "<the last one that is there already>"),
+        ("migration", last),
         ("reason", "..."),
     ];
-    let title = "tell Prisma which migrations are there already; it is checked that what they make is there";
-    push(list, title, commands.dbm("baseline", &rest));
+    commands.dbm("baseline", &rest)
+}
+
+/// Pending migrations that stand for what has run.
+fn rewritten(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    entry: &DatabaseStatus,
+    reason: &str,
+) {
+    let of_kind = |kind: FindingKind| {
+        let mut found = entry.findings.iter().filter(move |f| f.kind == kind);
+        found.next_back().map(|finding| finding.migration.as_str())
+    };
+    if reason == reasons::RENAMED_FOUND {
+        let title = "it has run: tell Prisma that it is applied under its new name, too; nothing of its SQL is run, and the run goes on";
+        push(list, title, up_to(commands, entry, &entry.baseline));
+        push(list, "release it under its old name", String::new());
+        return;
+    }
+    if !entry.baseline.is_empty() {
+        let title = format!(
+            "it is a squashed history: tell Prisma that {} is applied; it is checked that what it makes is there, nothing of its SQL is run, and the run goes on",
+            entry.baseline
+        );
+        push(list, title, up_to(commands, entry, &entry.baseline));
+    }
+    let last = of_kind(FindingKind::Squashed).filter(|last| *last != entry.baseline);
+    if let Some(last) = last.filter(|last| last.len() < status::NAME_LIMIT) {
+        let title = format!(
+            "the same up to {last}, of which cannot be seen that it ran: for who knows that it did"
+        );
+        push(list, title, up_to(commands, entry, last) + " --force");
+    }
+    let title = "release an image that holds the migrations that are applied";
+    push(list, title, String::new());
 }
 
 /// The way back that loses what was written since.

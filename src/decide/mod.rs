@@ -26,6 +26,7 @@ mod deletion;
 mod ending;
 mod evidence;
 mod finished;
+mod history;
 mod inventory;
 mod judge;
 mod kept;

@@ -1,5 +1,6 @@
 //! What a judged step leads to: the next database, another try, or the end of the run.
 
+use super::history;
 use super::inventory;
 use super::judge::LOCK_NOT_AVAILABLE;
 use super::pass::Pass;
@@ -258,9 +259,16 @@ pub(super) fn fail_database(
 ) {
     release(pass, &step.database);
     super::finished::since_restore_point(pass);
+    // Prisma asks for a baseline: up to where is told as well as it can be.
+    let baseline = (failed.code == history::NOT_EMPTY)
+        .then(|| pass.snapshot.inventories.get(&step.database))
+        .flatten()
+        .zip(pass.facts(&step.database))
+        .and_then(|(inventory, facts)| history::up_to(inventory, facts));
     if let Some(entry) = pass.database_mut(&step.database) {
         entry.phase = DatabasePhase::Failed;
         entry.current = None;
+        entry.baseline = baseline.unwrap_or_default();
         entry.failed = Some(failed);
     }
     pass.condition(reasons::MIGRATED, false, reason, &message);

@@ -1,11 +1,13 @@
 //! The plan of one database: inventory against ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use dbm_agent::protocol::{DatabaseInventory, Migration, ProblemReason};
 
+use super::history::{self, Rewritten};
+use super::status::count;
 use crate::api::{FailedStatus, FindingKind, FindingStatus, HistorySpec, Policy, digest, reasons};
-use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
+use crate::facts::{DatabaseFacts, Ledger, LedgerRow, TableName};
 use crate::tools::prisma::{self, RowState};
 
 /// What is to be done on one database, and what stands against it.
@@ -25,7 +27,15 @@ pub struct DatabasePlan {
     pub blocker: Option<Blocker>,
     /// The migration of an earlier run whose row blocks every deploy.
     pub open: Option<FailedStatus>,
+    /// The names of the catalog's objects matter for it.
+    pub by_name: bool,
+    /// Where a baseline is needed: the last migration up to which the database holds what they make.
+    pub baseline: String,
 }
+
+/// How it is said that Prisma may ask for no baseline.
+pub(super) const UNLESS_EXTERNAL: &str =
+    ", unless tables.external of its configuration, which could not be read, names all of them";
 
 /// Why nothing may start on a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +70,17 @@ pub fn plan(
     facts: &DatabaseFacts,
     history: &HistorySpec,
 ) -> DatabasePlan {
+    plan_for(database, inventory, facts, history, false)
+}
+
+/// The same; where it cannot be known whether Prisma asks for a baseline, that may be left to Prisma.
+pub(super) fn plan_for(
+    database: &str,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    policies: &HistorySpec,
+    left_to_prisma: bool,
+) -> DatabasePlan {
     if let Some(problem) = &inventory.problem {
         return blocked(problem_reason(problem.reason), problem.message.clone());
     }
@@ -72,19 +93,25 @@ pub fn plan(
                 ),
             );
         }
-        Ledger::Absent { objects } if *objects > 0 => {
-            return blocked(
-                reasons::BASELINE_NEEDED,
-                format!(
-                    "{database}: its schema {} holds {objects} tables or views and no _prisma_migrations, so Prisma refuses to deploy (P3005). Baseline it: say up to which migration it is there already; it goes on by itself.",
-                    facts.identity.schema
-                ),
-            );
+        Ledger::Absent { tables } => {
+            let counted = history::counted(tables, &facts.identity.schema, inventory);
+            if !counted.is_empty() && !(left_to_prisma && inventory.external_unknown) {
+                return baseline_needed(database, inventory, facts, &counted);
+            }
+            &[]
         }
-        Ledger::Absent { .. } => &[],
         Ledger::Rows(rows) => rows,
     };
-    let mut result = compare(inventory, rows, history);
+    let rewritten = history::rewritten(
+        inventory,
+        rows,
+        &facts.identity.schema,
+        facts.objects.as_ref(),
+    );
+    let lost = history::lost(inventory, rows);
+    let mut result = compare(inventory, rows, &lost, &rewritten, policies);
+    result.by_name = rewritten.by_name;
+    result.baseline = rewritten.baseline().unwrap_or_default().to_owned();
     result.findings.extend(weak_spots(facts));
     if let Some((row, blocker)) = open_row(database, rows, facts, inventory) {
         // What somebody else migrates right now is nobody's to decide about.
@@ -92,8 +119,11 @@ pub fn plan(
         result.open = (!busy).then(|| open_status(row, inventory));
         result.blocker = Some(blocker);
     } else {
-        result.blocker =
-            denied(database, &result.findings).or_else(|| lacking(database, facts, &result));
+        let lost: Vec<&str> = lost.keys().copied().collect();
+        result.blocker = rewritten
+            .blocker(database, &lost)
+            .or_else(|| denied(database, &result))
+            .or_else(|| lacking(database, facts, &result));
     }
     result
 }
@@ -143,32 +173,61 @@ fn blocked(reason: &'static str, message: String) -> DatabasePlan {
     }
 }
 
-/// Pending, edited, unknown, ahead and out of order, by name.
+/// Tables are there and no ledger: Prisma asks for a baseline.
+fn baseline_needed(
+    database: &str,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    counted: &[&TableName],
+) -> DatabasePlan {
+    let named: Vec<String> = counted
+        .iter()
+        .map(|table| format!("{}.{}", table.schema, table.name))
+        .collect();
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
+    let list = super::status::names(&named);
+    let unless = if inventory.external_unknown {
+        UNLESS_EXTERNAL
+    } else {
+        ""
+    };
+    let baseline = history::up_to(inventory, facts);
+    let then = match (&baseline, facts.objects.is_some()) {
+        (Some(name), _) => format!(
+            "What the migrations up to {name} make is there: baseline it up to that one, or to another; it goes on by itself."
+        ),
+        (None, true) => "None of the image's migrations is there as a whole: if these tables are what the first ones make, release an image whose first migrations make just them; if they are somebody else's, give Prisma a schema of its own, or name them in tables.external.".to_owned(),
+        (None, false) => "Baseline it: say up to which migration it is there already; it goes on by itself.".to_owned(),
+    };
+    let mut result = blocked(
+        reasons::BASELINE_NEEDED,
+        format!(
+            "{database}: it holds {} without a _prisma_migrations in schema {} ({list}), so Prisma refuses to deploy (P3005){unless}. {then}",
+            count(counted.len(), "table"),
+            facts.identity.schema
+        ),
+    );
+    result.by_name = true;
+    result.baseline = baseline.unwrap_or_default();
+    result
+}
+
+/// Pending, rewritten, edited, unknown, ahead and out of order, by name.
 fn compare(
     inventory: &DatabaseInventory,
     rows: &[LedgerRow],
+    lost: &BTreeMap<&str, &LedgerRow>,
+    rewritten: &Rewritten,
     history: &HistorySpec,
 ) -> DatabasePlan {
-    let applied: BTreeMap<&str, &LedgerRow> = rows
-        .iter()
-        .filter(|row| {
-            matches!(
-                prisma::row_state(row),
-                RowState::Applied | RowState::AppliedByHand
-            )
-        })
-        .map(|row| (row.migration_name.as_str(), row))
-        .collect();
-    let known: BTreeSet<&str> = inventory
-        .migrations
-        .iter()
-        .map(|m| m.name.as_str())
-        .collect();
-    let newest_known = known.iter().next_back().copied().unwrap_or_default();
+    let applied = history::applied(rows);
+    let names = inventory.migrations.iter().map(|m| m.name.as_str());
+    let newest_known = names.max().unwrap_or_default();
     let newest_applied = applied.keys().next_back().copied().unwrap_or_default();
     let mut findings = Vec::new();
     let mut find = |kind, migration: &str, policy| {
-        let policy = if migration < history.since.as_str() {
+        let judged = matches!(kind, FindingKind::Renamed | FindingKind::Squashed);
+        let policy = if !judged && migration < history.since.as_str() {
             Policy::Ignore
         } else {
             policy
@@ -181,30 +240,37 @@ fn compare(
             text: String::new(),
         });
     };
+    let all = rewritten.all();
     let mut pending = Vec::new();
     for migration in &inventory.migrations {
-        match applied.get(migration.name.as_str()) {
+        let name = migration.name.as_str();
+        match applied.get(name) {
             Some(row) if !prisma::checksum_matches(&row.checksum, migration) => {
-                find(FindingKind::Edited, &migration.name, history.edited);
+                find(FindingKind::Edited, name, history.edited);
             }
             Some(_) => {}
             None => {
-                if migration.name.as_str() < newest_applied {
-                    find(
-                        FindingKind::OutOfOrder,
-                        &migration.name,
-                        history.out_of_order,
-                    );
+                if rewritten.renamed.iter().any(|(new, _)| new == name) {
+                    find(FindingKind::Renamed, name, Policy::Deny);
+                } else if all.contains(name) {
+                    find(FindingKind::Squashed, name, Policy::Deny);
+                } else if name < newest_applied {
+                    find(FindingKind::OutOfOrder, name, history.out_of_order);
                 }
                 pending.push(migration.name.clone());
             }
         }
     }
     let mut ahead = 0;
-    for name in applied.keys().filter(|name| !known.contains(**name)) {
+    for name in lost.keys() {
         if *name > newest_known {
             ahead += 1;
-            find(FindingKind::Ahead, name, history.ahead);
+            // Beside what newer migrations did, nobody tried what is pending.
+            let policy = match history.ahead {
+                Policy::Warn if !pending.is_empty() => Policy::Deny,
+                policy => policy,
+            };
+            find(FindingKind::Ahead, name, policy);
         } else {
             find(FindingKind::Unknown, name, history.unknown);
         }
@@ -215,8 +281,7 @@ fn compare(
         ahead: ahead > 0 && pending.is_empty(),
         pending,
         findings,
-        blocker: None,
-        open: None,
+        ..DatabasePlan::default()
     }
 }
 
@@ -296,44 +361,52 @@ fn open_status(row: &LedgerRow, inventory: &DatabaseInventory) -> FailedStatus {
 }
 
 /// The first kind of finding whose policy is Deny.
-fn denied(database: &str, findings: &[FindingStatus]) -> Option<Blocker> {
-    let first = findings
+fn denied(database: &str, plan: &DatabasePlan) -> Option<Blocker> {
+    let denies = |finding: &&FindingStatus| finding.policy == Policy::Deny;
+    let first = plan.findings.iter().find(denies)?;
+    let names: Vec<&str> = plan
+        .findings
         .iter()
-        .find(|finding| finding.policy == Policy::Deny)?;
-    let names: Vec<&str> = findings
-        .iter()
-        .filter(|finding| finding.kind == first.kind && finding.policy == Policy::Deny)
+        .filter(denies)
+        .filter(|finding| finding.kind == first.kind)
         .map(|finding| finding.migration.as_str())
         .collect();
     let list = super::status::names(&names);
-    let (reason, field, what) = match first.kind {
+    let (reason, what, then) = match first.kind {
         FindingKind::Edited => (
             reasons::EDITED_FOUND,
-            "edited",
-            "was edited after it had been applied",
+            "was edited after it had been applied, which preflight.history.edited denies",
+            "Release an image in which it is as it was applied; what it should do besides goes into a new migration.",
         ),
         FindingKind::Unknown => (
             reasons::UNKNOWN_FOUND,
-            "unknown",
             "is applied in the database and not in the image, which has newer ones",
+            "Release an image that holds it: the release that applied it, or one that is merged with that.",
+        ),
+        FindingKind::Ahead if plan.pending.is_empty() => (
+            reasons::AHEAD_FOUND,
+            "is applied in the database and newer than everything in the image, which preflight.history.ahead denies",
+            "Release an image that holds it.",
         ),
         FindingKind::Ahead => (
             reasons::AHEAD_FOUND,
-            "ahead",
-            "is applied in the database and newer than everything in the image",
+            "is applied in the database and not in the image, which has others that are pending",
+            "They were never tried together: release an image that holds both.",
         ),
         FindingKind::OutOfOrder => (
             reasons::OUT_OF_ORDER_FOUND,
-            "outOfOrder",
-            "is pending and older than a migration that is applied",
+            "is pending and older than a migration that is applied, which preflight.history.outOfOrder denies",
+            "Look whether it may run after the newer ones; if not, release an image without it, or with what it should do in a new migration.",
         ),
-        FindingKind::InvalidIndex | FindingKind::NotValidated | FindingKind::Log => return None,
+        FindingKind::Renamed
+        | FindingKind::Squashed
+        | FindingKind::InvalidIndex
+        | FindingKind::NotValidated
+        | FindingKind::Log => return None,
     };
     Some(Blocker {
         reason,
-        message: format!(
-            "{database}: {list} {what}. Release an image whose migrations fit the ledger, or set preflight.history.{field} to Warn (or preflight.history.since, for old history)."
-        ),
+        message: format!("{database}: {list} {what}. {then}"),
         next: String::new(),
     })
 }
@@ -341,7 +414,8 @@ fn denied(database: &str, findings: &[FindingStatus]) -> Option<Blocker> {
 /// The digest of a ledger's rows: what changed means that somebody wrote to it.
 pub fn ledger_digest(ledger: &Ledger) -> String {
     let text = match ledger {
-        Ledger::Absent { objects } => format!("absent {}", *objects > 0),
+        // In the words of earlier releases, of which a journal may hold the digest.
+        Ledger::Absent { .. } => "absent false".to_owned(),
         Ledger::NoRight { .. } => "no right".to_owned(),
         Ledger::Rows(rows) => rows
             .iter()

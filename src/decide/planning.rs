@@ -62,6 +62,7 @@ pub(super) fn plan(
     let mut plans = BTreeMap::new();
     let mut parts = Vec::new();
     let mut hashes = Vec::new();
+    let mut looks = false;
     for database in &pass.spec.databases {
         let (Some(inventory), Some(facts)) =
             (inventories.get(&database.name), pass.facts(&database.name))
@@ -70,9 +71,13 @@ pub(super) fn plan(
             return None;
         };
         let plan = shown::planned(pass, &database.name, inventory, facts);
+        looks |= shown::needs_names(pass, &database.name, &plan);
         parts.push(plan::part_digest(inventory, facts, &plan));
         hashes.push(format!("{}={}", database.name, inventory.hash));
         plans.insert(database.name.clone(), plan);
+    }
+    if looks {
+        return None;
     }
     if let Some(run) = &mut pass.status.run {
         run.inventory_hash = digest(hashes.join("\n").as_bytes());

@@ -14,9 +14,26 @@ pub(super) fn planned(
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
 ) -> DatabasePlan {
-    let plan = plan::plan(name, inventory, facts, &pass.spec.preflight.history);
+    let history = &pass.spec.preflight.history;
+    let forced = pass.run().forced;
+    let plan = plan::plan_for(name, inventory, facts, history, forced);
     show(pass, name, inventory, &plan);
     plan
+}
+
+/// A plan for which the names of the catalog's objects matter, and which was made without them: what it says is not shown
+/// before they were looked at. `true`: that is done next.
+pub(super) fn needs_names(pass: &mut Pass<'_>, name: &str, plan: &DatabasePlan) -> bool {
+    let databases = &pass.snapshot.resource.status.databases;
+    let asked = databases
+        .iter()
+        .any(|entry| entry.name == name && entry.by_name);
+    let unknown = pass
+        .facts(name)
+        .is_some_and(|facts| facts.objects.is_none());
+    let needs = plan.by_name && unknown && !asked;
+    pass.again |= needs;
+    needs
 }
 
 /// Puts a plan where people see it.
@@ -25,6 +42,8 @@ fn show(pass: &mut Pass<'_>, name: &str, inventory: &DatabaseInventory, plan: &D
         return;
     };
     entry.inventory_hash.clone_from(&inventory.hash);
+    entry.by_name = plan.by_name;
+    entry.baseline.clone_from(&plan.baseline);
     if plan.blocker.is_none() || plan.total > 0 {
         entry.total = bounded(plan.total);
         entry.applied = bounded(plan.applied);

@@ -109,6 +109,9 @@ fn start(
         Some(plan) => plan,
         None => {
             fresh = shown::planned(pass, name, inventory, facts);
+            if shown::needs_names(pass, name, &fresh) {
+                return false;
+            }
             &fresh
         }
     };

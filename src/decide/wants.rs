@@ -71,6 +71,17 @@ pub fn wants(
         None => at_rest(&mut wants, resource, look_due),
         Some(run) => at_work(&mut wants, resource, &run.steps, jobs),
     }
+    // Where the history does not fit the image, what stands there decides whether it was squashed.
+    for entry in resource
+        .status
+        .databases
+        .iter()
+        .filter(|entry| entry.by_name)
+    {
+        if let Some(look) = wants.databases.get_mut(&entry.name) {
+            look.objects = true;
+        }
+    }
     if actions.iter().any(|a| actions::wants_all(resource, a)) {
         wants.inventories = true;
         for database in &resource.spec.databases {

@@ -54,13 +54,22 @@ pub struct DatabaseFacts {
     pub sees_activity: bool,
 }
 
+/// A table, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableName {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// The table `_prisma_migrations` of one database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ledger {
     /// There is none.
     Absent {
-        /// How many tables and views of others the schema holds: more than none needs a baseline (P3005).
-        objects: u64,
+        /// The ordinary tables of all schemas, those of the ledger's first: of some of them Prisma asks for a baseline (P3005).
+        tables: Vec<TableName>,
     },
     /// There is one, and our role may not read it.
     NoRight {
@@ -73,7 +82,7 @@ pub enum Ledger {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Ledger::Absent { objects: 0 }
+        Ledger::Absent { tables: Vec::new() }
     }
 }
 

@@ -11,6 +11,7 @@ mod effects;
 #[cfg(test)]
 mod effects_tests;
 mod expected;
+mod held;
 mod initial;
 mod left_behind;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use token::{Kind, Token, Tokens};
 pub use change::Unseen;
 pub use effects::{StatementEffects, describe, effects};
 pub use expected::{expected, missing_objects, not_there};
+pub use held::{Held, held, held_up_to, left_of};
 pub use left_behind::{LeftBehind, Stopped, failed_statement, left_behind, left_behind_after};
 pub use reference::{StatementRef, statement, statement_at};
 pub use transactional::transactional;

@@ -53,6 +53,14 @@ fn failing(restore: Option<u8>) -> Setup {
     }
 }
 
+/// It fails, and left nothing.
+fn failing_whole() -> Setup {
+    Setup {
+        fates: vec![(1, 0, 0)],
+        ..well()
+    }
+}
+
 fn bad_downs() -> Setup {
     Setup {
         downs_fail: true,
@@ -106,11 +114,39 @@ const FAILED: Option<ActionOutcome> = Some(ActionOutcome::Failed);
 #[case::other_database(failing(None), APPLIED, 4, None, "d: the ledger has no row")]
 #[case::other_name(failing(None), APPLIED, 5, None, "is of 0100_base, not of 0200_base")]
 #[case::rolled_back(
-    failing(None),
+    failing_whole(),
     ROLLED_BACK,
     0,
     SUCCEEDED,
     "b: 0100_base is marked rolled back"
+)]
+#[case::not_undone(
+    failing(None),
+    ROLLED_BACK,
+    0,
+    None,
+    "b: something of 0100_base is left: table \"0100_base\" added. Undo it first"
+)]
+#[case::rolled_back_all_the_same(
+    failing(None),
+    ROLLED_BACK,
+    8,
+    SUCCEEDED,
+    "b: 0100_base is marked rolled back"
+)]
+#[case::not_finished(
+    failing_whole(),
+    APPLIED,
+    0,
+    None,
+    "b: 0100_base is not finished: table \"0100_base\" is not there. Finish it by hand first"
+)]
+#[case::applied_all_the_same(
+    failing_whole(),
+    APPLIED,
+    8,
+    SUCCEEDED,
+    "b: 0100_base is marked applied; the run goes on"
 )]
 #[case::rolled_back_elsewhere(failing(None), ROLLED_BACK, 3, None, "has no row other")]
 #[case::down(
@@ -156,7 +192,7 @@ const FAILED: Option<ActionOutcome> = Some(ActionOutcome::Failed);
     BASELINE,
     5,
     None,
-    "not everything that these migrations make is there"
+    "not everything that these migrations make is there: table \"0200_base\" is not there (0200_base). Up to 0100_base"
 )]
 #[case::needless(well(), BASELINE, 0, None, "b: Prisma has migrated it before")]
 #[case::accepted(

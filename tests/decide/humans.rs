@@ -6,7 +6,7 @@ use database_migration_operator::api::{
 };
 use database_migration_operator::facts::ActionFacts;
 
-use super::world::{Action, World, at};
+use super::world::{Action, World, at, split};
 
 const KINDS: [ActionKind; 8] = [
     ActionKind::Retry,
@@ -19,13 +19,20 @@ const KINDS: [ActionKind; 8] = [
     ActionKind::Abort,
 ];
 
+/// What is compared with the catalog.
+const MARKS: [ActionKind; 3] = [
+    ActionKind::MarkApplied,
+    ActionKind::MarkRolledBack,
+    ActionKind::Baseline,
+];
+
 /// A human looks at a resource.
 pub fn look(world: &mut World, resource: usize) {
     let status = world.objects[resource].resource.status.clone();
     world.seen.insert(resource, status);
 }
 
-/// Decides something; `twist` says what is wrong with it, 0 and from 8 on: nothing.
+/// Decides something; `twist` says what is wrong with it, 0 and from 9 on: nothing; 8: it is forced.
 pub fn act(world: &mut World, resource: usize, kind: u8, twist: u8) {
     if !world.objects[resource].exists {
         return;
@@ -57,6 +64,7 @@ pub fn act(world: &mut World, resource: usize, kind: u8, twist: u8) {
                 };
             }
         }
+        8 if MARKS.contains(&spec.action) => spec.force = true,
         _ => {}
     }
     create(world, resource, spec);
@@ -158,8 +166,33 @@ pub fn choose(world: &mut World, resource: usize, n: u8) {
     if !object.exists || offered.is_empty() {
         return;
     }
-    let spec = offered[usize::from(n) % offered.len()].clone();
+    let (title, spec) = offered[usize::from(n) % offered.len()].clone();
+    by_hand(world, resource, &title, &spec);
     create(world, resource, spec);
+}
+
+/// Does what a choice says is to be done by hand, before its command. `true`: there was something.
+pub fn by_hand(
+    world: &mut World,
+    resource: usize,
+    title: &str,
+    spec: &MigrationActionSpec,
+) -> bool {
+    let databases = &world.objects[resource].resource.spec.databases;
+    let Some(database) = databases.iter().find(|d| d.name == spec.database) else {
+        return false;
+    };
+    let (physical, schema) = split(&database.connection.secret_key_ref.name);
+    let (physical, schema) = (physical.to_owned(), schema.to_owned());
+    let content = &mut world.databases.get_mut(&physical).unwrap().content;
+    let catalog = content.catalog.entry(schema).or_default();
+    if title.starts_with("finish it by hand") {
+        catalog.insert(spec.migration_name.clone())
+    } else if title.starts_with("undo it by hand") {
+        catalog.remove(&spec.migration_name)
+    } else {
+        false
+    }
 }
 
 /// The offers of a status as the actions that their commands create.
@@ -167,13 +200,15 @@ pub fn offered(
     world: &World,
     resource: usize,
     status: &DatabaseMigrationStatus,
-) -> Vec<MigrationActionSpec> {
+) -> Vec<(String, MigrationActionSpec)> {
     let choices = status.choices.iter();
     choices
         .filter_map(|choice| {
             let words = words(&choice.command);
-            (words.first().map(String::as_str) == Some("kubectl"))
-                .then(|| command(world, resource, status, &words))
+            (words.first().map(String::as_str) == Some("kubectl")).then(|| {
+                let spec = command(world, resource, status, &words);
+                (choice.title.clone(), spec)
+            })
         })
         .collect()
 }
@@ -214,6 +249,7 @@ fn command(
         requested_by: "bob".to_owned(),
         reason: "as was offered".to_owned(),
         migration_name: flag("--migration"),
+        force: words.iter().any(|word| word == "--force"),
         database,
         ..MigrationActionSpec::default()
     };
@@ -221,10 +257,7 @@ fn command(
         ActionKind::MarkApplied | ActionKind::MarkRolledBack => {
             spec.ledger_row = failed.map(|failed| failed.ledger_row).unwrap_or_default();
         }
-        ActionKind::Baseline => {
-            spec.plan_hash.clone_from(&status.plan_hash);
-            spec.migration_name = "0100_base".to_owned();
-        }
+        ActionKind::Baseline => spec.plan_hash.clone_from(&status.plan_hash),
         ActionKind::Restore => {
             let target = flag("--target");
             spec.target = Some(match target.parse() {

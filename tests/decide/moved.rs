@@ -155,7 +155,7 @@ fn what_blocks_is_looked_for_again_in_an_image_whose_tag_moves() {
     let mut pinned = snapshot.clone();
     assert_eq!(settle(&mut pinned), "");
     let said = &pinned.resource.status;
-    assert_eq!(reason(said), reasons::UNKNOWN_FOUND);
+    assert_eq!(reason(said), reasons::SQUASHED_FOUND);
 
     snapshot.resource.spec.image = "app:main".to_owned();
     let name = settle(&mut snapshot);
@@ -171,7 +171,7 @@ fn what_blocks_is_looked_for_again_in_an_image_whose_tag_moves() {
     }));
     assert_eq!(settle(&mut snapshot), "");
     let said = &snapshot.resource.status;
-    assert_eq!(reason(said), reasons::UNKNOWN_FOUND);
+    assert_eq!(reason(said), reasons::SQUASHED_FOUND);
     // Once in a run.
     assert_eq!(settle(&mut snapshot), "");
 }

@@ -333,7 +333,7 @@ pub fn at_offer(
     {
         return;
     }
-    for spec in super::humans::offered(world, resource, status) {
+    for (title, spec) in super::humans::offered(world, resource, status) {
         // Of a row that somebody else changed since it was looked at, the offer is out of date.
         let entry = status.databases.iter().find(|d| d.name == spec.database);
         let row = entry.and_then(|entry| Some(entry.failed.as_ref()?.ledger_row.clone()));
@@ -341,11 +341,20 @@ pub fn at_offer(
         if by.is_some_and(|by| by.iter().any(|by| *by != resource)) {
             continue;
         }
+        let before: Vec<_> = world
+            .databases
+            .iter()
+            .map(|(name, physical)| (name.clone(), physical.content.clone()))
+            .collect();
+        super::humans::by_hand(world, resource, &title, &spec);
         super::humans::create(world, resource, spec);
         let Some(action) = world.actions.pop() else {
             return;
         };
         let decision = decide(&look(world, &action));
+        for (name, content) in before {
+            world.databases.get_mut(&name).unwrap().content = content;
+        }
         let refused = decision.effects.iter().find_map(|effect| match effect {
             Effect::SetAction { uid, status, .. } if *uid == action.facts.uid => {
                 (status.state == ActionState::Refused).then(|| status.message.clone())

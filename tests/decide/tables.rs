@@ -5,7 +5,9 @@ use database_migration_operator::api::{
     spec_hash,
 };
 use database_migration_operator::decide::{Cause, Verdict, cause, judge, ledger_digest, plan};
-use database_migration_operator::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session};
+use database_migration_operator::facts::{
+    ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session, TableName,
+};
 use dbm_agent::protocol::{
     DatabaseInventory, Migration, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION,
 };
@@ -165,8 +167,8 @@ fn an_open_row_blocks(
 }
 
 #[rstest]
-#[case(Ledger::Absent { objects: 0 }, None)]
-#[case(Ledger::Absent { objects: 2 }, Some(reasons::BASELINE_NEEDED))]
+#[case(Ledger::default(), None)]
+#[case(Ledger::Absent { tables: vec![TableName { schema: String::new(), name: "t".to_owned() }] }, Some(reasons::BASELINE_NEEDED))]
 #[case(Ledger::NoRight { grant: "GRANT".to_owned() }, Some(reasons::LEDGER_FORBIDDEN))]
 fn without_rows(#[case] ledger: Ledger, #[case] reason: Option<&str>) {
     let facts = DatabaseFacts {
@@ -179,7 +181,7 @@ fn without_rows(#[case] ledger: Ledger, #[case] reason: Option<&str>) {
 
 /// What Prisma itself could not do is said before it tries, unless there is nothing to do.
 #[rstest]
-#[case(Ledger::Absent { objects: 0 }, "make Prisma's table")]
+#[case(Ledger::default(), "make Prisma's table")]
 #[case(Ledger::Rows(Vec::new()), "write to Prisma's table")]
 fn a_right_that_prisma_lacks_blocks(#[case] ledger: Ledger, #[case] part: &str) {
     let lacking = |facts: DatabaseFacts| DatabaseFacts {

@@ -6,7 +6,7 @@ use database_migration_operator::api::{DatabaseMigrationStatus, StepKind, digest
 use database_migration_operator::decide::{JobPlan, LookWant, Resource};
 use database_migration_operator::facts::{
     DatabaseFacts, DatabaseIdentity, JobFacts, JobProgress, Ledger, LedgerRow, NotStarted,
-    Object as CatalogObject, ObjectKind, Session,
+    Object as CatalogObject, ObjectKind, Session, TableName,
 };
 use database_migration_operator::tools::prisma;
 use dbm_agent::protocol::{DatabaseInventory, Migration};
@@ -190,12 +190,14 @@ impl World {
         let (database, schema) = split(target);
         let physical = &self.databases[database];
         let catalog = physical.content.catalog.get(schema);
-        let tables = catalog.map_or(0, BTreeSet::len);
+        let table = |name: &String| TableName {
+            schema: schema.to_owned(),
+            name: name.clone(),
+        };
+        let tables = catalog.into_iter().flatten().map(table).collect();
         let ledger = match physical.content.ledgers.get(schema).cloned().flatten() {
             Some(rows) => Ledger::Rows(rows),
-            None => Ledger::Absent {
-                objects: tables as u64,
-            },
+            None => Ledger::Absent { tables },
         };
         let objects = catalog.into_iter().flatten().flat_map(|name| {
             let object = |kind, part: &str| CatalogObject {

@@ -148,6 +148,8 @@ fn fill(
     find_prisma(project, paths, schema_folder, surroundings)?;
     let (datasource, datasource_folder) = find_datasource(&schema, schema_folder)?;
     project.inventory.provider.clone_from(&datasource.provider);
+    project.inventory.schemas.clone_from(&datasource.schemas);
+    project.inventory.external_unknown = project.has_config || !paths.config.is_empty();
     project.inventory.url_variable = datasource.url.variable().map(str::to_owned);
     project.inventory.direct_url_variable = datasource.direct_url.variable().map(str::to_owned);
     check_provider(&datasource, &schema)?;

@@ -9,6 +9,8 @@ pub struct Datasource {
     pub url: Setting,
     /// `directUrl`.
     pub direct_url: Setting,
+    /// `schemas`.
+    pub schemas: Vec<String>,
 }
 
 /// Where a connection string comes from.
@@ -93,7 +95,24 @@ fn settings(body: &[Token]) -> Datasource {
             _ => {}
         }
     }
+    found.schemas = schemas(body);
     found
+}
+
+/// The names in `schemas = ["a", "b"]`, which may stand on several lines.
+fn schemas(body: &[Token]) -> Vec<String> {
+    let key = [Token::Word("schemas".to_owned()), Token::Sign('=')];
+    let Some(at) = body.windows(2).position(|tokens| *tokens == key) else {
+        return Vec::new();
+    };
+    body[at + 2..]
+        .iter()
+        .take_while(|token| **token != Token::Sign(']'))
+        .filter_map(|token| match token {
+            Token::Text(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 fn setting(value: &[Token]) -> Setting {
@@ -192,6 +211,25 @@ mod tests {
         let found = datasource("datasource db {\r\n  provider = \"postgresql\"\r\n}\r\n").unwrap();
         assert_eq!(found.url, Setting::Unset);
         assert_eq!(found.provider.as_deref(), Some("postgresql"));
+    }
+
+    #[test]
+    fn schemas_may_stand_on_several_lines() {
+        let found = |value: &str| {
+            let text = format!(
+                "datasource db {{\n  provider = \"postgresql\"\n  {value}\n  url = env(\"A\")\n}}"
+            );
+            let found = datasource(&text).unwrap();
+            assert_eq!(found.url.variable(), Some("A"), "{value}");
+            found.schemas
+        };
+        assert_eq!(found("schemas = [\"app\", \"public\"]"), ["app", "public"]);
+        assert_eq!(
+            found("schemas=[ // which\n \"app\",\n\"a b\"\n ]"),
+            ["app", "a b"]
+        );
+        assert_eq!(found(""), Vec::<String>::new());
+        assert_eq!(found("// schemas = [\"old\"]"), Vec::<String>::new());
     }
 
     #[test]

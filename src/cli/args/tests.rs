@@ -53,7 +53,7 @@ fn refused_as_usage(#[case] line: &str) {
 #[test]
 fn waits_unless_told_otherwise() {
     let stays = |line: &str| match parse(line).unwrap().command {
-        Command::Retry(args) => args.act.stays(),
+        Command::Retry(args) => args.many.act.stays(),
         _ => unreachable!(),
     };
     assert!(stays("dbm retry shop"));

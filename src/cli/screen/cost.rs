@@ -68,12 +68,56 @@ pub fn confirmation(
             first.section(&mut out, "Back to", &target_words(target));
         }
     }
+    if let Some(spec) = specs.first() {
+        for (heading, text) in against(first, spec) {
+            first.section(&mut out, heading, &text);
+        }
+    }
     first.section(&mut out, "What", what);
     if let Some(spec) = specs.first() {
         first.section(&mut out, "Reason", &safe(&spec.reason));
         first.section(&mut out, "By", &safe(&facts.user));
     }
     out
+}
+
+/// What is known to speak against it, and that it is forced.
+fn against(screen: &Screen, spec: &MigrationActionSpec) -> Vec<(&'static str, String)> {
+    let marks = [ActionKind::MarkApplied, ActionKind::MarkRolledBack];
+    let databases = screen.status().map_or(&[][..], |status| &status.databases);
+    let failed = databases
+        .iter()
+        .find(|database| database.name == spec.database)
+        .and_then(|database| database.failed.as_ref())
+        .filter(|failed| marks.contains(&spec.action) && failed.name == spec.migration_name);
+    let left = failed.map_or(&[][..], |failed| &failed.left);
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    for text in left {
+        let heading = if lines.is_empty() {
+            "What was left"
+        } else {
+            ""
+        };
+        lines.push((heading, safe(text)));
+    }
+    let checked = match spec.action {
+        ActionKind::Retry if spec.force => {
+            "whether the database needs a baseline is left to Prisma, which may refuse (P3005)"
+        }
+        _ if spec.force => {
+            "it is not compared with the catalog: what contradicts it there does not count"
+        }
+        ActionKind::MarkApplied | ActionKind::Baseline => {
+            "it is refused where the catalog lacks what these migrations make"
+        }
+        ActionKind::MarkRolledBack => {
+            "it is refused where the catalog shows something of the migration"
+        }
+        _ => return lines,
+    };
+    let heading = if spec.force { "Forced" } else { "Checked" };
+    lines.push((heading, checked.to_owned()));
+    lines
 }
 
 /// What an action does, in a sentence.
@@ -95,7 +139,7 @@ pub fn does(kind: ActionKind) -> &'static str {
             "runs spec.rollback.restore: the database goes back, and what was written to it since is lost; the run ends as RolledBack"
         }
         ActionKind::Baseline => {
-            "tells Prisma that the database holds this migration and all before it; nothing of their SQL is run; the run goes on"
+            "tells Prisma that the database holds this migration and all before it, or of a rewritten history those that have run; nothing of their SQL is run; the run goes on"
         }
         ActionKind::AcceptValidation => {
             "takes the validation that failed as passed; the run goes on to its end"

@@ -12,6 +12,14 @@ const FINDINGS: usize = 5;
 pub(super) fn finding(finding: &FindingStatus) -> String {
     let name = safe(&finding.migration);
     match finding.kind {
+        FindingKind::Renamed => {
+            format!("{name} is pending, and ran already under a name that the image does not have")
+        }
+        FindingKind::Squashed => {
+            format!(
+                "{name} is pending, and seems to stand for applied ones that the image does not have"
+            )
+        }
         FindingKind::Edited => format!("{name} was changed after it was applied"),
         FindingKind::Unknown => {
             format!("{name} is applied and not in the image, which has newer ones")

@@ -1,37 +1,57 @@
-//! Baseline: what stands in a database that Prisma has not migrated is marked applied, where it is all there.
+//! Baseline: what stands in a database and not in its ledger is marked applied, where it is all there: in a database that
+//! Prisma has not migrated, and where the history was rewritten.
 
+use std::collections::BTreeSet;
+
+use dbm_agent::protocol::{DatabaseInventory, Migration};
+
+use super::super::history;
 use super::super::pass::Pass;
+use super::super::status::names as list;
 use super::fits::{Fit, refused, rows};
 use super::still::not_read;
 use crate::api::{DatabaseSpec, MigrationActionSpec};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
-use crate::tools::{prisma, prisma::RowState, sql};
+use crate::tools::{prisma, prisma::RowState};
 
-/// What a baseline marks: up to and including the named migration, what is not applied yet.
+/// What a baseline marks: up to and including the named migration, what is not applied yet. Of a history that was
+/// rewritten, and where the named one is of those that stand for what ran, such ones only.
 pub(super) fn names(pass: &Pass<'_>, database: &str, last: &str) -> Vec<String> {
-    let rows = pass.facts(database).map(rows).unwrap_or_default();
-    let applied = |name: &str| {
-        let of_name = |row: &&LedgerRow| row.migration_name == name;
-        rows.iter()
-            .filter(of_name)
-            .any(|row| prisma::row_state(row).is_applied())
-    };
-    let Some(inventory) = pass.snapshot.inventories.get(database) else {
+    let Some((inventory, facts)) = pass
+        .snapshot
+        .inventories
+        .get(database)
+        .zip(pass.facts(database))
+    else {
         return Vec::new();
     };
-    let mut names = Vec::new();
-    for migration in &inventory.migrations {
-        if !applied(&migration.name) {
-            names.push(migration.name.clone());
-        }
-        if migration.name == last {
-            return names;
-        }
-    }
-    Vec::new()
+    let names = to_mark(inventory, facts, last).into_iter();
+    names.map(|migration| migration.name.clone()).collect()
 }
 
-/// Baseline: no ledger, or one that a baseline began; and everything that the migrations make is there.
+fn to_mark<'a>(
+    inventory: &'a DatabaseInventory,
+    facts: &DatabaseFacts,
+    last: &str,
+) -> Vec<&'a Migration> {
+    let rows = rows(facts);
+    let applied = history::applied(rows);
+    let schema = &facts.identity.schema;
+    let rewritten = history::rewritten(inventory, rows, schema, facts.objects.as_ref());
+    let of_rewritten = rewritten.all();
+    let Some(at) = inventory.migrations.iter().position(|m| m.name == last) else {
+        return Vec::new();
+    };
+    let only = of_rewritten.contains(last);
+    inventory.migrations[..=at]
+        .iter()
+        .filter(|m| !applied.contains_key(m.name.as_str()))
+        .filter(|m| !only || of_rewritten.contains(m.name.as_str()))
+        .collect()
+}
+
+/// Baseline: no ledger, or one that a baseline began, or one that has what the image lacks; and everything that the
+/// migrations make is there.
 pub(super) fn fits(
     pass: &Pass<'_>,
     database: &DatabaseSpec,
@@ -45,65 +65,112 @@ pub(super) fn fits(
             pass.command("plan")
         ));
     }
-    match &facts.ledger {
-        Ledger::Absent { objects: 0 } => {
-            return refused(format!(
-                "{name}: its schema is empty: there is nothing to baseline, retry and let Prisma deploy"
-            ));
-        }
-        Ledger::Absent { .. } => {}
-        Ledger::NoRight { grant } => {
-            return refused(format!(
-                "{name}: the role may not read _prisma_migrations. Run as the table's owner: {grant}"
-            ));
-        }
-        Ledger::Rows(rows) => {
-            let by_hand = |row: &LedgerRow| prisma::row_state(row) == RowState::AppliedByHand;
-            if !rows.iter().all(by_hand) {
-                return refused(format!(
-                    "{name}: Prisma has migrated it before, so it needs no baseline"
-                ));
-            }
-        }
+    if let Ledger::NoRight { grant } = &facts.ledger {
+        return refused(format!(
+            "{name}: the role may not read _prisma_migrations. Run as the table's owner: {grant}"
+        ));
     }
     let Some(inventory) = pass.snapshot.inventories.get(name) else {
         return Err(not_read(pass, name));
     };
-    let Some(at) = inventory.migrations.iter().position(|m| m.name == *last) else {
+    match &facts.ledger {
+        Ledger::Absent { tables } => {
+            // Where Prisma asked for one, it gets one.
+            let asked = pass
+                .database(name)
+                .and_then(|entry| entry.failed.as_ref())
+                .is_some_and(|failed| failed.code == history::NOT_EMPTY);
+            let schema = &facts.identity.schema;
+            if !asked && history::counted(tables, schema, inventory).is_empty() {
+                return refused(format!(
+                    "{name}: it holds no table for which Prisma asks for a baseline: retry and let Prisma deploy"
+                ));
+            }
+        }
+        Ledger::Rows(rows) => {
+            let by_hand = |row: &LedgerRow| prisma::row_state(row) == RowState::AppliedByHand;
+            let schema = &facts.identity.schema;
+            let rewritten = history::rewritten(inventory, rows, schema, facts.objects.as_ref());
+            let lost = history::lost(inventory, rows);
+            if !rows.iter().all(by_hand) && lost.is_empty() && rewritten.all().is_empty() {
+                return refused(format!(
+                    "{name}: Prisma has migrated it before, and the image has every migration that is applied, so it needs no baseline"
+                ));
+            }
+        }
+        Ledger::NoRight { .. } => {}
+    }
+    if !inventory.migrations.iter().any(|m| m.name == *last) {
         return refused(format!(
             "{name}: the image {} does not hold {last}",
             pass.spec.image
         ));
-    };
-    let wanted = &inventory.migrations[..=at];
+    }
+    let wanted = to_mark(inventory, facts, last);
+    if wanted.is_empty() {
+        return refused(format!("{name}: {last} is applied already"));
+    }
+    if spec.force {
+        return Ok(());
+    }
     let Some(objects) = &facts.objects else {
         return refused(format!(
-            "{name}: the database has more objects than can be compared, so it cannot be checked that what these migrations make is there. Baseline it with Prisma by hand"
+            "{name}: the database has more objects than can be compared, so it cannot be checked that what these migrations make is there. If you know that it is, add --force"
         ));
     };
-    let scripts = wanted
-        .iter()
-        .map(|m| Some((m.name.as_str(), m.sql.as_deref()?)));
-    let Some(scripts) = scripts.collect::<Option<Vec<_>>>() else {
+    if wanted.iter().any(|migration| migration.sql.is_none()) {
         return refused(format!(
-            "{name}: the migrations' SQL was too big to be kept, so it cannot be checked what they make. Baseline it with Prisma by hand"
+            "{name}: the migrations' SQL was too big to be kept, so it cannot be checked what they make. If you know that it is there, add --force"
         ));
-    };
-    let absent = sql::not_there(&scripts, &facts.identity.schema, objects);
-    if !absent.is_empty() {
-        let list: Vec<String> = absent
-            .iter()
-            .take(3)
-            .map(|(migration, object)| format!("{object} ({migration})"))
-            .collect();
-        let more = match absent.len().saturating_sub(3) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
+    }
+    let against = against(inventory, facts, &wanted, objects);
+    if !against.is_empty() {
+        let first: Vec<&str> = against.iter().map(String::as_str).collect();
+        let earlier = history::up_to(inventory, facts).filter(|earlier| earlier < last);
+        let then = match (&facts.ledger, earlier) {
+            (Ledger::Absent { .. }, Some(earlier)) => {
+                format!("Up to {earlier} everything is there: baseline up to that one")
+            }
+            _ => "Baseline up to an earlier migration, if there is one up to which everything is there"
+                .to_owned(),
         };
         return refused(format!(
-            "{name}: not everything that these migrations make is there: {}{more}. Baseline up to an earlier migration",
-            list.join(", ")
+            "{name}: not everything that these migrations make is there: {}. {then}; if it is right all the same, add --force",
+            list(&first)
         ));
     }
     Ok(())
+}
+
+/// What speaks against it that these ran, in words.
+fn against(
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    wanted: &[&Migration],
+    objects: &BTreeSet<crate::facts::Object>,
+) -> Vec<String> {
+    let rows = rows(facts);
+    let schema = &facts.identity.schema;
+    let applied = history::applied(rows);
+    let names: BTreeSet<&str> = wanted.iter().map(|m| m.name.as_str()).collect();
+    let ran: Vec<&Migration> = inventory
+        .migrations
+        .iter()
+        .filter(|m| names.contains(m.name.as_str()) || applied.contains_key(m.name.as_str()))
+        .collect();
+    let held = history::held(&ran, schema, objects);
+    let rewritten = history::rewritten(inventory, rows, schema, Some(objects));
+    let proven = rewritten.all();
+    let mut against = Vec::new();
+    for migration in wanted {
+        let name = migration.name.as_str();
+        let Some(held) = held.get(name) else { continue };
+        let found = held.against();
+        against.extend(found.into_iter().map(|what| format!("{what} ({name})")));
+        // Beside a ledger that something speaks for it is not enough that nothing speaks against it.
+        if held.is_unseen() && !applied.is_empty() && !proven.contains(name) {
+            against.push(format!("what {name} does cannot be seen in the catalog"));
+        }
+    }
+    against
 }

@@ -77,9 +77,7 @@ pub(super) fn judge_resolve(
         .get(name.as_str())
         .is_some_and(|(state, _)| state.is_applied());
     let missing = match (baseline, applied) {
-        (true, _) => super::baseline::names(pass, database, name)
-            .len()
-            .max(usize::from(!applied)),
+        (true, _) => work::resolved(pass, step).len().max(usize::from(!applied)),
         (false, _) => usize::from(!applied),
     };
     if missing > 0 {

@@ -7,6 +7,7 @@ use super::super::running as at_work;
 use super::super::snapshot::Resource;
 use super::super::status::names;
 use super::baseline;
+use super::marks;
 use super::restore_target;
 use super::still::{not_read, still_there};
 use crate::api::{
@@ -40,7 +41,12 @@ pub(in super::super) fn wants_database<'a>(
         .iter()
         .any(|d| d.name == spec.database);
     let fits = named && stale(&resource.status, spec).is_none();
-    fits.then_some((spec.database.as_str(), spec.action == ActionKind::Baseline))
+    let compared = [
+        ActionKind::Baseline,
+        ActionKind::MarkApplied,
+        ActionKind::MarkRolledBack,
+    ];
+    fits.then_some((spec.database.as_str(), compared.contains(&spec.action)))
 }
 
 /// The run that there is by now, if it has moved on from the one that an action was decided on.
@@ -174,10 +180,10 @@ fn check(pass: &mut Pass<'_>, spec: &MigrationActionSpec) -> Result<(), Fit> {
         ActionKind::Baseline => baseline::fits(pass, database, spec, facts),
         ActionKind::DownMigration => down(pass, spec, facts),
         ActionKind::MarkApplied => {
-            mark(pass, spec, facts)?;
+            marks::fits(pass, spec, facts)?;
             still_there(pass)
         }
-        _ => mark(pass, spec, facts),
+        _ => marks::fits(pass, spec, facts),
     }
 }
 
@@ -221,45 +227,6 @@ pub(super) fn rows(facts: &DatabaseFacts) -> &[LedgerRow] {
         Ledger::Rows(rows) => rows,
         _ => &[],
     }
-}
-
-/// MarkApplied and MarkRolledBack: the row that was judged is still the row that blocks.
-fn mark(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> Result<(), Fit> {
-    let (database, name) = (&spec.database, &spec.migration_name);
-    let Some(row) = rows(facts).iter().find(|row| row.id == spec.ledger_row) else {
-        return refused(format!(
-            "{database}: the ledger has no row {} (any more). Look again: {}",
-            spec.ledger_row,
-            pass.command("status")
-        ));
-    };
-    if row.migration_name != *name {
-        return refused(format!(
-            "{database}: row {} is of {}, not of {name}",
-            row.id, row.migration_name
-        ));
-    }
-    match prisma::row_state(row) {
-        RowState::Applied | RowState::AppliedByHand => {
-            return refused(format!("{database}: {name} is applied already"));
-        }
-        RowState::RolledBack => {
-            return refused(format!("{database}: {name} is rolled back already"));
-        }
-        RowState::Failed | RowState::Unfinished | RowState::ScriptDone => {}
-    }
-    if spec.action == ActionKind::MarkApplied {
-        let Some(inventory) = pass.snapshot.inventories.get(database) else {
-            return Err(not_read(pass, database));
-        };
-        if !inventory.migrations.iter().any(|m| m.name == *name) {
-            return refused(format!(
-                "{database}: the image {} does not hold {name}, and Prisma marks only what it finds (P3017). Release an image that holds it",
-                pass.spec.image
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// DownMigration: there is a down.sql, and nothing was applied after what it undoes.

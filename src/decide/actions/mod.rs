@@ -15,6 +15,7 @@
 mod baseline;
 mod ends;
 mod fits;
+mod marks;
 mod still;
 mod target;
 mod work;
@@ -219,6 +220,9 @@ fn take(pass: &mut Pass<'_>, action: &ActionFacts) -> bool {
     match action.spec.action {
         ActionKind::Retry => {
             run::start(pass, Cause::Retry);
+            if let Some(run) = &mut pass.status.run {
+                run.forced = action.spec.force;
+            }
             let run = pass.run().id;
             done(pass, ActionOutcome::Succeeded, format!("run {run} began"));
             // What the old run held is let go first; the new one is decided on what is then seen.

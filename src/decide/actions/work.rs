@@ -1,5 +1,6 @@
 //! An action's Job: journaled, made, followed, and judged by the database.
 
+use super::super::history;
 use super::super::kept;
 use super::super::names::lease_name;
 use super::super::pass::{Pass, Seen};
@@ -11,7 +12,7 @@ use super::super::steps;
 use super::super::waiting;
 use super::baseline;
 use super::ends;
-use super::fits::{is_other, target_row};
+use super::fits::{is_other, rows, target_row};
 use crate::api::{ActionKind, Phase, Resolution, StepKind, StepStatus, TakenAction, reasons};
 use crate::facts::{ActionFacts, ContainerEnd, DatabaseFacts, JobProgress, Reading};
 use crate::tools::{prisma, sql};
@@ -31,6 +32,9 @@ pub(super) fn begin(pass: &mut Pass<'_>, action: &ActionFacts) {
         ActionKind::MarkApplied | ActionKind::Baseline => {
             step.name = StepKind::Resolve;
             step.resolution = Some(Resolution::Applied);
+            if spec.action == ActionKind::Baseline && facts.is_some_and(|f| !rows(f).is_empty()) {
+                step.marks = baseline::names(pass, &database, &spec.migration_name);
+            }
         }
         ActionKind::MarkRolledBack => {
             step.name = StepKind::Resolve;
@@ -394,7 +398,12 @@ pub(in super::super) fn resolved(pass: &Pass<'_>, step: &StepStatus) -> Vec<Stri
         .action
         .as_ref()
         .is_some_and(|taken| taken.action == ActionKind::Baseline && taken.job == step.job);
-    if baseline {
+    if baseline && !step.marks.is_empty() {
+        let applied = pass.facts(&step.database).map(rows).unwrap_or_default();
+        let applied = history::applied(applied);
+        let open = |name: &&String| !applied.contains_key(name.as_str());
+        step.marks.iter().filter(open).cloned().collect()
+    } else if baseline {
         baseline::names(pass, &step.database, &step.migration)
     } else {
         vec![step.migration.clone()]

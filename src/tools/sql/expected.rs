@@ -67,28 +67,33 @@ pub fn missing_objects(sql: &str, schema: &str, objects: &BTreeSet<Object>) -> V
         .collect()
 }
 
-fn replay(migrations: &[(&str, &str)], schema: &str) -> State {
+pub(super) fn replay(migrations: &[(&str, &str)], schema: &str) -> State {
     let mut state = State::default();
     for (by, (_, sql)) in migrations.iter().enumerate() {
-        let read = token::tokens(sql);
-        let statements = change::read(sql, &split(&read.tokens), schema);
-        // What is taken back by the text itself is not followed.
-        let certain = !statements.iter().any(|(_, read)| read.rolls_back);
-        for (tokens, read) in &statements {
-            for change in &read.changes {
-                state.apply(change, by);
-                if !certain {
-                    for object in objects_of(change) {
-                        state.apply(&Change::Forget(object.clone()), by);
-                    }
-                }
-            }
-            if read.runs_code {
-                state.forget_named_in(text_of(sql, tokens).unwrap_or_default());
-            }
-        }
+        follow(&mut state, sql, by, schema);
     }
     state
+}
+
+/// What one more migration does to what is known.
+pub(super) fn follow(state: &mut State, sql: &str, by: usize, schema: &str) {
+    let read = token::tokens(sql);
+    let statements = change::read(sql, &split(&read.tokens), schema);
+    // What is taken back by the text itself is not followed.
+    let certain = !statements.iter().any(|(_, read)| read.rolls_back);
+    for (tokens, read) in &statements {
+        for change in &read.changes {
+            state.apply(change, by);
+            if !certain {
+                for object in objects_of(change) {
+                    state.apply(&Change::Forget(object.clone()), by);
+                }
+            }
+        }
+        if read.runs_code {
+            state.forget_named_in(text_of(sql, tokens).unwrap_or_default());
+        }
+    }
 }
 
 fn objects_of(change: &Change) -> Vec<&Object> {

@@ -1,0 +1,231 @@
+//! Whether a database holds already what migrations would do to its catalog.
+
+use std::collections::BTreeSet;
+
+use super::effects::describe;
+use super::expected::{follow, replay};
+use super::replay::State;
+use crate::facts::{Object, ObjectKind};
+
+/// How one migration compares with the catalog, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// What it makes and stands there.
+    pub there: Vec<String>,
+    /// What it makes and does not stand there.
+    pub missing: Vec<String>,
+    /// What it removes and stands there all the same.
+    pub still: Vec<String>,
+}
+
+impl Held {
+    /// The catalog shows that it took effect, as far as it shows anything.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.there.is_empty() && self.missing.is_empty() && self.still.is_empty()
+    }
+
+    /// Nothing of what it does can be seen in the catalog.
+    #[must_use]
+    pub fn is_unseen(&self) -> bool {
+        self.there.is_empty() && self.missing.is_empty() && self.still.is_empty()
+    }
+
+    /// What speaks against its having run, in words.
+    #[must_use]
+    pub fn against(&self) -> Vec<String> {
+        let missing = self
+            .missing
+            .iter()
+            .map(|what| format!("{what} is not there"));
+        let still = self
+            .still
+            .iter()
+            .map(|what| format!("{what} is still there"));
+        missing.chain(still).collect()
+    }
+}
+
+/// Compares each of a list of migrations (name and text, in order, all of which ran or are to be taken as run) with what
+/// stands in the catalog. What a later one takes away again is not asked for.
+pub fn held(migrations: &[(&str, &str)], schema: &str, objects: &BTreeSet<Object>) -> Vec<Held> {
+    let mut state = State::default();
+    let mut removed: Vec<Vec<Object>> = Vec::new();
+    for (by, (_, sql)) in migrations.iter().enumerate() {
+        follow(&mut state, sql, by, schema);
+        let touched = state.take_touched();
+        let gone = |object: &Object| state.present(object) == Some(false);
+        removed.push(touched.into_iter().filter(gone).collect());
+    }
+    let mut found = vec![Held::default(); migrations.len()];
+    let parents: BTreeSet<(&str, &str)> = state
+        .there()
+        .filter(|(object, _)| is_parent(object) && !objects.contains(*object))
+        .map(|(object, _)| (object.schema.as_str(), object.name.as_str()))
+        .collect();
+    for (object, entry) in state.there() {
+        let Some(found) = found.get_mut(entry.by) else {
+            continue;
+        };
+        if objects.contains(object) {
+            found.there.push(describe(object, schema));
+            continue;
+        }
+        // What goes with a table that is not there is not listed.
+        let of = entry.of.as_ref().map(|of| (of.0.as_str(), of.1.as_str()));
+        let own =
+            (!object.part.is_empty()).then_some((object.schema.as_str(), object.name.as_str()));
+        if !own.into_iter().chain(of).any(|of| parents.contains(&of)) {
+            found.missing.push(describe(object, schema));
+        }
+    }
+    for (found, removed) in found.iter_mut().zip(&removed) {
+        let stands =
+            |object: &&Object| state.present(object) == Some(false) && objects.contains(*object);
+        let still: Vec<&Object> = removed.iter().filter(stands).collect();
+        for object in &still {
+            let with_parent = !object.part.is_empty()
+                && still.iter().any(|other| {
+                    is_parent(other)
+                        && (&other.schema, &other.name) == (&object.schema, &object.name)
+                });
+            if !with_parent {
+                found.still.push(describe(object, schema));
+            }
+        }
+    }
+    found
+}
+
+fn is_parent(object: &Object) -> bool {
+    object.part.is_empty()
+        && matches!(
+            object.kind,
+            ObjectKind::Table | ObjectKind::View | ObjectKind::Type
+        )
+}
+
+/// Up to which of these migrations (from 0) the catalog holds everything that they make: the last one that makes
+/// something. `None`: not even the first that makes something is there as a whole.
+pub fn held_up_to(
+    migrations: &[(&str, &str)],
+    schema: &str,
+    objects: &BTreeSet<Object>,
+) -> Option<usize> {
+    let mut state = State::default();
+    let mut missing = BTreeSet::new();
+    let mut last = None;
+    for (by, (_, sql)) in migrations.iter().enumerate() {
+        follow(&mut state, sql, by, schema);
+        let mut makes = false;
+        for object in state.take_touched() {
+            let wanted = state.present(&object) == Some(true);
+            if wanted && !objects.contains(&object) {
+                missing.insert(object);
+            } else {
+                makes |= wanted;
+                missing.remove(&object);
+            }
+        }
+        if makes && missing.is_empty() {
+            last = Some(by);
+        }
+    }
+    last
+}
+
+/// What of a migration stands in the catalog that the ones before it do not make, in words: what speaks against its being
+/// undone.
+pub fn left_of(before: &[(&str, &str)], changes: Vec<String>, schema: &str) -> Vec<String> {
+    let state = replay(before, schema);
+    let known: BTreeSet<String> = state
+        .there()
+        .map(|(object, _)| format!("{} added", describe(object, schema)))
+        .collect();
+    changes
+        .into_iter()
+        .filter(|change| !known.contains(change))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::expected;
+    use super::*;
+
+    fn catalog(migrations: &[(&str, &str)]) -> BTreeSet<Object> {
+        expected(migrations, "public")
+    }
+
+    const INIT: (&str, &str) = (
+        "1",
+        "CREATE TABLE \"Item\" (\"id\" INTEGER NOT NULL, CONSTRAINT \"Item_pkey\" PRIMARY KEY (\"id\"));",
+    );
+    const STOCK: (&str, &str) = ("2", "ALTER TABLE \"Item\" ADD COLUMN \"stock\" INTEGER;");
+    const DATA: (&str, &str) = ("3", "DELETE FROM \"Item\";");
+    const DROP: (&str, &str) = ("4", "ALTER TABLE \"Item\" DROP COLUMN \"stock\";");
+
+    #[test]
+    fn a_squashed_file_is_whole_where_its_objects_are_there() {
+        let squashed = (
+            "0",
+            "CREATE TABLE IF NOT EXISTS \"Item\" (\"id\" INTEGER NOT NULL, \"stock\" INTEGER, CONSTRAINT \"Item_pkey\" PRIMARY KEY (\"id\")); DELETE FROM \"Item\";",
+        );
+        let there = catalog(&[INIT, STOCK]);
+        assert!(held(&[squashed], "public", &there)[0].is_whole());
+        let without = catalog(&[INIT]);
+        let found = &held(&[squashed], "public", &without)[0];
+        assert_eq!(found.missing, ["column \"Item\".\"stock\""]);
+        assert!(!found.there.is_empty());
+        let found = &held(&[squashed], "public", &BTreeSet::new())[0];
+        assert_eq!(found.missing, ["table \"Item\""]);
+        assert!(found.there.is_empty());
+        assert!(held(&[DATA], "public", &there)[0].is_unseen());
+    }
+
+    #[test]
+    fn what_a_later_one_takes_away_is_not_asked_for() {
+        let there = catalog(&[INIT]);
+        let all = [INIT, STOCK, DATA, DROP];
+        assert!(held(&all, "public", &there)[1].is_unseen());
+        assert!(held(&all, "public", &there)[3].is_unseen());
+        let found = &held(&all, "public", &catalog(&[INIT, STOCK]))[3];
+        assert_eq!(
+            found.against(),
+            ["column \"Item\".\"stock\" is still there"]
+        );
+    }
+
+    #[test]
+    fn a_baseline_goes_up_to_the_last_that_is_there_and_makes_something() {
+        let up_to =
+            |there: &[(&str, &str)]| held_up_to(&[INIT, STOCK, DATA], "public", &catalog(there));
+        assert_eq!(up_to(&[]), None);
+        assert_eq!(up_to(&[INIT]), Some(0));
+        assert_eq!(up_to(&[INIT, STOCK]), Some(1));
+        let gone_again = [INIT, STOCK, DROP, ("5", "CREATE TABLE \"B\" (id int);")];
+        let there = catalog(&gone_again);
+        assert_eq!(held_up_to(&gone_again, "public", &there), Some(3));
+        let other = [
+            (
+                "1",
+                "CREATE SCHEMA IF NOT EXISTS \"app\"; CREATE TABLE \"app\".\"Item\" (id int);",
+            ),
+            STOCK,
+        ];
+        assert_eq!(held_up_to(&other, "public", &catalog(&other[..1])), Some(0));
+    }
+
+    #[test]
+    fn what_earlier_ones_made_is_not_left_of_a_later_one() {
+        let changes = || {
+            vec![
+                "table \"Item\" added".to_owned(),
+                "table \"B\" added".to_owned(),
+            ]
+        };
+        assert_eq!(left_of(&[INIT], changes(), "public"), ["table \"B\" added"]);
+        assert_eq!(left_of(&[], changes(), "public"), changes());
+    }
+}
