@@ -3,6 +3,8 @@
 
 #[path = "decide/cases.rs"]
 mod cases;
+#[path = "decide/circles.rs"]
+mod circles;
 #[path = "decide/deciding.rs"]
 mod deciding;
 #[path = "decide/found.rs"]
@@ -11,6 +13,8 @@ mod found;
 mod found_actions;
 #[path = "decide/gives_way.rs"]
 mod gives_way;
+#[path = "decide/history.rs"]
+mod history;
 #[path = "decide/humans.rs"]
 mod humans;
 #[path = "decide/images.rs"]

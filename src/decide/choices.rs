@@ -304,8 +304,12 @@ fn restore(
     } else {
         &point.name
     };
+    let first = match status::ready_reason(now) {
+        reasons::RESTORE_FAILED => "correct what made the restore fail, then ",
+        _ => "",
+    };
     let title =
-        format!("go back to the restore point of {at} (loses what was written since{lost})");
+        format!("{first}go back to the restore point of {at} (loses what was written since{lost})");
     let rest = [
         ("database", entry.name.as_str()),
         ("target", target.as_str()),

@@ -160,6 +160,16 @@ impl World {
             }
             return;
         }
+        let content = &physical.content;
+        let filled = content
+            .catalog
+            .get(&schema)
+            .is_some_and(|tables| !tables.is_empty());
+        let ledger = content.ledgers.get(&schema).is_some_and(Option::is_some);
+        if filled && !ledger && !self.external {
+            job.process = Some(process);
+            return self.end(job, 1, Some(summary(Outcome::Failed, "P3005", "")));
+        }
         self.databases.get_mut(&database).unwrap().lock = Some(process.session.clone());
         let target = job.target.clone();
         if let Some(name) = process.current.take() {

@@ -21,6 +21,16 @@ pub enum Fate {
     NotRecorded,
 }
 
+/// A migration of an image that is none of the usual row.
+#[derive(Clone, Debug)]
+pub struct Odd {
+    pub name: String,
+    /// What its checksum is of.
+    pub content: String,
+    /// The tables that it makes, where they are not there yet.
+    pub makes: Vec<String>,
+}
+
 /// A resource and what Kubernetes keeps beside it.
 pub struct Object {
     pub resource: Resource,

@@ -41,6 +41,12 @@ pub struct World {
     pub room: u32,
     /// The role may make restore points.
     pub may_point: bool,
+    /// What images hold that are no `v<n>`.
+    pub odd: BTreeMap<String, Vec<Odd>>,
+    /// The images hold a configuration that cannot be read.
+    pub config: bool,
+    /// It names every table that is there without a ledger as another one's.
+    pub external: bool,
     /// The API server refuses the Jobs of this step.
     pub refuses: Option<StepKind>,
     /// The schema whose migrations print a line that is denied.
@@ -96,6 +102,9 @@ impl World {
             downs_fail: false,
             room: 0,
             may_point: true,
+            odd: BTreeMap::new(),
+            config: false,
+            external: false,
             refuses: None,
             noisy: None,
             touched: BTreeMap::new(),
@@ -125,6 +134,9 @@ impl World {
 
     /// What an image holds for a schema now: `v<n>` has n migrations, and each push of its tag adds one.
     pub fn content(&self, image: &str, push: u32) -> Vec<String> {
+        if let Some(odd) = self.odd.get(image) {
+            return odd.iter().map(|migration| migration.name.clone()).collect();
+        }
         let newest: u32 = image.trim_start_matches('v').parse().unwrap();
         let mut names: Vec<String> = (1..=newest).map(|n| format!("{n:02}00_base")).collect();
         names.extend((1..=push).map(|push| format!("{newest:02}{push:02}_pushed again")));
@@ -133,6 +145,9 @@ impl World {
 
     pub fn inventory(&self, image: &str, push: u32, database: &str) -> DatabaseInventory {
         let names = self.content(image, push);
+        if let Some(odd) = self.odd.get(image) {
+            return self.odd_inventory(odd, database);
+        }
         DatabaseInventory {
             database: database.to_owned(),
             hash: digest(names.join("\n").as_bytes()),
@@ -146,8 +161,32 @@ impl World {
                     ..Migration::default()
                 })
                 .collect(),
+            external_unknown: self.config,
             ..DatabaseInventory::default()
         }
+    }
+
+    fn odd_inventory(&self, odd: &[Odd], database: &str) -> DatabaseInventory {
+        let script = |table: &String| format!("CREATE TABLE IF NOT EXISTS \"{table}\" (id int);");
+        let migration = |odd: &Odd| Migration {
+            name: odd.name.clone(),
+            sha256: digest(odd.content.as_bytes()),
+            sql: Some(odd.makes.iter().map(script).collect::<String>() + "DELETE FROM a;"),
+            ..Migration::default()
+        };
+        DatabaseInventory {
+            database: database.to_owned(),
+            hash: digest(format!("{odd:?}").as_bytes()),
+            migrations: odd.iter().map(migration).collect(),
+            external_unknown: self.config,
+            ..DatabaseInventory::default()
+        }
+    }
+
+    /// What a migration's checksum is of, by its name.
+    fn text_of(&self, name: &str) -> String {
+        let odd = self.odd.values().flatten().find(|odd| odd.name == name);
+        odd.map_or(name, |odd| odd.content.as_str()).to_owned()
     }
 
     pub fn push(&self, image: &str) -> u32 {
@@ -337,7 +376,7 @@ impl World {
     pub fn row(&mut self, name: &str) -> LedgerRow {
         LedgerRow {
             id: format!("row-{}", self.serial()),
-            checksum: digest(name.as_bytes()),
+            checksum: digest(self.text_of(name).as_bytes()),
             migration_name: name.to_owned(),
             started_at: at(self.now),
             logs: None,

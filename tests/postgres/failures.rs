@@ -1,6 +1,6 @@
 //! What a migration that failed leaves, whichever way it was sent, and what is said of it.
 
-use database_migration_operator::facts::{Ledger, LedgerRow};
+use database_migration_operator::facts::{Ledger, LedgerRow, TableName};
 use database_migration_operator::tools::prisma::{
     RowState, latest_by_name, parse_failure, position_in,
 };
@@ -268,7 +268,13 @@ async fn without_a_ledger_what_a_baseline_would_claim_is_compared_with_what_stan
     ];
     Db::with(async |db| {
         db.run(migrations[0].1).await;
-        assert_eq!(db.look().await.ledger, Ledger::Absent { objects: 1 });
+        let absent = Ledger::Absent {
+            tables: vec![TableName {
+                schema: "public".to_owned(),
+                name: "User".to_owned(),
+            }],
+        };
+        assert_eq!(db.look().await.ledger, absent);
         let stands = objects(&db.as_admin()).await;
         assert_eq!(not_there(&migrations[..1], "public", &stands), []);
         let named = |object: &str| ("1_email".to_owned(), object.to_owned());

@@ -17,7 +17,7 @@ fn rows(ledger: Ledger) -> Vec<LedgerRow> {
 async fn absent_in_an_empty_schema() {
     Db::with(async |db| {
         let facts = db.look().await;
-        assert_eq!(facts.ledger, Ledger::Absent { objects: 0 });
+        assert_eq!(facts.ledger, Ledger::default());
         assert_eq!(facts.identity.database, db.name);
         assert_eq!(facts.identity.schema, "public");
         assert!(facts.identity.database_oid > 0);
@@ -35,27 +35,47 @@ async fn absent_in_an_empty_schema() {
     .await;
 }
 
+/// The names of an absent ledger's tables.
+fn tables(ledger: Ledger) -> Vec<String> {
+    match ledger {
+        Ledger::Absent { tables } => tables
+            .iter()
+            .map(|table| format!("{}.{}", table.schema, table.name))
+            .collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Prisma counts ordinary tables, and among them partitions and those of extensions: no views, no partitioned parents.
 #[tokio::test]
 async fn absent_beside_the_objects_of_others() {
     Db::with(async |db| {
         db.run(
             "CREATE TABLE a (id int); CREATE VIEW b AS SELECT 1 AS one; CREATE MATERIALIZED VIEW c AS SELECT 1 AS one; \
-             CREATE SCHEMA other; CREATE TABLE other._prisma_migrations (id int); CREATE TABLE other.d (id int); \
+             CREATE TABLE parent (id int) PARTITION BY RANGE (id); \
+             CREATE TABLE part PARTITION OF parent FOR VALUES FROM (1) TO (2); CREATE UNLOGGED TABLE quick (id int); \
+             CREATE TEMPORARY TABLE passing (id int); \
+             CREATE SCHEMA app; CREATE TABLE app._prisma_migrations (id int); CREATE TABLE app.\"d.e\" (id int); \
              CREATE SEQUENCE not_counted; CREATE TYPE not_counted_either AS (x int);",
         )
         .await;
-        assert_eq!(db.look().await.ledger, Ledger::Absent { objects: 3 });
+        let expected = ["public.a", "public.part", "public.quick", "app.d.e"];
+        assert_eq!(tables(db.look().await.ledger), expected);
         let no_schema = Target { schema: "nowhere".to_owned(), ..db.as_admin() };
-        assert_eq!(known(&no_schema, Look::default()).await.ledger, Ledger::Absent { objects: 0 });
+        let mut sorted = expected;
+        sorted.sort_unstable();
+        assert_eq!(tables(known(&no_schema, Look::default()).await.ledger), sorted);
         // A role that may not look into the schema sees the same: it is in the catalog.
         db.run("REVOKE ALL ON SCHEMA public FROM public").await;
-        assert_eq!(known(&db.as_role(), Look::default()).await.ledger, Ledger::Absent { objects: 3 });
+        assert_eq!(tables(known(&db.as_role(), Look::default()).await.ledger), expected);
+        db.run(&create_ledger("public")).await;
+        assert_eq!(db.look().await.ledger, Ledger::Rows(Vec::new()));
     })
     .await;
 }
 
 #[tokio::test]
-async fn objects_of_an_extension_do_not_count() {
+async fn views_of_an_extension_do_not_count_and_its_tables_do() {
     Db::with(async |db| {
         let mut session = db.session("test").await;
         let available: bool = sqlx::query_scalar(
@@ -67,7 +87,12 @@ async fn objects_of_an_extension_do_not_count() {
         if available {
             run(&mut session, "CREATE EXTENSION pg_stat_statements").await;
         }
-        assert_eq!(db.look().await.ledger, Ledger::Absent { objects: 0 });
+        assert_eq!(db.look().await.ledger, Ledger::default());
+        if available {
+            let sql = "CREATE TABLE its (id int); ALTER EXTENSION pg_stat_statements ADD TABLE its";
+            run(&mut session, sql).await;
+            assert_eq!(tables(db.look().await.ledger), ["public.its"]);
+        }
     })
     .await;
 }

@@ -1,0 +1,311 @@
+//! Rewritten histories, and which tables Prisma counts, case by case.
+
+use std::collections::BTreeSet;
+
+use database_migration_operator::api::{FindingKind, HistorySpec, Policy, digest, reasons};
+use database_migration_operator::decide::{DatabasePlan, plan};
+use database_migration_operator::facts::{
+    DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, TableName,
+};
+use database_migration_operator::tools::sql;
+use dbm_agent::protocol::{DatabaseInventory, Migration};
+use rstest::rstest;
+
+use super::world::at;
+
+/// Name and text of a migration.
+type Text = (&'static str, &'static str);
+
+const INIT: Text = (
+    "20260101_init",
+    "CREATE TABLE \"Item\" (\"id\" INTEGER PRIMARY KEY, \"price\" INTEGER);",
+);
+const CENTS: Text = (
+    "20260301_cents",
+    "UPDATE \"Item\" SET \"price\" = \"price\" * 100;\n",
+);
+const STOCK: Text = (
+    "20260401_stock",
+    "ALTER TABLE \"Item\" ADD COLUMN \"stock\" INTEGER;",
+);
+const EMPTY: &str = "-- nothing\n";
+
+fn inventory(migrations: &[Text]) -> DatabaseInventory {
+    let migration = |(name, text): &Text| Migration {
+        name: (*name).to_owned(),
+        sha256: digest(text.as_bytes()),
+        other_sha256: vec![digest(text.replace("\r\n", "\n").as_bytes())],
+        sql: Some((*text).to_owned()),
+        ..Migration::default()
+    };
+    DatabaseInventory {
+        database: "shop".to_owned(),
+        hash: "h".to_owned(),
+        migrations: migrations.iter().map(migration).collect(),
+        ..DatabaseInventory::default()
+    }
+}
+
+/// A row of the ledger: by Prisma, or by hand.
+fn row(number: i64, (name, text): Text, by_hand: bool) -> LedgerRow {
+    LedgerRow {
+        id: format!("row {name}"),
+        checksum: digest(text.as_bytes()),
+        migration_name: name.to_owned(),
+        started_at: at(number),
+        finished_at: Some(at(number)),
+        applied_steps_count: i32::from(!by_hand),
+        ..LedgerRow::default()
+    }
+}
+
+fn facts(rows: Vec<LedgerRow>, ran: &[Text]) -> DatabaseFacts {
+    DatabaseFacts {
+        identity: DatabaseIdentity {
+            schema: "public".to_owned(),
+            ..DatabaseIdentity::default()
+        },
+        ledger: Ledger::Rows(rows),
+        objects: Some(sql::expected(ran, "public")),
+        ..DatabaseFacts::default()
+    }
+}
+
+fn planned(applied: &[Text], image: &[Text], policy: Policy) -> DatabasePlan {
+    let rows = applied
+        .iter()
+        .zip(1..)
+        .map(|(text, n)| row(n, *text, false));
+    let history = HistorySpec {
+        edited: policy,
+        unknown: policy,
+        ahead: policy,
+        out_of_order: policy,
+        since: if policy == Policy::Ignore { "9" } else { "" }.to_owned(),
+    };
+    let facts = facts(rows.collect(), applied);
+    plan("shop", &inventory(image), &facts, &history)
+}
+
+/// A migration under another name.
+fn renamed(name: &'static str, (_, text): Text) -> Text {
+    (name, text)
+}
+
+/// What is applied, what the image holds, and which of it must not run, whatever the policy.
+#[rstest]
+#[case::to_an_earlier_time(&[INIT, CENTS], &[INIT, renamed("20260201_cents", CENTS)], &["20260201_cents"])]
+#[case::to_a_later_time(&[INIT, CENTS], &[INIT, renamed("20260501_cents", CENTS)], &["20260501_cents"])]
+#[case::beside_new_ones(&[INIT, CENTS], &[INIT, ("20260120_new", "SELECT 1;"), renamed("20260201_cents", CENTS), STOCK], &["20260201_cents"])]
+#[case::all_of_them(&[INIT, CENTS], &[renamed("1_init", INIT), renamed("2_cents", CENTS)], &["1_init", "2_cents"])]
+#[case::with_other_line_ends(&[INIT, CENTS], &[INIT, ("20260201_cents", "UPDATE \"Item\" SET \"price\" = \"price\" * 100;\r\n")], &["20260201_cents"])]
+#[case::the_old_name_is_there_too(&[INIT, CENTS], &[INIT, CENTS, renamed("20260501_again", CENTS)], &[])]
+#[case::the_same_on_purpose(&[INIT, ("2_a", EMPTY)], &[("0_init", "SELECT 1;"), INIT, ("2_a", EMPTY), ("3_b", EMPTY)], &[])]
+#[case::two_and_one_is_there(&[INIT, CENTS, renamed("20260302_again", CENTS)], &[INIT, CENTS, renamed("20260501_again", CENTS)], &["20260501_again"])]
+fn what_was_renamed_never_runs(
+    #[case] applied: &[Text],
+    #[case] image: &[Text],
+    #[case] expected: &[&str],
+) {
+    for policy in [Policy::Deny, Policy::Warn, Policy::Ignore] {
+        let plan = planned(applied, image, policy);
+        let found: Vec<&str> = plan
+            .findings
+            .iter()
+            .filter(|finding| finding.kind == FindingKind::Renamed)
+            .map(|finding| finding.migration.as_str())
+            .collect();
+        assert_eq!(found, expected, "{policy:?}");
+        let blocked = plan.blocker.map(|blocker| blocker.reason);
+        assert_eq!(
+            blocked == Some(reasons::RENAMED_FOUND),
+            !expected.is_empty(),
+            "{policy:?}: {blocked:?}"
+        );
+    }
+}
+
+const SQUASHED: Text = (
+    "000000000000_squashed_migrations",
+    "CREATE TABLE IF NOT EXISTS \"Item\" (\"id\" INTEGER PRIMARY KEY, \"price\" INTEGER, \"stock\" INTEGER); DELETE FROM \"Item\";",
+);
+const OTHERS: Text = ("1_other", "CREATE TABLE \"Other\" (\"id\" INTEGER);");
+const ALL: &[Text] = &[INIT, CENTS, STOCK];
+
+/// What the image holds where all of the old ones are applied; which of it stands for them; up to which one a baseline is
+/// offered.
+#[rstest]
+#[case::as_documented(&[SQUASHED], &[SQUASHED.0], SQUASHED.0)]
+#[case::with_a_new_one(&[SQUASHED, ("20270101_new", "CREATE TABLE \"New\" (\"id\" INTEGER);")], &[SQUASHED.0], SQUASHED.0)]
+#[case::under_a_new_time(&[("20270101_all", SQUASHED.1)], &["20270101_all"], "20270101_all")]
+#[case::with_rows(&[SQUASHED, ("0001_rows", "INSERT INTO \"Item\" VALUES (1);")], &[SQUASHED.0, "0001_rows"], "0001_rows")]
+#[case::a_part(&[("0000_two", "CREATE TABLE \"Item\" (\"price\" INTEGER, \"id\" INTEGER PRIMARY KEY);"), STOCK], &["0000_two"], "0000_two")]
+#[case::not_all_there(&[("0000_more", "CREATE TABLE \"Item\" (\"id\" INTEGER); CREATE TABLE \"More\" (\"id\" INTEGER);")], &["0000_more"], "")]
+#[case::only_rows(&[("0000_rows", "DELETE FROM \"Item\";")], &["0000_rows"], "")]
+// Somebody else's, whose objects are not there: by policy.
+#[case::another_project(&[OTHERS], &[], "")]
+#[case::all_is_there(ALL, &[], "")]
+fn what_stands_for_what_ran_never_runs(
+    #[case] image: &[Text],
+    #[case] expected: &[&str],
+    #[case] up_to: &str,
+) {
+    for policy in [Policy::Deny, Policy::Warn, Policy::Ignore] {
+        let plan = planned(ALL, image, policy);
+        let found: Vec<&str> = plan
+            .findings
+            .iter()
+            .filter(|finding| finding.kind == FindingKind::Squashed)
+            .map(|finding| finding.migration.as_str())
+            .collect();
+        let expected_set: BTreeSet<&str> = expected.iter().copied().collect();
+        assert_eq!(found.iter().copied().collect::<BTreeSet<_>>(), expected_set);
+        let blocked = plan.blocker.as_ref().map(|blocker| blocker.reason);
+        assert_eq!(
+            blocked == Some(reasons::SQUASHED_FOUND),
+            !expected.is_empty()
+        );
+        assert_eq!(plan.baseline, up_to);
+        if image == [OTHERS] {
+            let expected = match policy {
+                Policy::Deny => Some(reasons::OUT_OF_ORDER_FOUND),
+                Policy::Warn => Some(reasons::AHEAD_FOUND),
+                Policy::Ignore => None,
+            };
+            assert_eq!(blocked, expected, "{policy:?}");
+        }
+    }
+}
+
+/// Where the catalog's names are not known, what may be a squashed history is taken for one.
+#[test]
+fn what_cannot_be_compared_does_not_run() {
+    let rows = ALL.iter().zip(1..).map(|(text, n)| row(n, *text, false));
+    let mut facts = facts(rows.collect(), ALL);
+    facts.objects = None;
+    let plan = plan(
+        "shop",
+        &inventory(&[SQUASHED]),
+        &facts,
+        &HistorySpec::default(),
+    );
+    assert!(plan.by_name);
+    let blocker = plan.blocker.unwrap();
+    assert_eq!(blocker.reason, reasons::SQUASHED_FOUND);
+    assert!(
+        blocker.message.contains("cannot be seen"),
+        "{}",
+        blocker.message
+    );
+}
+
+/// What a human said to be applied accounts for what is not in the image any more.
+#[rstest]
+#[case::renamed(&[INIT, CENTS], &[INIT, renamed("20260201_cents", CENTS)], "20260201_cents")]
+#[case::squashed(ALL, &[SQUASHED], SQUASHED.0)]
+fn what_was_marked_accounts_for_what_is_gone(
+    #[case] applied: &[Text],
+    #[case] image: &[Text],
+    #[case] marked: &str,
+) {
+    let mut rows: Vec<LedgerRow> = applied
+        .iter()
+        .zip(1..)
+        .map(|(text, n)| row(n, *text, false))
+        .collect();
+    let text = image.iter().find(|(name, _)| *name == marked).unwrap();
+    rows.push(row(9, *text, true));
+    for new in [
+        None,
+        Some(("20270101_new", "CREATE TABLE \"New\" (\"id\" INTEGER);")),
+    ] {
+        let mut image = image.to_vec();
+        image.extend(new);
+        let facts = facts(rows.clone(), applied);
+        let plan = plan("shop", &inventory(&image), &facts, &HistorySpec::default());
+        assert_eq!(plan.blocker, None);
+        assert_eq!(plan.findings, []);
+        assert_eq!(plan.pending.len(), usize::from(new.is_some()));
+        assert!(!plan.ahead && !plan.by_name);
+    }
+}
+
+/// Ahead: yesterday's image is let be; beside something that is pending it blocks.
+#[test]
+fn what_is_ahead_blocks_only_beside_what_is_pending() {
+    let plan = planned(ALL, &[INIT, CENTS], Policy::Warn);
+    assert!(plan.ahead && plan.blocker.is_none());
+    let new = ("20260202_new", "CREATE TABLE \"New\" (\"id\" INTEGER);");
+    let plan = planned(ALL, &[INIT, new], Policy::Warn);
+    let blocker = plan.blocker.unwrap();
+    assert_eq!(blocker.reason, reasons::AHEAD_FOUND);
+    let plan = planned(ALL, &[INIT, new], Policy::Ignore);
+    assert_eq!(plan.blocker, None);
+}
+
+/// No message recommends a setting by which something runs that ran.
+#[test]
+fn no_message_recommends_to_allow_it() {
+    let new = ("20260202_new", "CREATE TABLE \"New\" (\"id\" INTEGER);");
+    for image in [
+        &[INIT, new][..],
+        &[INIT, STOCK],
+        &[INIT, renamed("20260201_cents", CENTS)],
+        &[SQUASHED],
+    ] {
+        let message = planned(ALL, image, Policy::Deny).blocker.unwrap().message;
+        assert!(
+            !message.contains("Warn") && !message.contains("since"),
+            "{message}"
+        );
+    }
+}
+
+/// Tables of a database without a ledger; the datasource's schemas; what the configuration names; whether a baseline is
+/// needed. Each was tried with Prisma.
+#[rstest]
+#[case::nothing(&[], &[], &[], false)]
+#[case::a_table(&["public.t"], &[], &[], true)]
+#[case::in_another_schema(&["app.t"], &[], &[], false)]
+#[case::in_a_schema_of_the_datasource(&["app.t"], &["app"], &[], true)]
+#[case::in_the_schema_of_the_url_beside(&["public.t"], &["app"], &[], true)]
+#[case::in_a_third(&["c.t"], &["app"], &[], false)]
+#[case::postgis(&["public.spatial_ref_sys", "public.Geometry_Columns", "public.raster_overviews"], &[], &[], false)]
+#[case::named_as_external(&["public.queue_job"], &[], &["public.queue_job"], false)]
+#[case::and_another_one(&["public.queue_job", "public.t"], &[], &["public.queue_job"], true)]
+#[case::named_without_schema(&["public.queue_job"], &[], &["queue_job"], true)]
+#[case::named_in_other_letters(&["public.queue_job"], &[], &["public.Queue_job"], true)]
+fn tables_that_prisma_counts(
+    #[case] tables: &[&str],
+    #[case] schemas: &[&str],
+    #[case] external: &[&str],
+    #[case] needed: bool,
+) {
+    let table = |full: &&str| {
+        let (schema, name) = full.split_once('.').unwrap();
+        TableName {
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+        }
+    };
+    let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+    let mut inventory = inventory(&[INIT]);
+    inventory.schemas = owned(schemas);
+    inventory.external_tables = owned(external);
+    let mut facts = facts(Vec::new(), &[]);
+    facts.ledger = Ledger::Absent {
+        tables: tables.iter().map(table).collect(),
+    };
+    let blocker = |inventory: &DatabaseInventory| {
+        plan("shop", inventory, &facts, &HistorySpec::default()).blocker
+    };
+    let found = blocker(&inventory);
+    assert_eq!(found.is_some(), needed);
+    if let Some(found) = found {
+        assert_eq!(found.reason, reasons::BASELINE_NEEDED);
+        assert!(!found.message.contains("unless"), "{}", found.message);
+        inventory.external_unknown = true;
+        let message = blocker(&inventory).unwrap().message;
+        assert!(message.contains("could not be read"), "{message}");
+    }
+}
