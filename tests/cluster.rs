@@ -53,6 +53,8 @@ mod release;
 mod restore;
 #[path = "cluster/retag.rs"]
 mod retag;
+#[path = "cluster/rewritten.rs"]
+mod rewritten;
 #[path = "cluster/rights.rs"]
 mod rights;
 #[path = "cluster/schema.rs"]

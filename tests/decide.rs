@@ -45,6 +45,8 @@ mod schedule;
 mod servers;
 #[path = "decide/setup.rs"]
 mod setup;
+#[path = "decide/situations.rs"]
+mod situations;
 #[path = "decide/starts.rs"]
 mod starts;
 #[path = "decide/tables.rs"]

@@ -36,7 +36,7 @@ pub(super) fn counted<'a>(
         |table: &&TableName| table.schema == schema || inventory.schemas.contains(&table.schema);
     let postgis = |table: &TableName| {
         let is = |name: &&str| table.name.eq_ignore_ascii_case(name);
-        POSTGIS.iter().any(|name| is(&name))
+        POSTGIS.iter().any(is)
     };
     let external = |table: &TableName| {
         let full = format!("{}.{}", table.schema, table.name);

@@ -1,8 +1,10 @@
 //! The plan of one database: inventory against ledger.
 
+mod open;
+
 use std::collections::BTreeMap;
 
-use dbm_agent::protocol::{DatabaseInventory, Migration, ProblemReason};
+use dbm_agent::protocol::{DatabaseInventory, ProblemReason};
 
 use super::history::{self, Rewritten};
 use super::status::count;
@@ -95,7 +97,8 @@ pub(super) fn plan_for(
         }
         Ledger::Absent { tables } => {
             let counted = history::counted(tables, &facts.identity.schema, inventory);
-            if !counted.is_empty() && !(left_to_prisma && inventory.external_unknown) {
+            let left = left_to_prisma && inventory.external_unknown;
+            if !(counted.is_empty() || left) {
                 return baseline_needed(database, inventory, facts, &counted);
             }
             &[]
@@ -113,10 +116,10 @@ pub(super) fn plan_for(
     result.by_name = rewritten.by_name;
     result.baseline = rewritten.baseline().unwrap_or_default().to_owned();
     result.findings.extend(weak_spots(facts));
-    if let Some((row, blocker)) = open_row(database, rows, facts, inventory) {
+    if let Some((row, blocker)) = open::row(database, rows, facts, inventory) {
         // What somebody else migrates right now is nobody's to decide about.
         let busy = facts.lock_holder.is_some() && prisma::row_state(row) != RowState::Failed;
-        result.open = (!busy).then(|| open_status(row, inventory));
+        result.open = (!busy).then(|| open::status(row, inventory));
         result.blocker = Some(blocker);
     } else {
         let lost: Vec<&str> = lost.keys().copied().collect();
@@ -282,81 +285,6 @@ fn compare(
         pending,
         findings,
         ..DatabasePlan::default()
-    }
-}
-
-/// A row that neither finished nor was rolled back: Prisma refuses every deploy (P3009).
-fn open_row<'a>(
-    database: &str,
-    rows: &'a [LedgerRow],
-    facts: &DatabaseFacts,
-    inventory: &DatabaseInventory,
-) -> Option<(&'a LedgerRow, Blocker)> {
-    let (row, state) =
-        rows.iter()
-            .map(|row| (row, prisma::row_state(row)))
-            .find(|(_, state)| {
-                matches!(
-                    state,
-                    RowState::Failed | RowState::Unfinished | RowState::ScriptDone
-                )
-            })?;
-    let name = &row.migration_name;
-    let busy = facts.lock_holder.as_ref();
-    let blocker = match (state, busy) {
-        (RowState::Unfinished | RowState::ScriptDone, Some(session)) => Blocker {
-            reason: reasons::UNFINISHED_ROW_FOUND,
-            message: format!(
-                "{database}: {name} is being migrated by somebody else: pid {} ({}) holds Prisma's lock. It goes on by itself when that has ended.",
-                session.pid, session.application_name
-            ),
-            next: String::new(),
-        },
-        (RowState::Unfinished | RowState::ScriptDone, None) => Blocker {
-            reason: reasons::UNFINISHED_ROW_FOUND,
-            message: format!(
-                "{database}: an earlier run of {name} was cut off (row {} is neither finished nor rolled back, nothing is running). Look at what it left in the schema. Once the row is resolved by hand it goes on by itself.",
-                row.id
-            ),
-            next: String::new(),
-        },
-        _ => {
-            let failure = failure_of(row, inventory);
-            Blocker {
-                reason: reasons::FAILED_ROW_FOUND,
-                message: format!(
-                    "{database}: {name} failed in an earlier run (row {}{}{}) and blocks every deploy (P3009). Once the row is resolved by hand it goes on by itself.",
-                    row.id,
-                    if failure.summary.is_empty() { "" } else { ": " },
-                    failure.summary
-                ),
-                next: String::new(),
-            }
-        }
-    };
-    Some((row, blocker))
-}
-
-fn failure_of(row: &LedgerRow, inventory: &DatabaseInventory) -> prisma::Failure {
-    let logs = row.logs.as_deref().unwrap_or_default();
-    prisma::parse_failure(logs, &prisma::raised(inventory))
-}
-
-/// What is known of a migration of an earlier run that blocks.
-fn open_status(row: &LedgerRow, inventory: &DatabaseInventory) -> FailedStatus {
-    let failure = failure_of(row, inventory);
-    let of_name = |m: &&Migration| m.name == row.migration_name;
-    FailedStatus {
-        name: row.migration_name.clone(),
-        ledger_row: row.id.clone(),
-        sql_state: failure.sql_state.unwrap_or_default(),
-        summary: failure.summary,
-        has_down: inventory
-            .migrations
-            .iter()
-            .find(of_name)
-            .is_some_and(|m| m.down_sql.is_some()),
-        ..FailedStatus::default()
     }
 }
 

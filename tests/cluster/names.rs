@@ -114,6 +114,10 @@ async fn the_commands_for_a_failed_migration_with_such_a_name_can_be_pasted_into
             let tables = "SELECT count(*) FROM pg_tables WHERE tablename = 'Extra'";
             assert_eq!(db.number(tables).await, 1, "its first statement stays");
 
+            if verb == "mark-rolled-back" {
+                // What the choice says is to be done before.
+                db.run("DROP TABLE \"Extra\"").await;
+            }
             let said = paste(choice(&failed, verb)).await;
             if verb == "mark-applied" {
                 stage.until_ready(verb).await;
@@ -125,8 +129,7 @@ async fn the_commands_for_a_failed_migration_with_such_a_name_can_be_pasted_into
             let rows = db.ledger().await;
             let row = rows.iter().find(|row| row.name == name).unwrap();
             assert!(row.rolled_back, "{row:?}");
-            let left = i64::from(verb == "mark-rolled-back");
-            assert_eq!(db.number(tables).await, left);
+            assert_eq!(db.number(tables).await, 0);
         }
     })
     .await;

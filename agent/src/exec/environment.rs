@@ -219,6 +219,7 @@ mod tests {
                 provider: None,
                 url,
                 direct_url,
+                ..Datasource::default()
             },
             ..Project::default()
         }
