@@ -75,12 +75,13 @@ fn said<'a>(
     inventory: &'a DatabaseInventory,
     rows: &'a [LedgerRow],
 ) -> Vec<(&'a Migration, &'a LedgerRow)> {
-    let only = |migration: &'a Migration| {
-        let mut own = rows
-            .iter()
-            .filter(|row| row.migration_name == migration.name);
-        let row = own.next().filter(|_| own.next().is_none())?;
-        (prisma::row_state(row) == RowState::AppliedByHand).then_some((migration, row))
+    let mut by_name: BTreeMap<&str, Vec<&LedgerRow>> = BTreeMap::new();
+    for row in rows {
+        by_name.entry(&row.migration_name).or_default().push(row);
+    }
+    let only = |migration: &'a Migration| match by_name.get(migration.name.as_str())?.as_slice() {
+        [row] if prisma::row_state(row) == RowState::AppliedByHand => Some((migration, *row)),
+        _ => None,
     };
     inventory.migrations.iter().filter_map(only).collect()
 }
@@ -157,10 +158,10 @@ impl Rewritten {
         if let Some((new, old)) = self.renamed.first() {
             let more = match self.renamed.len() {
                 1 => String::new(),
-                number => format!(", and so are {} more", number - 1),
+                number => format!(" (and {} more like it)", number - 1),
             };
             let message = format!(
-                "{database}: {new} is pending, and was applied as {old}, which the image does not have{more}: it was renamed and has run already, so nothing was started. Release it under its old name, or tell Prisma that it is applied under the new one."
+                "{database}: {new}{more} is pending, and its content was applied as {old}, which the image does not have: it was renamed and has run already, so nothing was started. Release it under its old name, or tell Prisma that it is applied under the new one."
             );
             return blocked(reasons::RENAMED_FOUND, message);
         }

@@ -115,6 +115,36 @@ fn a_baseline_is_bound_to_its_plan() {
     );
 }
 
+/// What the status offers with `--force` is understood, and only where it means something.
+#[test]
+fn force_is_typed_where_it_means_something() {
+    use clap::Parser;
+    let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+    for line in [
+        "kubectl-dbm retry shop -n production --force",
+        "kubectl-dbm baseline shop --database a --migration m --reason why --force",
+        "kubectl-dbm mark-applied shop --reason why --force",
+        "kubectl-dbm mark-rolled-back shop --reason why --force",
+    ] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
+    for line in [
+        "kubectl-dbm accept shop --force",
+        "kubectl-dbm abort shop --force",
+        "kubectl-dbm restore shop --force",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+    let down = Wish {
+        force: true,
+        ..wish(ActionKind::DownMigration)
+    };
+    assert_eq!(
+        spec(&status("failed"), &down).unwrap_err().exit,
+        Exit::Usage
+    );
+}
+
 #[test]
 fn a_restore_goes_to_the_restore_point_or_to_what_is_said() {
     let resource = status("failed");

@@ -171,6 +171,50 @@ fn what_a_restore_costs_and_what_is_confirmed() {
     golden("restore", &text);
 }
 
+/// What was left is shown before a mark, and whether the catalog counts.
+#[test]
+fn what_is_marked_is_confirmed_with_what_was_left() {
+    let resource = status("failed");
+    let confirmed = |kind: ActionKind, force: bool| {
+        let wish = Wish {
+            kind,
+            force,
+            reason: Some("see INC-123".to_owned()),
+            ..Wish::default()
+        };
+        let spec = request::spec(&resource, &wish, "alice@example.com").unwrap();
+        assert_eq!(spec.force, force);
+        let screens = [screen(&resource, None)];
+        let facts = Facts::default();
+        screen::confirmation(&screens, &[spec], &facts, screen::does(kind))
+    };
+    let failed = resource.status.as_ref().unwrap().databases[0]
+        .failed
+        .clone()
+        .unwrap();
+    assert!(!failed.left.is_empty());
+    for kind in [ActionKind::MarkApplied, ActionKind::MarkRolledBack] {
+        let checked = confirmed(kind, false);
+        assert!(checked.contains(&failed.left[0]), "{checked}");
+        assert!(
+            checked.contains("it is refused where the catalog"),
+            "{checked}"
+        );
+        assert!(!checked.contains("Forced"), "{checked}");
+        let forced = confirmed(kind, true);
+        assert!(
+            forced.contains("Forced") && forced.contains("does not count"),
+            "{forced}"
+        );
+    }
+    let retry = confirmed(ActionKind::Retry, false);
+    assert!(
+        !retry.contains("Checked") && !retry.contains(&failed.left[0]),
+        "{retry}"
+    );
+    assert!(confirmed(ActionKind::Retry, true).contains("left to Prisma"));
+}
+
 /// Whatever the status holds, nothing of it commands the terminal; in no screen, at no width.
 #[test]
 fn no_screen_lets_a_control_character_through() {
