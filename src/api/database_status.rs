@@ -49,6 +49,10 @@ pub struct DatabaseStatus {
     /// Its history does not fit the image, so that its objects are looked at by name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_name: bool,
+    /// What a human said has run, by a baseline beside a ledger, and is not marked applied yet. It is not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub marks: Vec<String>,
     /// Where a baseline is needed: the last migration up to which the database holds already what they make.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub baseline: String,

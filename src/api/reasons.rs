@@ -115,6 +115,8 @@ pub const FAILED_ROW_FOUND: &str = "FailedRowFound";
 pub const UNFINISHED_ROW_FOUND: &str = "UnfinishedRowFound";
 /// Tables that Prisma counts are there and no ledger (Prisma's P3005).
 pub const BASELINE_NEEDED: &str = "BaselineNeeded";
+/// There is a ledger in another schema of the datasource, and none in the URL's.
+pub const LEDGER_ELSEWHERE: &str = "LedgerElsewhere";
 /// The role may not read the ledger.
 pub const LEDGER_FORBIDDEN: &str = "LedgerForbidden";
 /// The role lacks a right without which Prisma cannot begin, or a migration cannot be applied.

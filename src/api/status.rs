@@ -224,10 +224,6 @@ pub struct StepStatus {
     /// The migration that it deals with, for a step that has one; of a baseline the last one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub migration: String,
-    /// What a baseline beside a ledger marks: with the first of them the ledger does not say it any more.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub marks: Vec<String>,
     /// The smoke test that it runs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub test: String,

@@ -222,7 +222,8 @@ pub struct RetryArgs {
     /// Which, and what every MigrationAction needs.
     #[command(flatten)]
     pub many: ManyAction,
-    /// Where the operator cannot tell whether a baseline is needed: leaves that to Prisma, which then may refuse
+    /// Where the operator cannot tell whether a baseline is needed: leaves that to Prisma, which then may refuse; takes back
+    /// a baseline that was cut off
     #[arg(long)]
     pub force: bool,
 }

@@ -156,7 +156,7 @@ fn table(schema: &str) -> String {
          select 'ordinary table', json_build_array(c.nspname, c.relname)::text from (select n.nspname, c.relname \
            from pg_class c join pg_namespace n on n.oid = c.relnamespace \
            where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' \
-           and c.relname <> '_prisma_migrations' and not exists (select from pg_class l \
+           and not exists (select from pg_class l \
              join pg_namespace o on o.oid = l.relnamespace where o.nspname = {schema} \
              and l.relname = '_prisma_migrations' and l.relkind in ('r', 'p', 'v', 'm', 'f')) \
            order by n.nspname <> {schema}, n.nspname, c.relname limit {TABLES_LIMIT}) c"

@@ -17,6 +17,9 @@ use crate::tools::sql;
 /// Prisma's code for a database that is not empty and has no ledger.
 pub(super) const NOT_EMPTY: &str = "P3005";
 
+/// Prisma's table.
+const LEDGER: &str = "_prisma_migrations";
+
 /// Tables of PostGIS, which Prisma does not count.
 const POSTGIS: [&str; 5] = [
     "spatial_ref_sys",
@@ -45,8 +48,20 @@ pub(super) fn counted<'a>(
     tables
         .iter()
         .filter(looked_at)
-        .filter(|table| !postgis(table) && !external(table))
+        .filter(|table| table.name != LEDGER && !postgis(table) && !external(table))
         .collect()
+}
+
+/// A ledger in a schema that the datasource names, where the URL's schema has none: Prisma takes it for its own, does not
+/// find it where it looks, and fails.
+pub(super) fn elsewhere<'a>(
+    tables: &'a [TableName],
+    schema: &str,
+    inventory: &DatabaseInventory,
+) -> Option<&'a TableName> {
+    tables.iter().find(|table| {
+        table.name == LEDGER && table.schema != schema && inventory.schemas.contains(&table.schema)
+    })
 }
 
 /// Up to which migration a database without a ledger holds what they make, as far as the catalog was read.
@@ -174,6 +189,13 @@ impl Rewritten {
         } else {
             "the image lacks migrations that are applied"
         };
+        if lost.is_empty() {
+            let message = format!(
+                "{database}: a baseline said that {} has run, and it is not marked applied yet, so nothing was started. Baseline again to go on; where it was wrong, a retry with --force takes it back.",
+                names(&squashed)
+            );
+            return blocked(reasons::SQUASHED_FOUND, message);
+        }
         let there = if self.shown.is_some() {
             format!("what {} would make is there already", names(&squashed))
         } else if self.against.is_empty() {
@@ -197,9 +219,36 @@ impl Rewritten {
     }
 }
 
-/// Looks for it among what is pending. `objects` is `None` where they are not known: then what may be a squashed history is
+/// Looks for it among what is pending; `marks` is what a human said to have run. `objects` is `None` where they are not known: then what may be a squashed history is
 /// taken for one.
 pub(super) fn rewritten(
+    inventory: &DatabaseInventory,
+    rows: &[LedgerRow],
+    schema: &str,
+    objects: Option<&BTreeSet<Object>>,
+    marks: &[String],
+) -> Rewritten {
+    let mut found = seen(inventory, rows, schema, objects);
+    // With the first of several that is marked, the ledger does not show the others any more.
+    let applied = applied(rows);
+    let known = found.all();
+    let said: Vec<String> = inventory
+        .migrations
+        .iter()
+        .map(|migration| &migration.name)
+        .filter(|name| marks.contains(name) && !applied.contains_key(name.as_str()))
+        .filter(|name| !known.contains(name.as_str()))
+        .cloned()
+        .collect();
+    if let Some(last) = said.last() {
+        found.shown = found.shown.max(Some(last.clone()));
+        found.squashed.extend(said);
+        found.squashed.sort();
+    }
+    found
+}
+
+fn seen(
     inventory: &DatabaseInventory,
     rows: &[LedgerRow],
     schema: &str,

@@ -58,6 +58,7 @@ impl Blocker {
             reasons::LEDGER_FORBIDDEN,
             reasons::RIGHT_MISSING,
             reasons::BASELINE_NEEDED,
+            reasons::LEDGER_ELSEWHERE,
             reasons::FAILED_ROW_FOUND,
             reasons::UNFINISHED_ROW_FOUND,
         ]
@@ -72,16 +73,25 @@ pub fn plan(
     facts: &DatabaseFacts,
     history: &HistorySpec,
 ) -> DatabasePlan {
-    plan_for(database, inventory, facts, history, false)
+    plan_for(database, inventory, facts, history, &Said::default())
 }
 
-/// The same; where it cannot be known whether Prisma asks for a baseline, that may be left to Prisma.
+/// What humans have said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    /// Where it cannot be known whether Prisma asks for a baseline, that is left to Prisma.
+    pub(super) left_to_prisma: bool,
+    /// What has run and is not marked applied yet.
+    pub(super) marks: Vec<String>,
+}
+
+/// The same, with what humans have said.
 pub(super) fn plan_for(
     database: &str,
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
     policies: &HistorySpec,
-    left_to_prisma: bool,
+    said: &Said,
 ) -> DatabasePlan {
     if let Some(problem) = &inventory.problem {
         return blocked(problem_reason(problem.reason), problem.message.clone());
@@ -96,8 +106,18 @@ pub(super) fn plan_for(
             );
         }
         Ledger::Absent { tables } => {
-            let counted = history::counted(tables, &facts.identity.schema, inventory);
-            let left = left_to_prisma && inventory.external_unknown;
+            let schema = &facts.identity.schema;
+            if let Some(other) = history::elsewhere(tables, schema, inventory) {
+                let other = &other.schema;
+                return blocked(
+                    reasons::LEDGER_ELSEWHERE,
+                    format!(
+                        "{database}: schema {other}, which the datasource names, holds a _prisma_migrations, and the URL's schema {schema}, where Prisma keeps it, holds none: Prisma would fail. If that one is this image's, add ?schema={other} to the URL in the Secret; it goes on by itself. Else it has to go, or {other} from the datasource's schemas."
+                    ),
+                );
+            }
+            let counted = history::counted(tables, schema, inventory);
+            let left = said.left_to_prisma && inventory.external_unknown;
             if !(counted.is_empty() || left) {
                 return baseline_needed(database, inventory, facts, &counted);
             }
@@ -110,6 +130,7 @@ pub(super) fn plan_for(
         rows,
         &facts.identity.schema,
         facts.objects.as_ref(),
+        &said.marks,
     );
     let lost = history::lost(inventory, rows);
     let mut result = compare(inventory, rows, &lost, &rewritten, policies);

@@ -15,8 +15,14 @@ pub(super) fn planned(
     facts: &DatabaseFacts,
 ) -> DatabasePlan {
     let history = &pass.spec.preflight.history;
-    let forced = pass.run().forced;
-    let plan = plan::plan_for(name, inventory, facts, history, forced);
+    let said = plan::Said {
+        left_to_prisma: pass.run().forced,
+        marks: pass
+            .database(name)
+            .map(|entry| entry.marks.clone())
+            .unwrap_or_default(),
+    };
+    let plan = plan::plan_for(name, inventory, facts, history, &said);
     show(pass, name, inventory, &plan);
     plan
 }
@@ -49,6 +55,7 @@ fn show(pass: &mut Pass<'_>, name: &str, inventory: &DatabaseInventory, plan: &D
         entry.applied = bounded(plan.applied);
         entry.pending_count = bounded(plan.pending.len());
         entry.pending.clone_from(&plan.pending);
+        entry.marks.retain(|name| plan.pending.contains(name));
         // What a migration's output said stays; the rest is what is so now.
         let said = std::mem::take(&mut entry.findings)
             .into_iter()

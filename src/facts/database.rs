@@ -68,7 +68,8 @@ pub struct TableName {
 pub enum Ledger {
     /// There is none.
     Absent {
-        /// The ordinary tables of all schemas, those of the ledger's first: of some of them Prisma asks for a baseline (P3005).
+        /// The ordinary tables of all schemas, those of the URL's first, also other ledgers: because of some of them Prisma
+        /// asks for a baseline (P3005).
         tables: Vec<TableName>,
     },
     /// There is one, and our role may not read it.

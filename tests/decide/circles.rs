@@ -1,7 +1,7 @@
 //! No circles: every choice of every situation is followed to its end, as it is printed. It ends ready, or with another
 //! reason than the one it was offered for.
 
-use database_migration_operator::api::reasons;
+use database_migration_operator::api::{StepKind, reasons};
 use rstest::rstest;
 
 use super::humans;
@@ -157,4 +157,58 @@ fn what_was_settled_is_not_brought_up_again(#[case] name: &str) {
     assert_eq!((entry.pending_count, entry.applied_by_run), (0, 2));
     let run = stage.world.applied(TARGET);
     assert!(run.contains("0140_late") && run.contains("0900_new"));
+}
+
+/// A baseline is cut off between two marks: what it said has run does not run, in this run and in the next.
+#[rstest]
+#[case::squashed("squashed, with a seed beside it and a new one after it")]
+#[case::renamed("all renamed")]
+#[case::without_a_ledger("all are there")]
+fn a_baseline_that_is_cut_off_is_gone_on_with(#[case] name: &str) {
+    let (mut stage, _) = situation(name);
+    let first = {
+        let image = stage.world.objects[0].resource.spec.image.clone();
+        stage.world.content(&image, 0)[0].clone()
+    };
+    stage.choose("baseline");
+    let resolves = |stage: &Stage| {
+        let jobs = stage.world.jobs.values();
+        let found = jobs.filter(|job| job.plan.step == StepKind::Resolve && job.process.is_some());
+        found.map(|job| job.facts.name.clone()).next()
+    };
+    let job = (0..20).find_map(|_| {
+        stage.go(1);
+        resolves(&stage)
+    });
+    // The first was marked, and then its pod is gone.
+    stage.world.kill(&job.expect("it is marked"), false);
+    let mut row = stage.world.row(&first);
+    row.finished_at = Some(row.started_at);
+    stage.world.rows(TARGET).push(row);
+    stage.go(30);
+    let marked = stage.world.applied(TARGET).len();
+    for _ in 0..2 {
+        let reasons = [reasons::SQUASHED_FOUND, reasons::RENAMED_FOUND];
+        assert!(
+            reasons.contains(&stage.reason()),
+            "{}: {}",
+            stage.reason(),
+            stage.said()
+        );
+        assert_eq!(
+            stage.world.applied(TARGET).len(),
+            marked,
+            "{}",
+            stage.said()
+        );
+        stage.edit(|resource| resource.retry = Some(format!("{:?}", resource.retry)));
+        stage.go(30);
+    }
+    stage.choose("baseline");
+    stage.go(60);
+    assert_eq!(stage.reason(), reasons::SUCCEEDED, "{}", stage.said());
+    let content = &stage.world.databases["p0"].content;
+    assert!(!content.catalog["public"].contains("0000_then_rows"));
+    let database = &stage.world.objects[0].resource.status.databases[0];
+    assert_eq!(database.marks, Vec::<String>::new());
 }

@@ -261,6 +261,35 @@ fn no_message_recommends_to_allow_it() {
     }
 }
 
+/// The ledger stands in another schema of the datasource: no baseline is the way on, and Prisma would fail.
+#[rstest]
+#[case(&["app"], Some(reasons::LEDGER_ELSEWHERE))]
+#[case(&[], None)]
+fn a_ledger_in_another_schema_of_the_datasource_is_said(
+    #[case] schemas: &[&str],
+    #[case] reason: Option<&str>,
+) {
+    let mut inventory = inventory(&[INIT]);
+    inventory.schemas = schemas.iter().map(|name| (*name).to_owned()).collect();
+    let mut facts = facts(Vec::new(), &[]);
+    let table = |name: &str| TableName {
+        schema: "app".to_owned(),
+        name: name.to_owned(),
+    };
+    facts.ledger = Ledger::Absent {
+        tables: vec![table("_prisma_migrations"), table("Item")],
+    };
+    let plan = plan("shop", &inventory, &facts, &HistorySpec::default());
+    assert_eq!(plan.blocker.as_ref().map(|blocker| blocker.reason), reason);
+    if let Some(blocker) = plan.blocker {
+        assert!(
+            blocker.message.contains("?schema=app"),
+            "{}",
+            blocker.message
+        );
+    }
+}
+
 /// Tables of a database without a ledger; the datasource's schemas; what the configuration names; whether a baseline is
 /// needed. Each was tried with Prisma.
 #[rstest]

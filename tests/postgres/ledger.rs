@@ -59,7 +59,13 @@ async fn absent_beside_the_objects_of_others() {
              CREATE SEQUENCE not_counted; CREATE TYPE not_counted_either AS (x int);",
         )
         .await;
-        let expected = ["public.a", "public.part", "public.quick", "app.d.e"];
+        let expected = [
+            "public.a",
+            "public.part",
+            "public.quick",
+            "app._prisma_migrations",
+            "app.d.e",
+        ];
         assert_eq!(tables(db.look().await.ledger), expected);
         let no_schema = Target { schema: "nowhere".to_owned(), ..db.as_admin() };
         let mut sorted = expected;

@@ -11,7 +11,7 @@ use super::super::status::names as list;
 use super::fits::{Fit, refused, rows};
 use super::still::not_read;
 use crate::api::{DatabaseSpec, MigrationActionSpec};
-use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
+use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Object};
 use crate::tools::{prisma, prisma::RowState};
 
 /// What a baseline marks: up to and including the named migration, what is not applied yet. Of a history that was
@@ -25,19 +25,25 @@ pub(super) fn names(pass: &Pass<'_>, database: &str, last: &str) -> Vec<String> 
     else {
         return Vec::new();
     };
-    let names = to_mark(inventory, facts, last).into_iter();
+    let names = to_mark(inventory, facts, last, marks(pass, database)).into_iter();
     names.map(|migration| migration.name.clone()).collect()
+}
+
+/// What an earlier one said and did not come to.
+fn marks<'a>(pass: &'a Pass<'_>, database: &str) -> &'a [String] {
+    pass.database(database).map_or(&[], |entry| &entry.marks)
 }
 
 fn to_mark<'a>(
     inventory: &'a DatabaseInventory,
     facts: &DatabaseFacts,
     last: &str,
+    marks: &[String],
 ) -> Vec<&'a Migration> {
     let rows = rows(facts);
     let applied = history::applied(rows);
     let schema = &facts.identity.schema;
-    let rewritten = history::rewritten(inventory, rows, schema, facts.objects.as_ref());
+    let rewritten = history::rewritten(inventory, rows, schema, facts.objects.as_ref(), marks);
     let of_rewritten = rewritten.all();
     let Some(at) = inventory.migrations.iter().position(|m| m.name == last) else {
         return Vec::new();
@@ -90,7 +96,8 @@ pub(super) fn fits(
         Ledger::Rows(rows) => {
             let by_hand = |row: &LedgerRow| prisma::row_state(row) == RowState::AppliedByHand;
             let schema = &facts.identity.schema;
-            let rewritten = history::rewritten(inventory, rows, schema, facts.objects.as_ref());
+            let objects = facts.objects.as_ref();
+            let rewritten = history::rewritten(inventory, rows, schema, objects, marks(pass, name));
             let lost = history::lost(inventory, rows);
             if !rows.iter().all(by_hand) && lost.is_empty() && rewritten.all().is_empty() {
                 return refused(format!(
@@ -106,7 +113,7 @@ pub(super) fn fits(
             pass.spec.image
         ));
     }
-    let wanted = to_mark(inventory, facts, last);
+    let wanted = to_mark(inventory, facts, last, marks(pass, name));
     if wanted.is_empty() {
         return refused(format!("{name}: {last} is applied already"));
     }
@@ -123,7 +130,7 @@ pub(super) fn fits(
             "{name}: the migrations' SQL was too big to be kept, so it cannot be checked what they make. If you know that it is there, add --force"
         ));
     }
-    let against = against(inventory, facts, &wanted, objects);
+    let against = against(inventory, facts, &wanted, objects, marks(pass, name));
     if !against.is_empty() {
         let first: Vec<&str> = against.iter().map(String::as_str).collect();
         let earlier = history::up_to(inventory, facts).filter(|earlier| earlier < last);
@@ -147,7 +154,8 @@ fn against(
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
     wanted: &[&Migration],
-    objects: &BTreeSet<crate::facts::Object>,
+    objects: &BTreeSet<Object>,
+    marks: &[String],
 ) -> Vec<String> {
     let rows = rows(facts);
     let schema = &facts.identity.schema;
@@ -159,7 +167,7 @@ fn against(
         .filter(|m| names.contains(m.name.as_str()) || applied.contains_key(m.name.as_str()))
         .collect();
     let held = history::held(&ran, schema, objects);
-    let rewritten = history::rewritten(inventory, rows, schema, Some(objects));
+    let rewritten = history::rewritten(inventory, rows, schema, Some(objects), marks);
     let proven = rewritten.all();
     let mut against = Vec::new();
     for migration in wanted {

@@ -220,8 +220,14 @@ fn take(pass: &mut Pass<'_>, action: &ActionFacts) -> bool {
     match action.spec.action {
         ActionKind::Retry => {
             run::start(pass, Cause::Retry);
-            if let Some(run) = &mut pass.status.run {
-                run.forced = action.spec.force;
+            if action.spec.force {
+                if let Some(run) = &mut pass.status.run {
+                    run.forced = true;
+                }
+                // What a baseline said and did not come to is taken back.
+                for entry in &mut pass.status.databases {
+                    entry.marks.clear();
+                }
             }
             let run = pass.run().id;
             done(pass, ActionOutcome::Succeeded, format!("run {run} began"));

@@ -32,8 +32,11 @@ pub(super) fn begin(pass: &mut Pass<'_>, action: &ActionFacts) {
         ActionKind::MarkApplied | ActionKind::Baseline => {
             step.name = StepKind::Resolve;
             step.resolution = Some(Resolution::Applied);
-            if spec.action == ActionKind::Baseline && facts.is_some_and(|f| !rows(f).is_empty()) {
-                step.marks = baseline::names(pass, &database, &spec.migration_name);
+            if spec.action == ActionKind::Baseline {
+                let marks = baseline::names(pass, &database, &spec.migration_name);
+                if let Some(entry) = pass.database_mut(&database) {
+                    entry.marks = marks;
+                }
             }
         }
         ActionKind::MarkRolledBack => {
@@ -398,11 +401,14 @@ pub(in super::super) fn resolved(pass: &Pass<'_>, step: &StepStatus) -> Vec<Stri
         .action
         .as_ref()
         .is_some_and(|taken| taken.action == ActionKind::Baseline && taken.job == step.job);
-    if baseline && !step.marks.is_empty() {
+    let marks = pass
+        .database(&step.database)
+        .map_or(&[][..], |entry| &entry.marks);
+    if baseline && !marks.is_empty() {
         let applied = pass.facts(&step.database).map(rows).unwrap_or_default();
         let applied = history::applied(applied);
         let open = |name: &&String| !applied.contains_key(name.as_str());
-        step.marks.iter().filter(open).cloned().collect()
+        marks.iter().filter(open).cloned().collect()
     } else if baseline {
         baseline::names(pass, &step.database, &step.migration)
     } else {
