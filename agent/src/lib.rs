@@ -1,9 +1,10 @@
 //! `dbm-agent`: the part of the operator that runs inside a user's migrations image.
 //!
-//! [`protocol`], [`codes`], [`recognise`] and [`inventory::frame`] are shared with the operator; the rest is what the
+//! [`protocol`], [`codes`], [`connection`], [`recognise`] and [`inventory::frame`] are shared with the operator; the rest is what the
 //! program itself does.
 
 pub mod codes;
+pub mod connection;
 pub mod exec;
 pub mod install;
 pub mod inventory;

@@ -204,6 +204,9 @@ pub struct ExecRequest {
     /// The command is ended after so many seconds and has failed; 0: never.
     #[serde(default)]
     pub timeout_seconds: u64,
+    /// For so many seconds a server that takes no connections is waited for before the command is started; 0: not at all.
+    #[serde(default)]
+    pub reach_seconds: u64,
     /// The variables whose values come from Secrets.
     #[serde(default)]
     pub secret_variables: Vec<String>,

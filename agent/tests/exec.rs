@@ -383,3 +383,81 @@ fn prismas_own_command_is_node_on_the_package() {
         problem.message
     );
 }
+
+/// A proxy that was added to the pod opens the network after the command's container has started.
+#[test]
+fn a_server_that_takes_no_connections_yet_is_waited_for_where_that_is_asked_for() {
+    let image = Image::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let url = format!("postgresql://app:tr%40in-spotting@127.0.0.1:{port}/shop\n");
+    let proxy = std::thread::spawn(move || {
+        sleep(Duration::from_millis(1500));
+        let proxy = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+        proxy.accept().unwrap();
+    });
+    let start = Instant::now();
+    let output = image
+        .exec(&[], "printf %s \"$DATABASE_URL\"")
+        .env("DATABASE_URL", &url)
+        .output()
+        .unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1), "not asked for");
+    assert!(output.status.success());
+    let output = image
+        .exec_with(
+            serde_json::json!({"reachSeconds": 30}),
+            &[],
+            &["sh", "-c", "printf %s \"$DATABASE_URL\" >got"],
+        )
+        .env("DATABASE_URL", &url)
+        .output()
+        .unwrap();
+    proxy.join().unwrap();
+    let text = shown(&output);
+    assert!(output.status.success(), "{text}");
+    assert!(
+        text.contains("a proxy in this pod may still be starting"),
+        "{text}"
+    );
+    assert!(!text.contains("in-spotting"), "{text}");
+    let got = fs::read_to_string(image.path("got")).unwrap();
+    assert!(
+        got.starts_with(url.trim_end()) && got.contains("lock_timeout") && !got.contains('\n'),
+        "{got:?}"
+    );
+}
+
+/// Prisma 6 migrates by the schema's directUrl, also beside a configuration that says nothing of the datasource.
+#[test]
+fn every_variable_that_prisma_may_migrate_by_gets_the_settings() {
+    let image = Image::new();
+    fs::write(
+        image.path("prisma/schema.prisma"),
+        "datasource db {\n  provider = \"postgresql\"\n  url = env(\"DATABASE_URL\")\n  directUrl = env(\"DIRECT_URL\")\n}\n",
+    )
+    .unwrap();
+    fs::write(
+        image.path("prisma.config.ts"),
+        "export default defineConfig({ schema: 'prisma/schema.prisma' })\n",
+    )
+    .unwrap();
+    let script = "printf '%s %s' \"$DATABASE_URL\" \"$DIRECT_URL\" >got";
+    let output = image
+        .exec(&[], script)
+        .env("DIRECT_URL", format!("{URL}\n"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", shown(&output));
+    let merged = format!("{URL}&application_name=dbm/shop&options=-c%20lock_timeout%3D5000");
+    assert_eq!(image.read("got"), format!("{merged} {merged}"));
+
+    // It cannot be known into what else they would have to go.
+    let refusal = image.refusal(&mut image.exec(&[], "touch ran"));
+    let Refusal::Problem(problem) = refusal else {
+        panic!("{refusal:?}")
+    };
+    assert_eq!(problem.reason, ProblemReason::DatasourceVariableUnset);
+    assert!(problem.message.contains("DIRECT_URL"), "{problem:?}");
+}

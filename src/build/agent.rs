@@ -13,6 +13,10 @@ use crate::tools::prisma;
 /// after it, instead of committing later.
 const CONNECTION_CHECK_MS: u64 = 2_000;
 
+/// For how long a server that takes no connections yet is waited for, seconds. A proxy of a service mesh that is added to the
+/// pod takes some ten seconds, on a busy node half a minute.
+const REACH_SECONDS: u64 = 60;
+
 /// The agent's arguments for a step.
 pub(super) fn arguments(step: &Step) -> Vec<String> {
     if step.reads_only() {
@@ -74,6 +78,7 @@ fn request(step: &Step) -> ExecRequest {
         script: script(step),
         log_patterns: log_patterns(step),
         timeout_seconds,
+        reach_seconds: REACH_SECONDS,
         secret_variables: environment::from_secrets(step),
     }
 }

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
+use super::config::Config;
 use super::secrets::{Secrets, is_secret};
 use super::url::{self, Settings};
+use crate::connection;
 use crate::inventory::Project;
 use crate::inventory::schema::Setting;
 use crate::protocol::{ExecRequest, Problem, ProblemReason, Refusal};
@@ -31,68 +33,96 @@ pub fn check_lock(variables: &Variables) -> Result<(), Refusal> {
     }
 }
 
-/// Merges the operator's settings into the connection strings that Prisma may migrate by.
+/// Merges the operator's settings into every connection string that Prisma may migrate by. Returns the variable by which
+/// it does, as far as that is known.
 ///
 /// # Errors
-/// When a variable is missing or no URL, or when Prisma would migrate by a variable that is not known here.
+/// When a variable is missing or no URL, or when Prisma would migrate by something into which nothing can be merged.
 pub fn merge_connections(
     variables: &mut Variables,
     request: &ExecRequest,
     project: Option<&Project>,
-) -> Result<(), Refusal> {
+    config: &Config,
+) -> Result<Option<String>, Refusal> {
     if request.env_var.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let settings = settings(request);
-    merge_into(
-        variables,
-        &request.env_var,
-        &settings,
-        "databases[].envVar names it",
-    )?;
+    let own = request.env_var.as_str();
+    merge_into(variables, own, &settings, "databases[].envVar names it")?;
     let Some(project) = project else {
-        return Ok(());
+        return Ok(Some(own.to_owned()));
     };
-    if is_configured_elsewhere(request, project) {
-        return Ok(());
-    }
     let datasource = &project.datasource;
     let migrates_by = if datasource.direct_url == Setting::Unset {
         &datasource.url
     } else {
         &datasource.direct_url
     };
-    let variable = match migrates_by {
-        Setting::Unset => return Ok(()),
-        Setting::Literal => {
-            return Err(Refusal::ConnectionInvalid(
-                "the schema itself holds the connection string, so Prisma would not migrate the database of this resource; \
-                 write url = env(\"...\") there, and name that variable in databases[].envVar"
-                    .to_owned(),
-            ));
+    // A configuration with a datasource of its own is asked in place of the schema.
+    let needed = if config.decides {
+        None
+    } else {
+        match migrates_by {
+            Setting::Unset => None,
+            Setting::Literal => return Err(literal()),
+            Setting::Variable(name) => Some(name.as_str()),
         }
-        Setting::Variable(name) => name,
     };
-    if *variable == request.env_var {
-        return Ok(());
+    if let Some(name) = needed.filter(|name| *name != own) {
+        if !variables.contains_key(OsStr::new(name)) {
+            return Err(Refusal::Problem(Problem {
+                reason: ProblemReason::DatasourceVariableUnset,
+                message: unset_message(name),
+            }));
+        }
+        let why = "the schema's datasource names it, and Prisma migrates by it";
+        merge_into(variables, name, &settings, why)?;
     }
-    if !variables.contains_key(OsStr::new(variable)) {
-        return Err(Refusal::Problem(Problem {
-            reason: ProblemReason::DatasourceVariableUnset,
-            message: unset_message(variable),
-        }));
+    let others = [&datasource.url, &datasource.direct_url]
+        .into_iter()
+        .filter_map(Setting::variable)
+        .chain(config.variables.iter().map(String::as_str))
+        .filter(|name| *name != own && Some(*name) != needed);
+    for name in others {
+        merge_where_it_may_count(variables, name, &settings);
     }
-    merge_into(
-        variables,
-        variable,
-        &settings,
-        "the schema's datasource names it, and Prisma migrates by it",
+    Ok(Some(needed.unwrap_or(own).to_owned()))
+}
+
+fn literal() -> Refusal {
+    Refusal::ConnectionInvalid(
+        "the schema itself holds the connection string, so Prisma would not migrate the database of this resource, nor keep \
+         its time-outs; write url = env(\"...\") there, and name that variable in databases[].envVar"
+            .to_owned(),
     )
 }
 
-/// With a configuration file, what the schema says of the connection may not be what Prisma uses.
-fn is_configured_elsewhere(request: &ExecRequest, project: &Project) -> bool {
-    !request.project.config.is_empty() || project.has_config
+/// Into a variable that Prisma may migrate by, or may not look at: one that is not set, is no URL, or is a pooler's by its own
+/// word, it does not migrate by.
+fn merge_where_it_may_count(variables: &mut Variables, name: &str, settings: &Settings) {
+    let Some(value) = variables.get(OsStr::new(name)).and_then(|v| v.to_str()) else {
+        return;
+    };
+    if let Ok(text) = url::check(value)
+        && !url::is_pooled(text)
+    {
+        let merged = url::merge(text, settings);
+        variables.insert(name.into(), merged.into());
+    }
+}
+
+/// Connection strings of other databases, which a smoke test gets: they, too, are without what surrounds them in a Secret.
+pub fn trim_connections(variables: &mut Variables, request: &ExecRequest) {
+    for name in &request.secret_variables {
+        if let Some(value) = variables.get(OsStr::new(name)).and_then(|v| v.to_str())
+            && let Ok(text) = connection::string(value)
+            && text != value
+        {
+            let text = text.into();
+            variables.insert(name.into(), text);
+        }
+    }
 }
 
 fn merge_into(
@@ -107,8 +137,8 @@ fn merge_into(
         .get(OsStr::new(name))
         .ok_or_else(|| invalid("is not set"))?;
     let value = value.to_str().ok_or_else(|| invalid("is not UTF-8"))?;
-    url::check(value).map_err(invalid)?;
-    let merged = url::merge(value, settings);
+    let text = url::check(value).map_err(invalid)?;
+    let merged = url::merge(text, settings);
     variables.insert(name.into(), merged.into());
     Ok(())
 }
@@ -192,165 +222,5 @@ pub fn secrets(
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::inventory::schema::Datasource;
-
-    fn variables(pairs: &[(&str, &str)]) -> Variables {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect()
-    }
-
-    fn request() -> ExecRequest {
-        ExecRequest {
-            env_var: "DATABASE_URL".into(),
-            application_name: "dbm".into(),
-            lock_timeout_ms: 5,
-            ..ExecRequest::default()
-        }
-    }
-
-    fn project(url: Setting, direct_url: Setting) -> Project {
-        Project {
-            datasource: Datasource {
-                provider: None,
-                url,
-                direct_url,
-                ..Datasource::default()
-            },
-            ..Project::default()
-        }
-    }
-
-    fn variable(name: &str) -> Setting {
-        Setting::Variable(name.into())
-    }
-
-    #[test]
-    fn the_lock_stays_on() {
-        for (value, refused) in [
-            ("1", true),
-            ("true", true),
-            ("false", true),
-            ("0", false),
-            ("", false),
-        ] {
-            assert_eq!(
-                check_lock(&variables(&[(NO_LOCK, value)])).is_err(),
-                refused,
-                "{value}"
-            );
-        }
-        assert_eq!(check_lock(&variables(&[])), Ok(()));
-    }
-
-    #[test]
-    fn merges_into_what_prisma_migrates_by() {
-        let mut environment = variables(&[
-            ("DATABASE_URL", "postgres://u:p@h/d"),
-            ("DIRECT", "postgres://u:p@direct/d"),
-            ("POOLED", "postgres://p/d"),
-        ]);
-        let by_direct = project(variable("POOLED"), variable("DIRECT"));
-        merge_connections(&mut environment, &request(), Some(&by_direct)).unwrap();
-        let merged = "?application_name=dbm&options=-c%20lock_timeout%3D5";
-        assert_eq!(
-            environment[OsStr::new("DATABASE_URL")],
-            *format!("postgres://u:p@h/d{merged}")
-        );
-        assert_eq!(
-            environment[OsStr::new("DIRECT")],
-            *format!("postgres://u:p@direct/d{merged}")
-        );
-        assert_eq!(environment[OsStr::new("POOLED")], *"postgres://p/d");
-    }
-
-    #[test]
-    fn refuses_another_database() {
-        let environment = || variables(&[("DATABASE_URL", "postgres://u:p@h/d")]);
-        let by_direct = project(variable("DATABASE_URL"), variable("DIRECT_URL"));
-        let Err(Refusal::Problem(Problem { reason, message })) =
-            merge_connections(&mut environment(), &request(), Some(&by_direct))
-        else {
-            panic!()
-        };
-        assert_eq!(reason, ProblemReason::DatasourceVariableUnset);
-        assert!(
-            message.contains("DIRECT_URL")
-                && message.contains("databases[].envVar")
-                && message.contains("databases[].env"),
-            "{message}"
-        );
-        let literal = project(Setting::Literal, Setting::Unset);
-        assert!(merge_connections(&mut environment(), &request(), Some(&literal)).is_err());
-
-        let configured = Project {
-            has_config: true,
-            ..by_direct.clone()
-        };
-        assert_eq!(
-            merge_connections(&mut environment(), &request(), Some(&configured)),
-            Ok(())
-        );
-        let with_config = ExecRequest {
-            project: crate::protocol::ProjectPaths {
-                config: "a".into(),
-                ..Default::default()
-            },
-            ..request()
-        };
-        assert_eq!(
-            merge_connections(&mut environment(), &with_config, Some(&by_direct)),
-            Ok(())
-        );
-        let prisma_7 = project(Setting::Unset, Setting::Unset);
-        assert_eq!(
-            merge_connections(&mut environment(), &request(), Some(&prisma_7)),
-            Ok(())
-        );
-    }
-
-    #[test]
-    fn a_missing_or_wrong_connection() {
-        let Err(Refusal::ConnectionInvalid(message)) =
-            merge_connections(&mut variables(&[]), &request(), None)
-        else {
-            panic!()
-        };
-        assert_eq!(
-            message,
-            "the variable DATABASE_URL is not set (databases[].envVar names it)"
-        );
-        assert!(
-            merge_connections(
-                &mut variables(&[("DATABASE_URL", "mysql://h")]),
-                &request(),
-                None
-            )
-            .is_err()
-        );
-        assert_eq!(
-            merge_connections(&mut variables(&[]), &ExecRequest::default(), None),
-            Ok(()),
-            "none is asked for"
-        );
-    }
-
-    #[test]
-    fn defaults() {
-        let home = tempfile::tempdir().unwrap();
-        let home = home.path().to_str().unwrap();
-        let mut environment = variables(&[("HOME", home), ("NO_COLOR", "")]);
-        add_defaults(&mut environment, "");
-        assert_eq!(environment[OsStr::new("HOME")], *home);
-        assert_eq!(environment[OsStr::new("NO_COLOR")], *"");
-        assert_eq!(environment[OsStr::new("CHECKPOINT_DISABLE")], *"1");
-        let mut environment = variables(&[("HOME", "/nowhere/at/all")]);
-        add_defaults(&mut environment, "/ca.crt");
-        assert_eq!(environment[OsStr::new("HOME")], *"/tmp");
-        assert_eq!(environment[OsStr::new("NODE_EXTRA_CA_CERTS")], *"/ca.crt");
-    }
-}
+#[path = "environment_tests.rs"]
+mod tests;

@@ -3,10 +3,12 @@
 //! Whatever speaks against running is found before anything is executed, and is told apart from a command that failed.
 
 pub mod command;
+pub mod config;
 mod encodings;
 pub mod environment;
 pub mod findings;
 pub mod lines;
+pub mod reach;
 pub mod redact;
 pub mod rows;
 pub mod run;
@@ -16,6 +18,7 @@ pub mod signals;
 pub mod summary;
 pub mod url;
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +28,7 @@ use jiff::Timestamp;
 use crate::inventory::{self, Project, Surroundings};
 use crate::protocol::{ExecRequest, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION};
 use crate::raised::Raised;
+use config::Config;
 use environment::Variables;
 use findings::Findings;
 use redact::{Redactor, redact_text};
@@ -143,6 +147,8 @@ struct Prepared {
     findings: Findings,
     /// Removed when it goes.
     script: Option<ScriptFile>,
+    /// Where the database's server is.
+    server: Option<(String, u16)>,
 }
 
 fn prepare(call: &Call) -> Result<Prepared, Refusal> {
@@ -153,7 +159,13 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
     let surroundings = Surroundings::of_process().map_err(internal)?;
     let project = project(call, &surroundings)?;
     let mut variables = before.clone();
-    environment::merge_connections(&mut variables, &call.request, project.as_ref())?;
+    let config = Config::read(&call.request.project, &surroundings.directory);
+    let migrates_by =
+        environment::merge_connections(&mut variables, &call.request, project.as_ref(), &config)?;
+    let server = migrates_by
+        .and_then(|name| variables.get(OsStr::new(&name)))
+        .and_then(|value| reach::place(value.to_str()?));
+    environment::trim_connections(&mut variables, &call.request);
     let script = script_file(call, project.as_ref())?;
     let commands = command::resolve(
         own_command(call),
@@ -171,6 +183,7 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
         raised: project.as_ref().map(raised).unwrap_or_default(),
         findings,
         script,
+        server,
     })
 }
 
@@ -236,6 +249,15 @@ fn check_time(call: &Call) -> Result<(), Refusal> {
     }
 }
 
+/// For how long the server is waited for: not so long that it would be too late to begin.
+fn patience(call: &Call) -> Duration {
+    let asked = call.request.reach_seconds;
+    let left = call.not_after.map_or(i64::MAX, |limit| {
+        limit.as_second() - Timestamp::now().as_second() - 1
+    });
+    Duration::from_secs(u64::try_from(left).unwrap_or(0).min(asked))
+}
+
 fn start(call: &Call, prepared: Prepared) -> Summary {
     let Prepared {
         commands,
@@ -244,7 +266,12 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
         raised,
         findings,
         script: _until_the_end,
+        server,
     } = prepared;
+    let patience = patience(call);
+    if let Some(server) = server.filter(|_| !patience.is_zero()) {
+        reach::wait(&server, patience, || !signals::asked(), say);
+    }
     // Again: reading a big image may have taken its time, and somebody may have asked to stop meanwhile.
     if signals::asked() {
         return refused(Refusal::TooLate);

@@ -11,6 +11,8 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use crate::connection;
+
 /// What stands in a value unescaped.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -31,40 +33,29 @@ pub struct Settings<'a> {
     pub ca_file: &'a str,
 }
 
-/// Whether this is a URL that Prisma can migrate by.
+/// The URL in a variable's value, if Prisma can migrate by it.
 ///
 /// # Errors
 /// With what is wrong, in words that hold nothing of the value.
-pub fn check(value: &str) -> Result<(), &'static str> {
-    if value.trim().is_empty() {
-        return Err("is empty");
-    }
-    let Some((scheme, _)) = value.split_once("://") else {
-        return Err("is no URL; it has to begin with postgresql://");
-    };
-    match scheme {
-        "postgresql" | "postgres" => {}
-        "prisma" | "prisma+postgres" => {
-            return Err(
-                "goes through Prisma's own proxy; migrations need the direct URL of the database, postgresql://...",
-            );
-        }
-        _ if scheme.starts_with(['"', '\'']) => {
-            return Err("stands in quotes, which are part of the value here; remove them");
-        }
-        _ if scheme.trim() != scheme => return Err("begins with a blank or a line end; remove it"),
-        _ => return Err("is no URL of PostgreSQL; it has to begin with postgresql://"),
-    }
-    if value.trim_end() != value {
-        return Err("ends with a blank or a line end; remove it, as with printf in place of echo");
-    }
-    match url::Url::parse(value) {
-        Ok(_) => Ok(()),
+pub fn check(value: &str) -> Result<&str, &'static str> {
+    let text = connection::string(value).map_err(connection::Wrong::message)?;
+    match url::Url::parse(text) {
+        Ok(_) => Ok(text),
         Err(url::ParseError::InvalidPort) => Err(
             "is no valid URL: its port is no number, or its password holds a sign such as / or # that has to be percent-encoded",
         ),
         Err(_) => Err("is no valid URL; are all signs of its password percent-encoded?"),
     }
+}
+
+/// Whether a URL says of itself that it leads through a transaction pooler, by which nobody migrates.
+#[must_use]
+pub fn is_pooled(url: &str) -> bool {
+    let (rest, _) = url.split_once('#').unwrap_or((url, ""));
+    let (_, query) = rest.split_once('?').unwrap_or((rest, ""));
+    query
+        .split('&')
+        .any(|part| key(part) == "pgbouncer" && ["true", "1"].contains(&value(part)))
 }
 
 /// The URL with the settings in it.
@@ -309,7 +300,9 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong_and_nothing_of_the_value() {
-        assert_eq!(check("postgres://u:p@[::1]:5432/d?host=/run"), Ok(()));
+        let good = "postgres://u:p@[::1]:5432/d?host=/run";
+        assert_eq!(check(good), Ok(good));
+        assert_eq!(check(&format!(" {good}\r\n")), Ok(good));
         for bad in [
             "",
             "  ",
@@ -317,8 +310,7 @@ mod tests {
             "mysql://u:secret@h/d",
             "prisma+postgres://x/?api_key=secret",
             "\"postgres://u:secret@h/d\"",
-            " postgres://u:secret@h/d",
-            "postgres://u:secret@h/d\n",
+            "postgres://u:sec\nret@h/d",
             "postgres://u:se/cret@h:x/d",
             "postgres://u:secret@h:port/d",
         ] {
