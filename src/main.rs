@@ -8,6 +8,7 @@ use database_migration_operator::build::Settings;
 use database_migration_operator::runtime::http::{HttpServer, Readiness};
 use database_migration_operator::runtime::lease::{self, Election};
 use database_migration_operator::runtime::metrics::Metrics;
+use database_migration_operator::runtime::names;
 use database_migration_operator::runtime::options::{RunOptions, Watched};
 use database_migration_operator::runtime::shutdown::Shutdown;
 use database_migration_operator::runtime::telemetry;
@@ -114,6 +115,7 @@ async fn start(options: RunOptions) -> Result<(), Box<dyn std::error::Error>> {
         metrics: metrics.clone(),
         sleepers: Sleepers::default(),
         servers: Servers::new(options.max_runs_per_server(), watched.scopes()),
+        names: names::of_this_process(&options.pod_namespace),
         concurrency: options.max_concurrent_reconciles.get(),
     });
     let stopping = stop.clone();

@@ -61,6 +61,8 @@ mod rights;
 mod schema;
 #[path = "cluster/servers.rs"]
 mod servers;
+#[path = "cluster/short_name.rs"]
+mod short_name;
 #[path = "cluster/tls.rs"]
 mod tls;
 #[path = "cluster/unanswered.rs"]

@@ -43,6 +43,8 @@ mod resolves;
 mod schedule;
 #[path = "decide/servers.rs"]
 mod servers;
+#[path = "decide/sessions.rs"]
+mod sessions;
 #[path = "decide/setup.rs"]
 mod setup;
 #[path = "decide/situations.rs"]

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::failure::unexpected;
+use super::pooler;
 use super::url::Target;
 use crate::facts::{
     DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind, Session, TableName, Unreadable,
@@ -124,6 +125,16 @@ impl From<RowBody> for LedgerRow {
             logs: body.logs,
         }
     }
+}
+
+/// Every part of an answer names the server's process that gave it: of a session's own there is one.
+pub(super) fn same_process(rows: &[Row], pid: i32, target: &Target) -> Result<(), Unreadable> {
+    for row in rows.iter().filter(|row| row.kind == "process") {
+        if number::<i32>(row)? != pid {
+            return Err(pooler::several_processes(target));
+        }
+    }
+    Ok(())
 }
 
 /// Takes the answers to [`super::queries::first`].
@@ -323,7 +334,7 @@ pub(super) fn standby() -> Unreadable {
     Unreadable {
         reason: UnreadableReason::ServerUnavailable,
         message: "the server is a standby, where nothing can be migrated and what is read may be old: use the URL of \
-                  the primary"
+                  the primary. Once that is so, it goes on by itself"
             .to_owned(),
     }
 }

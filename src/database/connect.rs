@@ -1,16 +1,16 @@
 //! One connection, with everything set that a look relies on.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection};
 
-use super::failure;
-use super::url::{SslMode, Target, is_local_address, local_refused};
-use crate::facts::{Unreadable, UnreadableReason};
-
-/// By this name the sessions of a look are known, and told apart from those of a migration (`dbm/...`).
-const APPLICATION_NAME: &str = "dbm-observer";
+use super::pooler::settings_lost;
+use super::queries::literal;
+use super::url::{SslMode, Target};
+use super::{answer, ask, failure, resolve};
+use crate::facts::{OBSERVER, Unreadable, UnreadableReason};
 
 /// The session's settings, sent with the log-in, so that they cost no round trip and win over the role's own.
 ///
@@ -30,54 +30,89 @@ const SETTINGS: [(&str, &str); 10] = [
     ("jit", "off"),
 ];
 
+/// Of these settings a look sees whether they arrived.
+const PROBED: [&str; 4] = [
+    "default_transaction_read_only",
+    "statement_timeout",
+    "lock_timeout",
+    "search_path",
+];
+
+/// A connection on which our settings hold, and the server's process that answered.
+pub(super) struct Connected {
+    pub(super) connection: PgConnection,
+    pub(super) pid: i32,
+}
+
 /// Connects, within the target's own time-out for everything together.
 pub(super) async fn connect(
     target: &Target,
     ca_pem: Option<&[u8]>,
-) -> Result<PgConnection, Unreadable> {
+) -> Result<Connected, Unreadable> {
     let options = options(target, ca_pem)?;
-    match tokio::time::timeout(target.connect_timeout, attempt(target, &options)).await {
+    match tokio::time::timeout(target.connect_timeout, attempt(target, options)).await {
         Ok(connected) => connected,
         Err(_) => Err(failure::timed_out(target, target.connect_timeout)),
     }
 }
 
-async fn attempt(target: &Target, options: &PgConnectOptions) -> Result<PgConnection, Unreadable> {
-    resolve(target).await?;
-    options
+async fn attempt(target: &Target, options: PgConnectOptions) -> Result<Connected, Unreadable> {
+    let host = resolve::host(
+        target,
+        matches!(options.get_ssl_mode(), PgSslMode::VerifyFull),
+    )
+    .await?;
+    let mut connection = options
+        .host(&host)
         .connect()
         .await
-        .map_err(|error| failure::explain(&error, target))
+        .map_err(|error| failure::explain(&error, target))?;
+    let pid = probe(&mut connection, target).await?;
+    Ok(Connected { connection, pid })
 }
 
-/// Looks the host's name up first, so that "no such host" is told apart from every other failure, and so that a name
-/// that leads to this machine is refused.
-///
-/// The driver looks the name up again. A name that changes between the two could lead elsewhere; what it would gain is
-/// a PostgreSQL handshake with that address, whose answer nobody gets to see.
-async fn resolve(target: &Target) -> Result<(), Unreadable> {
-    let unknown = || Unreadable {
-        reason: UnreadableReason::HostUnknown,
-        message: format!(
-            "the host {} does not resolve: check its name, and that it is a full one if it stands in another namespace",
-            target.host
-        ),
-    };
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((target.host.as_str(), target.port))
+/// Asks, before anything else, whether the session has the settings that were sent with the log-in. Where it has not,
+/// somebody else's session answers: that of a pooler, which would not pass a migration's settings on either.
+async fn probe(connection: &mut PgConnection, target: &Target) -> Result<i32, Unreadable> {
+    // Nothing that a search path may lead elsewhere.
+    let setting = |name: &str| format!("'{name}', pg_catalog.current_setting({})", literal(name));
+    let settings: Vec<String> = PROBED.into_iter().map(setting).collect();
+    let sql = format!(
+        "select 'session'::pg_catalog.text, pg_catalog.json_build_object('pid', pg_catalog.pg_backend_pid(), \
+         'settings', pg_catalog.json_build_object({}))::pg_catalog.text",
+        settings.join(", ")
+    );
+    let rows = ask(connection, sql)
         .await
-        .map_err(|_| unknown())?
+        .map_err(|error| failure::explain(&error, target))?;
+    let session: Session = match rows.first() {
+        Some(row) => answer::body(row)?,
+        None => {
+            return Err(failure::unexpected(
+                "the server's answer is empty: check the port",
+            ));
+        }
+    };
+    let sent = |name: &str| SETTINGS.iter().find(|(known, _)| *known == name);
+    let lost: Vec<&str> = PROBED
+        .into_iter()
+        .filter(|name| {
+            sent(name).is_some_and(|(_, value)| {
+                session.settings.get(*name).map(String::as_str) != Some(value)
+            })
+        })
         .collect();
-    if addresses.is_empty() {
-        return Err(unknown());
+    if lost.is_empty() {
+        Ok(session.pid)
+    } else {
+        Err(settings_lost(target, &lost))
     }
-    if !target.allow_loopback
-        && addresses
-            .iter()
-            .any(|address| is_local_address(address.ip()))
-    {
-        return Err(local_refused());
-    }
-    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Session {
+    pid: i32,
+    settings: BTreeMap<String, String>,
 }
 
 /// Every option is set, so that none comes from the operator's own environment (`PGHOST`, `PGPASSWORD` ...).
@@ -89,7 +124,7 @@ fn options(target: &Target, ca_pem: Option<&[u8]>) -> Result<PgConnectOptions, U
         .password(target.password.reveal())
         .database(&target.database)
         .ssl_mode(ssl_mode(target.ssl_mode, ca_pem.is_some()))
-        .application_name(APPLICATION_NAME)
+        .application_name(OBSERVER)
         .options(SETTINGS)
         // A parameter that a pooler would refuse, and that no query here needs.
         .extra_float_digits(None)

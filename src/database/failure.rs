@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::url::{SslMode, Target, pooled};
+use super::pooler;
+use super::url::{SslMode, Target};
 use crate::facts::{Unreadable, UnreadableReason};
 
 /// A message of the server is cut after this many characters.
@@ -69,7 +70,8 @@ pub(super) fn unexpected(what: &str) -> Unreadable {
     }
 }
 
-fn place(target: &Target) -> String {
+/// Where it is, as the URL says.
+pub(super) fn place(target: &Target) -> String {
     if target.host.contains(':') {
         format!("[{}]:{}", target.host, target.port)
     } else {
@@ -166,10 +168,18 @@ fn refused_by_server(error: &dyn sqlx::error::DatabaseError, target: &Target) ->
             ),
         ),
         // A pooler that takes no settings of the session's own.
-        "08P01" if said.contains("startup parameter") => return pooled(),
-        "57P03" | "53300" | "57P01" | "57P02" | "57P05" | "55000" => (
+        "08P01" if said.contains("startup parameter") => return pooler::settings_refused(target),
+        "55000" => (
             UnreadableReason::ServerUnavailable,
-            format!("{place} takes no connection now ({code}): {}; it is tried again", unavailable(&code)),
+            format!(
+                "{place} takes no connection to the database {} (55000): allow connections to it (ALTER DATABASE ... \
+                 ALLOW_CONNECTIONS true), or mend the name. Once that is so, it goes on by itself",
+                target.database
+            ),
+        ),
+        "57P03" | "53300" | "57P01" | "57P02" | "57P05" => (
+            UnreadableReason::ServerUnavailable,
+            format!("{place} takes no connection now ({code}): {}; it is tried again by itself", unavailable(&code)),
         ),
         "57014" => (
             UnreadableReason::Unreachable,
@@ -177,7 +187,7 @@ fn refused_by_server(error: &dyn sqlx::error::DatabaseError, target: &Target) ->
         ),
         "55P03" => (
             UnreadableReason::ServerUnavailable,
-            "_prisma_migrations or a system catalog is locked by another session for longer than 2 s: end that session"
+            "_prisma_migrations or a system catalog is locked by another session for longer than 2 s: end that session, or wait; it goes on by itself"
                 .to_owned(),
         ),
         _ => (
@@ -192,7 +202,6 @@ fn unavailable(code: &str) -> &'static str {
     match code {
         "53300" => "all connections are taken",
         "57P03" => "it is starting or stopping",
-        "55000" => "the database accepts no connections",
         _ => "it is stopping, or an administrator cut the connection",
     }
 }

@@ -5,8 +5,11 @@ mod answer;
 mod catalog;
 mod connect;
 mod failure;
+pub mod names;
 mod objects;
+mod pooler;
 mod queries;
+mod resolve;
 mod restore_point;
 #[cfg(test)]
 mod tests;
@@ -45,7 +48,8 @@ pub struct Look {
     pub objects: bool,
 }
 
-/// Looks at a database, through one connection and two round trips after the log-in.
+/// Looks at a database, through one connection and three round trips after the log-in. The first of them asks whether the
+/// session is one's own at all: what a pooler stands before is not looked at.
 ///
 /// The order makes the result safe to conclude from. Prisma writes a ledger row before it lets go of its lock, and a
 /// backend disappears after its last commit. So the lock and the sessions are read first and the ledger after them:
@@ -73,9 +77,15 @@ async fn try_look(
     ca_pem: Option<&[u8]>,
     what: Look,
 ) -> Result<DatabaseFacts, Unreadable> {
-    let mut connection = connect::connect(target, ca_pem).await?;
-    let asked =
-        tokio::time::timeout(QUESTIONS_TIMEOUT, questions(&mut connection, target, what)).await;
+    let connect::Connected {
+        mut connection,
+        pid,
+    } = connect::connect(target, ca_pem).await?;
+    let asked = tokio::time::timeout(
+        QUESTIONS_TIMEOUT,
+        questions(&mut connection, pid, target, what),
+    )
+    .await;
     let facts = match asked {
         Ok(answered) => answered.map_err(|error| error.explain(target))?,
         // Dropped without a farewell: it would wait behind the unanswered question.
@@ -109,10 +119,12 @@ impl From<sqlx::Error> for Unanswered {
 
 async fn questions(
     connection: &mut PgConnection,
+    pid: i32,
     target: &Target,
     what: Look,
 ) -> Result<DatabaseFacts, Unanswered> {
     let first = ask(connection, queries::first(&target.schema)).await?;
+    answer::same_process(&first, pid, target).map_err(Unanswered::Known)?;
     let mut seen = answer::first(&first, target).map_err(Unanswered::Known)?;
 
     let readable = match &seen.table {
@@ -135,6 +147,7 @@ async fn questions(
             Ok(rows) => rows,
             Err(error) => return Err(blocked(connection, error).await),
         };
+        answer::same_process(&rows, pid, target).map_err(Unanswered::Known)?;
         seen.facts.objects = what.objects.then(Default::default);
         let mut ledger: Vec<LedgerRow> = Vec::new();
         for row in &rows {

@@ -4,6 +4,7 @@
 //! when it starts, so their order is the order of what they see.
 
 use super::{Look, catalog, objects};
+use crate::facts::OBSERVER;
 
 /// What Prisma locks: `pg_advisory_lock(72707369)`, a bigint, so its halves are classid and objid, and objsubid is 1.
 const PRISMA_LOCK: &str = "l.locktype = 'advisory' and l.classid = 0 and l.objid = 72707369 and l.objsubid = 1 \
@@ -24,10 +25,13 @@ pub(super) const LEDGER_COLUMNS: [&str; 8] = [
     "logs",
 ];
 
+/// Which of the server's processes answers.
+const PROCESS: &str = "select 'process', pg_backend_pid()::text";
+
 /// The lock, the sessions, the server, and whether the ledger is there and may be read.
 pub(super) fn first(schema: &str) -> String {
     format!(
-        "{};\n{};\n{};\n{};\n{}",
+        "{PROCESS};\n{};\n{};\n{};\n{};\n{}",
         sessions(),
         BUILDING,
         SERVER,
@@ -38,7 +42,7 @@ pub(super) fn first(schema: &str) -> String {
 
 /// The ledger's rows, the lock and the sessions once more, and what else was asked for.
 pub(super) fn second(schema: &str, ledger: bool, what: Look, building: &[u32]) -> Option<String> {
-    let mut statements = Vec::new();
+    let mut statements = vec![PROCESS.to_owned()];
     if ledger {
         statements.push(rows(schema));
         statements.push(sessions());
@@ -64,7 +68,9 @@ fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Prisma's lock, our sessions, and who waits for whom. Without `pg_monitor` other roles' state and times are null;
+/// Prisma's lock, our sessions, and who waits for whom. A look's own session is none of them: it takes no lock of Prisma's,
+/// and lets go of what it reads in a moment. One that bears a look's name and holds Prisma's lock is a pooler's connection, on
+/// which somebody's migration left it. Without `pg_monitor` other roles' state and times are null;
 /// pid, name, role and every lock are visible to all.
 ///
 /// `waitstart` came with PostgreSQL 14; through JSON it is null before that.
@@ -79,7 +85,8 @@ fn sessions() -> String {
     format!(
         "select 'lock', {holder}::text from pg_locks l \
            left join pg_stat_activity a on a.pid = l.pid \
-           where {PRISMA_LOCK} and l.granted and l.pid is not null order by l.pid limit 1;\n\
+           where {PRISMA_LOCK} and l.granted and l.pid is not null and l.pid <> pg_backend_pid() \
+           order by l.pid limit 1;\n\
          select 'session', {own}::text from pg_stat_activity a \
            where a.datname = current_database() and a.application_name like 'dbm/%' \
            and a.backend_type is distinct from 'parallel worker' and a.pid <> pg_backend_pid() order by a.pid;\n\
@@ -93,6 +100,8 @@ fn sessions() -> String {
                  group by l.pid) w \
            cross join lateral (select distinct pid from unnest(pg_blocking_pids(w.pid)) as pid) b \
            left join pg_stat_activity s on s.pid = b.pid \
+           where b.pid <> pg_backend_pid() and (s.application_name is distinct from '{OBSERVER}' \
+             or exists (select from pg_locks l where {PRISMA_LOCK} and l.granted and l.pid = b.pid)) \
            order by w.pid, b.pid",
         holder = session("a").replace("'pid', a.pid", "'pid', l.pid"),
         own = session("a"),

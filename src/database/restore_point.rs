@@ -39,7 +39,7 @@ async fn try_restore_point(
     ca_pem: Option<&[u8]>,
     name: &str,
 ) -> Result<RestorePointFacts, Unreadable> {
-    let mut connection = connect::connect(target, ca_pem).await?;
+    let connect::Connected { mut connection, .. } = connect::connect(target, ca_pem).await?;
     let asked =
         tokio::time::timeout(QUESTIONS_TIMEOUT, questions(&mut connection, target, name)).await;
     let facts = match asked {

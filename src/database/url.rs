@@ -11,9 +11,11 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use dbm_agent::connection::{self, Wrong};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::pooler;
 use crate::facts::{Unreadable, UnreadableReason};
 
 /// PostgreSQL's own port.
@@ -95,6 +97,9 @@ pub struct Target {
     pub other_role: bool,
     /// From [`Rules`]: what the host's name resolves to is judged by it again.
     pub allow_loopback: bool,
+    /// The names by which a pod of the resource's namespace would look for the host, in its order
+    /// ([`super::names::PodNames`]); none: the host as it is.
+    pub names: Vec<String>,
 }
 
 /// Takes a Secret's value apart.
@@ -102,24 +107,8 @@ pub struct Target {
 /// # Errors
 /// [`Unreadable`] with a reason that begins with `Url`, and a message that says what to do and holds nothing of `raw`.
 pub fn parse(raw: &str, rules: &Rules) -> Result<Target, Unreadable> {
-    let text = raw.trim();
-    if text.is_empty() {
-        return Err(invalid(
-            "the value is empty: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
-        ));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(invalid(
-            "the value holds a line break or another control character in its middle: write it in one line",
-        ));
-    }
-    if let Some(quote @ ('"' | '\'')) = text.chars().next() {
-        return Err(invalid(&format!(
-            "the value begins with {quote}: write the URL without quotes around it"
-        )));
-    }
+    let text = connection::string(raw).map_err(|wrong| no_string(wrong, raw))?;
     let url = Url::parse(text).map_err(|error| invalid(&not_a_url(error)))?;
-    check_scheme(&url)?;
     check_fragment(&url)?;
 
     let host = host(&url, rules)?;
@@ -144,6 +133,7 @@ pub fn parse(raw: &str, rules: &Rules) -> Result<Target, Unreadable> {
         connect_timeout: parameters.connect_timeout,
         other_role: parameters.other_role,
         allow_loopback: rules.allow_loopback,
+        names: Vec::new(),
     })
 }
 
@@ -237,20 +227,45 @@ fn not_a_url(error: url::ParseError) -> String {
     }
 }
 
-fn check_scheme(url: &Url) -> Result<(), Unreadable> {
-    match url.scheme() {
-        "postgres" | "postgresql" => Ok(()),
-        "prisma" | "prisma+postgres" => Err(Unreadable {
-            reason: UnreadableReason::UrlNotDirect,
-            message: "the URL goes through Prisma's proxy (prisma:// or prisma+postgres://), where no migration can \
-                      be seen or locked: use the direct postgresql:// URL of the database"
+/// What the agent would not hand to Prisma either.
+fn no_string(wrong: Wrong, raw: &str) -> Unreadable {
+    let (reason, message) = match wrong {
+        Wrong::Empty => (
+            UnreadableReason::UrlInvalid,
+            "the value is empty: set it to postgresql://USER:PASSWORD@HOST:PORT/DATABASE".to_owned(),
+        ),
+        Wrong::ControlCharacter => (
+            UnreadableReason::UrlInvalid,
+            "the value holds a line break or another control character in its middle: write it in one line".to_owned(),
+        ),
+        Wrong::Quoted(quote) => (
+            UnreadableReason::UrlInvalid,
+            format!("the value begins with {quote}: write the URL without quotes around it"),
+        ),
+        Wrong::Proxy => (
+            UnreadableReason::UrlNotDirect,
+            "the URL goes through Prisma's proxy (prisma:// or prisma+postgres://), where no migration can be seen or \
+             locked: use the direct postgresql:// URL of the database"
                 .to_owned(),
-        }),
-        _ => Err(Unreadable {
-            reason: UnreadableReason::UrlNotPostgres,
-            message: "the URL is not one of PostgreSQL: it must begin with postgresql:// or postgres://".to_owned(),
-        }),
-    }
+        ),
+        Wrong::Protocol => match Url::parse(raw.trim()) {
+            // A value that is no URL at all.
+            Err(_) => (
+                UnreadableReason::UrlInvalid,
+                not_a_url(url::ParseError::RelativeUrlWithoutBase),
+            ),
+            Ok(url) if ["postgres", "postgresql"].contains(&url.scheme()) => (
+                UnreadableReason::UrlInvalid,
+                "the URL must begin with postgresql:// or postgres://, in small letters and with both slashes, as Prisma wants it"
+                    .to_owned(),
+            ),
+            Ok(_) => (
+                UnreadableReason::UrlNotPostgres,
+                "the URL is not one of PostgreSQL: it must begin with postgresql:// or postgres://".to_owned(),
+            ),
+        },
+    };
+    Unreadable { reason, message }
 }
 
 fn check_fragment(url: &Url) -> Result<(), Unreadable> {
@@ -347,7 +362,7 @@ impl Parameters {
                 "sslaccept" => strict = value == "strict",
                 "options" => read.other_role = value.contains("role="),
                 "connect_timeout" => read.connect_timeout = connect_timeout(&value)?,
-                "pgbouncer" if value == "true" || value == "1" => return Err(pooled()),
+                "pgbouncer" if value == "true" || value == "1" => return Err(pooler::by_url()),
                 "host" if is_socket(&value) => return Err(socket_refused()),
                 "host" | "hostaddr" if !value.is_empty() => {
                     return Err(invalid(
@@ -366,15 +381,6 @@ impl Parameters {
             read.ssl_mode = SslMode::VerifyFull;
         }
         Ok(read)
-    }
-}
-
-pub(super) fn pooled() -> Unreadable {
-    Unreadable {
-        reason: UnreadableReason::UrlPooled,
-        message: "the URL goes through a transaction pooler, which breaks Prisma's migration lock: use the direct URL \
-                  of the database"
-            .to_owned(),
     }
 }
 

@@ -148,13 +148,12 @@ fn still_at_work(
     };
     Some(Verdict::Wait {
         message: format!(
-            "{database}: the migration's {gone}, and session {pid} ({}{}) {what} in the database. Nothing is judged before it has ended; if it never does: SELECT pg_terminate_backend({pid});",
-            session.application_name,
-            session
-                .state
-                .as_deref()
-                .map(|state| format!(", {state}"))
-                .unwrap_or_default(),
+            "{database}: the migration's {gone}, and session {} {what} in the database. Nothing is judged before it has ended{}",
+            super::running::who(session).trim_start_matches("pid "),
+            match super::running::left_behind(session) {
+                Some(left) => format!(". {left}"),
+                None => format!("; if it never does: SELECT pg_terminate_backend({pid});"),
+            },
         ),
         next: super::running::terminate(pid),
     })
@@ -180,7 +179,10 @@ fn refused(database: &str, refusal: &Refusal) -> Verdict {
         Refusal::ConnectionInvalid(message) => failed(
             reasons::CONNECTION_INVALID,
             nothing(),
-            prefixed(database, message),
+            format!(
+                "{}. Nothing was executed; once it is mended, ask for a new run.",
+                prefixed(database, message)
+            ),
         ),
         Refusal::Problem(problem) => failed(
             problem_reason(problem.reason),

@@ -118,7 +118,7 @@ pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         Some(told) => (told.reason, told.text()),
         None => (other, format!("{said}. Mend what it names")),
     };
-    let text = format!("{what}: {text}. It is tried again by itself.");
+    let text = format!("{what}: {text}. Once that is mended, it goes on by itself.");
     let active = pass.active();
     let after = active.iter().skip_while(|other| {
         // What an image holds comes before all others.

@@ -14,7 +14,7 @@ use super::shown::{bounded, count_applied};
 use super::snapshot::Effect;
 use super::status;
 use crate::api::{CurrentStatus, Phase, StepKind, StepStatus, Time, reasons};
-use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger, Session};
+use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger, OBSERVER, Session};
 use crate::tools::prisma::{self, RowState};
 
 /// After how many seconds a command that migrates is expected to have opened its session.
@@ -156,7 +156,10 @@ pub(super) fn waits<'a>(
 /// `pid 4242 (portal, idle in transaction 3m)`.
 pub(super) fn who(session: &Session) -> String {
     let mut parts = Vec::new();
-    if !session.application_name.is_empty() {
+    if session.application_name == OBSERVER {
+        // Of the operator's own looks none is left when it is read who is at work.
+        parts.push("a connection pooler's server connection".to_owned());
+    } else if !session.application_name.is_empty() {
         parts.push(session.application_name.clone());
     } else if let Some(user) = &session.user {
         parts.push(user.clone());
@@ -173,6 +176,23 @@ pub(super) fn who(session: &Session) -> String {
     } else {
         format!("pid {} ({})", session.pid, parts.join(", "))
     }
+}
+
+/// What is said of a session that holds Prisma's lock, or has a migration's name, and does nothing: a pooler keeps its
+/// connections to the server when its client is gone, with the locks that were taken on them.
+pub(super) fn left_behind(session: &Session) -> Option<String> {
+    let of_look = session.application_name == OBSERVER;
+    let idle = session.state.as_deref() == Some("idle") && session.transaction_seconds.is_none();
+    let whose = if of_look {
+        "No migration is at work in it: a migration that went through a connection pooler left it behind. End it"
+    } else if idle {
+        "It is idle: if it stays so, a migration that went through a connection pooler left it behind, and it never ends by \
+         itself. Then end it"
+    } else {
+        return None;
+    };
+    let pid = session.pid;
+    Some(format!("{whose}: SELECT pg_terminate_backend({pid});"))
 }
 
 /// `38s`, `3m`, `2h`.
@@ -277,11 +297,16 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
         .as_ref()
         .or_else(|| facts.our_sessions.first())
     {
+        let (then, next) = match left_behind(session) {
+            Some(left) => (format!(". {left}"), terminate(session.pid)),
+            None => ("; it goes on by itself".to_owned(), String::new()),
+        };
         let text = format!(
-            "{name}: waits for {}, which holds Prisma's lock or is a migration's session; it goes on by itself",
+            "{name}: waits for {}, which holds Prisma's lock or is a migration's session{then}",
             who(session)
         );
         pass.working(Phase::Pending, reasons::WAITING_LOCK, text);
+        pass.status.next_command = next;
         pass.requeue(2_000);
         return false;
     }

@@ -5,7 +5,7 @@ use super::pass::Pass;
 use super::status;
 use super::unstarted;
 use crate::api::{Phase, SmokeTestSpec, StepKind, StepStatus, reasons};
-use crate::facts::{JobFacts, NotStarted, Unreadable};
+use crate::facts::{JobFacts, NotStarted, Unreadable, UnreadableReason};
 
 /// The kubelet's word for an image that is on its way.
 const PULLING: &str = "Pulling";
@@ -41,7 +41,7 @@ pub(super) fn not_started(
     let look = describe(pass, step, job);
     if let Some(told) = unstarted::explain(why) {
         let text = told.text().replace("spec.image", &image_field(pass, step));
-        let message = format!("{subject}: {text}. It goes on by itself.");
+        let message = format!("{subject}: {text}. Once that is mended, it goes on by itself.");
         if late {
             pass.stalled(phase, told.reason, message, look);
         } else {
@@ -129,7 +129,7 @@ fn milliseconds(seconds: i64) -> u64 {
 
 /// A database that cannot be read: nothing is concluded, and it is looked at again.
 pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) {
-    let message = format!("{database}: {}", goes_on(&why.message));
+    let message = format!("{database}: {}", goes_on(why));
     pass.condition(reasons::OBSERVED, false, why.reason.as_str(), &message);
     let since = status::get(&pass.status, reasons::OBSERVED)
         .map_or(pass.now(), |condition| condition.last_transition_time.0);
@@ -150,13 +150,17 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
     poll(pass, reasons::OBSERVED);
 }
 
-/// Every one of these is looked at again, and says so.
-fn goes_on(message: &str) -> String {
-    if message.contains("by itself") {
-        message.to_owned()
+/// Every one of these is looked at again, and says so; and of what no look mends, that somebody has to.
+fn goes_on(why: &Unreadable) -> String {
+    let message = why.message.trim_end_matches('.');
+    let then = if message.contains("by itself") || message.contains("a fault of the operator") {
+        return why.message.clone();
+    } else if why.reason == UnreadableReason::ServerUnavailable {
+        "It goes on by itself."
     } else {
-        format!("{}. It goes on by itself.", message.trim_end_matches('.'))
-    }
+        "Once that is mended, it goes on by itself."
+    };
+    format!("{message}. {then}")
 }
 
 /// Looks again, soon at first, every 15 seconds in the end; what is mended is noticed without a watch on Secrets,

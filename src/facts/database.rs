@@ -6,6 +6,9 @@ use jiff::Timestamp;
 
 use super::Object;
 
+/// The `application_name` of the operator's own looks, by which they are told apart from a migration's session (`dbm/...`).
+pub const OBSERVER: &str = "dbm-observer";
+
 /// Which database it is, whatever name its host was called by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DatabaseIdentity {

@@ -8,6 +8,8 @@ mod reading;
 
 pub use action::ActionFacts;
 pub use catalog::{Object, ObjectKind, RestorePointFacts};
-pub use database::{DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, Session, TableName, Wait};
+pub use database::{
+    DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, OBSERVER, Session, TableName, Wait,
+};
 pub use job::{ContainerEnd, JobFacts, JobProgress, NEVER_RAN, NotStarted, OUT_OF_MEMORY, OldJob};
 pub use reading::{Reading, Unreadable, UnreadableReason};

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod http;
 pub mod lease;
 pub mod metrics;
+pub mod names;
 pub mod options;
 pub mod shutdown;
 pub mod telemetry;

@@ -471,3 +471,29 @@ fn causes(
     });
     assert_eq!(cause(&resource), expected);
 }
+
+/// A mesh's proxy that is not let out, or lets nobody out, is the usual cause where the operator itself gets through.
+#[test]
+fn a_server_that_the_job_does_not_reach_is_told_with_what_may_stand_between() {
+    let end = end(1, "Error", "P1001", "");
+    let facts = facts(&[]);
+    let verdict = judge(
+        "shop",
+        &step(),
+        end.as_ref(),
+        &inventory(),
+        &facts,
+        "dbm/r1/shop",
+    );
+    let Verdict::NeverBegan { message, .. } = verdict else {
+        panic!("{verdict:?}")
+    };
+    for part in [
+        "network policies",
+        "sidecar",
+        "job.podAnnotations",
+        "sidecar.istio.io/inject: \"false\"",
+    ] {
+        assert!(message.contains(part), "{part} in: {message}");
+    }
+}

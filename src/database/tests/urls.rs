@@ -244,3 +244,23 @@ proptest! {
         }
     }
 }
+
+/// The agent's tests read the same table: neither side takes what the other refuses, and both take the same of it.
+#[test]
+fn one_table_for_both_sides() {
+    let table: Vec<(String, Option<String>)> =
+        serde_json::from_str(include_str!("../../../agent/tests/values.json")).unwrap();
+    for (value, taken) in table {
+        let parsed = parse(&value, &IN_CLUSTER);
+        let expected = taken.map(|text| good(&text));
+        assert_eq!(parsed.as_ref().ok(), expected.as_ref(), "{value:?}");
+        if let Err(unreadable) = parsed {
+            let kinds = [UrlInvalid, UrlNotPostgres, UrlNotDirect];
+            assert!(
+                kinds.contains(&unreadable.reason),
+                "{value:?}: {unreadable:?}"
+            );
+            assert!(!unreadable.message.contains("secret"), "{unreadable:?}");
+        }
+    }
+}

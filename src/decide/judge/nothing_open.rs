@@ -123,7 +123,7 @@ pub(super) fn nothing_open(
         return Verdict::NeverBegan {
             reason: reasons::UNREACHABLE_FROM_JOB,
             message: format!(
-                "{database}: the Job could not reach the server{said}. Nothing was executed. The operator reaches it now: where this goes on, look at network policies between the Job and the server"
+                "{database}: the Job could not reach the server{said}. Nothing was executed. The operator reaches it now: look at network policies between the Job and the server, and whether a sidecar that is added to the Job's pod, such as a service mesh's proxy, lets it out; job.podAnnotations can keep one away (for Istio, sidecar.istio.io/inject: \"false\")"
             ),
         };
     }

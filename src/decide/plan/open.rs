@@ -4,7 +4,7 @@ use dbm_agent::protocol::{DatabaseInventory, Migration};
 
 use super::Blocker;
 use crate::api::{FailedStatus, reasons};
-use crate::facts::{DatabaseFacts, LedgerRow};
+use crate::facts::{DatabaseFacts, LedgerRow, OBSERVER};
 use crate::tools::prisma::{self, RowState};
 
 /// A row that neither finished nor was rolled back: Prisma refuses every deploy (P3009).
@@ -24,7 +24,11 @@ pub(super) fn row<'a>(
                 )
             })?;
     let name = &row.migration_name;
-    let busy = facts.lock_holder.as_ref();
+    // A look takes no lock: what bears its name was left behind on a pooler's connection.
+    let busy = facts
+        .lock_holder
+        .as_ref()
+        .filter(|session| session.application_name != OBSERVER);
     let blocker = match (state, busy) {
         (RowState::Unfinished | RowState::ScriptDone, Some(session)) => Blocker {
             reason: reasons::UNFINISHED_ROW_FOUND,

@@ -167,10 +167,14 @@ impl Cluster {
                 allow_loopback: false,
             },
         ) {
-            Ok(target) => target,
+            Ok(mut target) => {
+                // Where the Job's pod will look for it, which is not where the operator's own would.
+                target.names = self.shared.names.of(&target.host, namespace);
+                target
+            }
             Err(mut problem) => {
                 problem.message = format!(
-                    "key {} of Secret {}: {}. It goes on by itself.",
+                    "key {} of Secret {}: {}. Once the Secret is mended, it goes on by itself.",
                     reference.key, reference.name, problem.message
                 );
                 return Ok(Err(problem));
