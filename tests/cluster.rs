@@ -63,6 +63,8 @@ mod schema;
 mod servers;
 #[path = "cluster/short_name.rs"]
 mod short_name;
+#[path = "cluster/sidecar.rs"]
+mod sidecar;
 #[path = "cluster/tls.rs"]
 mod tls;
 #[path = "cluster/unanswered.rs"]

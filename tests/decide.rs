@@ -15,6 +15,8 @@ mod found_actions;
 mod gives_way;
 #[path = "decide/history.rs"]
 mod history;
+#[path = "decide/held_pods.rs"]
+mod held_pods;
 #[path = "decide/humans.rs"]
 mod humans;
 #[path = "decide/images.rs"]

@@ -15,6 +15,7 @@ pub use event::event;
 pub use inventory::{InventoryError, config_map, read_config_map};
 pub use job::{CONTAINER, Settings, job};
 pub use lease::lease;
+pub use pod::OWN_CONTAINERS;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 

@@ -17,6 +17,12 @@ use crate::api::DatabaseSpec;
 
 /// Where the certificate authority stands in the container.
 pub(super) const CA_FILE: &str = "/dbm-ca/ca.crt";
+/// The container that brings the agent.
+const AGENT: &str = "agent";
+/// The container that fills writable paths.
+const SEED: &str = "seed";
+/// The containers of a step's pod. Any other one was added to it.
+pub const OWN_CONTAINERS: [&str; 3] = [CONTAINER, AGENT, SEED];
 /// Where the agent stands, and what it leaves.
 const AGENT_DIRECTORY: &str = "/dbm";
 /// Where the agent stands in the operator's image.
@@ -137,7 +143,7 @@ fn agent_container(settings: &Settings, given: &ResourceRequirements, as_init: b
         ]
     };
     Container {
-        name: "agent".to_owned(),
+        name: AGENT.to_owned(),
         image: Some(settings.agent_image.clone()),
         image_pull_policy: Some(settings.agent_image_pull_policy.clone()),
         command: Some(command(if as_init { "place" } else { "install" })),
@@ -171,7 +177,7 @@ fn seed_container(main: &Container, agent: &str, seeds: &[String], own_agent: bo
         arguments.extend([path.clone(), target]);
     }
     Container {
-        name: "seed".to_owned(),
+        name: SEED.to_owned(),
         command: Some(vec![agent.to_owned()]),
         args: Some(arguments),
         env: None,

@@ -27,6 +27,7 @@ mod ending;
 mod evidence;
 mod finished;
 mod history;
+mod held;
 mod inventory;
 mod judge;
 mod kept;
@@ -74,13 +75,20 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     }
     let mut pass = Pass::new(snapshot);
     run::give_back_left(&mut pass);
+    decided(&mut pass);
+    held::tidy(&mut pass);
+    pass.finish()
+}
+
+fn decided(pass: &mut Pass<'_>) {
+    let snapshot = pass.snapshot;
     if snapshot.resource.deleting {
-        actions::refuse_all(&mut pass);
-        deletion::decide(&mut pass);
-        return pass.finish();
+        actions::refuse_all(pass);
+        deletion::decide(pass);
+        return;
     }
-    if actions::advance(&mut pass) {
-        return pass.finish();
+    if actions::advance(pass) {
+        return;
     }
     let cause = run::cause(&snapshot.resource);
     let unfinished = pass
@@ -95,18 +103,17 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     if let Some(cause) = cause
         && !(unfinished && at_work)
     {
-        run::start(&mut pass, cause);
+        run::start(pass, cause);
         if unfinished {
             // What the old run held is let go first; the new one is decided on what is then seen.
             pass.again = true;
-            return pass.finish();
+            return;
         }
     } else if !unfinished {
-        finished::look(&mut pass);
-        return pass.finish();
+        finished::look(pass);
+        return;
     }
-    go_on(&mut pass, cause.is_some() && at_work);
-    pass.finish()
+    go_on(pass, cause.is_some() && at_work);
 }
 
 /// An unfinished run.

@@ -1,6 +1,7 @@
 //! What starts a run, and how one ends.
 
 use super::actions;
+use super::held;
 use super::names::run_id;
 use super::pass::{Pass, Seen};
 use super::snapshot::{Effect, Resource};
@@ -214,7 +215,8 @@ pub(super) fn tidy(pass: &mut Pass<'_>) {
             });
         }
     }
-    if pass.snapshot.resource.finalizer {
+    held::tidy(pass);
+    if pass.snapshot.resource.finalizer && !held::holds_resource(pass) {
         pass.effects.push(Effect::RemoveFinalizer);
     }
 }

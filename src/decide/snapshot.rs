@@ -11,7 +11,9 @@ use crate::api::{
     DatabaseMigrationSpec, DatabaseMigrationStatus, FINALIZER, MigrationActionStatus, Resolution,
     StepKind,
 };
-use crate::facts::{ActionFacts, DatabaseFacts, JobFacts, OldJob, Reading, RestorePointFacts};
+use crate::facts::{
+    ActionFacts, DatabaseFacts, HeldPod, JobFacts, OldJob, Reading, RestorePointFacts,
+};
 
 /// The world as it was read for one resource, and the time.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Snapshot {
     pub made: BTreeSet<String>,
     /// The ended Jobs of this resource's other runs.
     pub old_jobs: Vec<OldJob>,
+    /// Its pods that something else in them keeps from ending.
+    pub held_pods: Vec<HeldPod>,
     /// Leases that could not be had, by name.
     pub leases: BTreeMap<String, LeaseFacts>,
     /// What else is at work on the servers of the databases that were looked at, by [`super::server_name`]; empty where
@@ -228,6 +232,15 @@ pub enum Effect {
         name: String,
         /// Only this one.
         uid: String,
+    },
+    /// End a pod whose own container has ended.
+    DeletePod {
+        /// Its name.
+        name: String,
+        /// Only this one.
+        uid: String,
+        /// How long what is left in it may take.
+        grace_seconds: i64,
     },
     /// Say on a MigrationAction how far it is.
     SetAction {

@@ -47,6 +47,21 @@ pub struct OldJob {
     pub adopted: bool,
 }
 
+/// A pod whose user's container has ended, and in which another container runs that nobody here put there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldPod {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// Its Job's name.
+    pub job: String,
+    /// When the user's container ended.
+    pub ended_at: Timestamp,
+    /// It is being deleted, and may take so many seconds.
+    pub grace: Option<i64>,
+}
+
 /// How far a Job is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobProgress {

@@ -11,5 +11,7 @@ pub use catalog::{Object, ObjectKind, RestorePointFacts};
 pub use database::{
     DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, OBSERVER, Session, TableName, Wait,
 };
-pub use job::{ContainerEnd, JobFacts, JobProgress, NEVER_RAN, NotStarted, OUT_OF_MEMORY, OldJob};
+pub use job::{
+    ContainerEnd, HeldPod, JobFacts, JobProgress, NEVER_RAN, NotStarted, OUT_OF_MEMORY, OldJob,
+};
 pub use reading::{Reading, Unreadable, UnreadableReason};

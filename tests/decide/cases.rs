@@ -47,6 +47,7 @@ pub(super) fn snapshot(databases: usize) -> Snapshot {
         servers: BTreeMap::new(),
         made: Default::default(),
         old_jobs: Vec::new(),
+        held_pods: Vec::new(),
         left_turns: Vec::new(),
         refusals: BTreeMap::new(),
         actions: Vec::new(),

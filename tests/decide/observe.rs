@@ -127,6 +127,7 @@ impl Operator {
             leases,
             servers: self.line.facts(world, resource),
             old_jobs: Vec::new(),
+            held_pods: Vec::new(),
             left_turns: Vec::new(),
             actions,
             restore_points: BTreeMap::new(),

@@ -407,6 +407,7 @@ impl Operator {
                 self.memory[resource].made.insert(plan.name.clone());
             }
             Effect::DeleteJob { name, uid } => world.delete_job(name, uid),
+            Effect::DeletePod { .. } => unreachable!("nobody adds a container to a pod here"),
             Effect::AdoptJob { name, uid } => {
                 if let Some(job) = world.jobs.get_mut(name).filter(|job| job.facts.uid == *uid) {
                     job.facts.adopted = true;

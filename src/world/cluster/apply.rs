@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Event as KubeEvent;
+use k8s_openapi::api::core::v1::{Event as KubeEvent, Pod};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
 use kube::core::Status;
 use kube::runtime::reflector::ObjectRef;
@@ -12,7 +12,7 @@ use kube::{Api, Resource as _};
 use super::{Cluster, Error, SeenJob, jobs, slim, told};
 use crate::api::{ActionState, DatabaseMigration, DatabasePhase, FINALIZER, RunOutcome, StepKind};
 use crate::build;
-use crate::decide::{Decision, Effect, Event, JobPlan, Refused, Snapshot, turns};
+use crate::decide::{Decision, Effect, Event, JobPlan, Refused, Resource, Snapshot, turns};
 use crate::runtime::{clock, metrics};
 
 /// What came of an effect.
@@ -173,6 +173,13 @@ impl Cluster {
                     Err(error) => return Err(Error::api(format!("deleting Job {name}"))(error)),
                 }
             }
+            Effect::DeletePod {
+                name,
+                uid,
+                grace_seconds,
+            } => {
+                self.delete_pod(resource, name, uid, *grace_seconds).await?;
+            }
             Effect::AdoptJob { name, uid } => {
                 let owner = build::owner(resource);
                 let patch =
@@ -189,6 +196,39 @@ impl Cluster {
             }
         }
         Ok(Done::Yes)
+    }
+
+    /// Ends what is left in a pod whose own container has ended.
+    async fn delete_pod(
+        &self,
+        resource: &Resource,
+        name: &str,
+        uid: &str,
+        grace_seconds: i64,
+    ) -> Result<(), Error> {
+        let api: Api<Pod> = Api::namespaced(self.shared.client.clone(), &resource.namespace);
+        let parameters = DeleteParams {
+            grace_period_seconds: u32::try_from(grace_seconds).ok(),
+            preconditions: Some(Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        match api.delete(name, &parameters).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(()),
+            // An older chart does not give this right. The pod stays, and nothing else is kept waiting for it.
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                tracing::warn!(
+                    namespace = resource.namespace,
+                    pod = name,
+                    "may not delete a pod that only a sidecar keeps running"
+                );
+                Ok(())
+            }
+            Err(error) => Err(Error::api(format!("deleting pod {name}"))(error)),
+        }
     }
 
     /// Makes a step's Job. One of that name that names this resource is ours: the answer to an earlier request was

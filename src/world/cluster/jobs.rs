@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use super::seen::{LABEL_JOB, SeenJob, SeenPod};
 use super::{Cluster, Error};
 use crate::decide::Resource;
-use crate::facts::{JobFacts, JobProgress, NotStarted, OldJob};
+use crate::facts::{HeldPod, JobFacts, JobProgress, NotStarted, OldJob};
 
 impl Cluster {
     /// A Job of a step. `None`: the API server itself says that there is none.
@@ -85,6 +85,25 @@ impl Cluster {
             adopted: job.adopted,
         });
         old.collect()
+    }
+
+    /// The pods of this resource that only a container that was added to them keeps from ending.
+    pub(super) fn held_pods(&self, resource: &Resource) -> Vec<HeldPod> {
+        let all = self.pods.of(&resource.namespace, &resource.name);
+        let ours = all
+            .iter()
+            .filter(|pod| pod.held && pod.owner_uid.as_deref() == Some(resource.uid.as_str()));
+        ours.filter_map(|pod| match &pod.progress {
+            JobProgress::Ended(end) => Some(HeldPod {
+                name: pod.name.to_string(),
+                uid: pod.uid.to_string(),
+                job: pod.job.to_string(),
+                ended_at: end.finished_at,
+                grace: pod.grace,
+            }),
+            _ => None,
+        })
+        .collect()
     }
 
     /// The newest pod of a Job.
@@ -210,6 +229,29 @@ mod tests {
         found["containerStatuses"] = json!([status("agent", agent), status(CONTAINER, own)]);
         let facts = facts(&job(json!({})), Some(&pod(found)));
         assert_eq!(told(&facts.progress), expected);
+    }
+
+    /// What a webhook adds runs on when ours has ended; ours alone, or one that has ended, holds nothing.
+    #[rstest]
+    #[case("proxy", json!({"running": {}}), true)]
+    #[case("proxy", ended(0, "Completed", ""), false)]
+    #[case("proxy", waiting("CrashLoopBackOff"), false)]
+    #[case("agent", json!({"running": {}}), false)]
+    fn is_held_by_a_container_that_was_added(
+        #[case] name: &str,
+        #[case] state: Value,
+        #[case] held: bool,
+    ) {
+        for list in ["containerStatuses", "initContainerStatuses"] {
+            let mut found = json!({"phase": "Running"});
+            found["containerStatuses"] = json!([status(CONTAINER, ended(0, "Completed", ""))]);
+            let other = status(name, state.clone());
+            match found[list].as_array_mut() {
+                Some(all) => all.push(other),
+                None => found[list] = json!([other]),
+            }
+            assert_eq!(pod(found).held, held, "{list}");
+        }
     }
 
     #[rstest]

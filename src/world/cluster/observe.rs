@@ -100,6 +100,7 @@ impl Cluster {
         self.look_at_leases(&resource.uid).await?;
         let left_turns = self.left_turns(&resource).await?;
         let old_jobs = self.old_jobs(&resource);
+        let held_pods = self.held_pods(&resource);
         let mut memory = self.memory();
         let remembered = memory.of(&resource.uid);
         let made = |name: &&String| remembered.has_made(name);
@@ -116,6 +117,7 @@ impl Cluster {
             jobs,
             made,
             old_jobs,
+            held_pods,
             leases: remembered.leases.clone(),
             servers,
             refusals: remembered.refusals(),

@@ -4,7 +4,7 @@ use dbm_agent::protocol::{Summary, VERSION};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 
-use crate::build::CONTAINER;
+use crate::build::{CONTAINER, OWN_CONTAINERS};
 use crate::facts::{ContainerEnd, JobProgress, NEVER_RAN, NotStarted, OUT_OF_MEMORY};
 
 /// The kubelet's reason where it does not know how a container ended, nor when: its node was restarted, or lost.
@@ -14,6 +14,15 @@ const UNKNOWN_END: &str = "ContainerStatusUnknown";
 pub(super) fn container(pod: &Pod) -> Option<&ContainerStatus> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
     statuses.iter().find(|status| status.name == CONTAINER)
+}
+
+/// Whether a container runs in it that somebody added: the pod, and its Job, last as long as that.
+pub(super) fn is_held(pod: &Pod) -> bool {
+    containers(pod).any(|container| {
+        let state = container.state.as_ref();
+        !OWN_CONTAINERS.contains(&container.name.as_str())
+            && state.is_some_and(|state| state.running.is_some())
+    })
 }
 
 /// How far the user's container is.

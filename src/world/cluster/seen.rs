@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::cache::{Kept, Place};
-use super::pod::{container, progress};
+use super::pod::{container, is_held, progress};
 use crate::api::{
     ANNOTATION_RECONCILE, ANNOTATION_RETRY, ANNOTATION_SUSPEND, ANNOTATION_UID, DatabaseMigration,
     LABEL_MIGRATION, LABEL_RUN, MigrationAction,
@@ -69,6 +69,10 @@ pub struct SeenPod {
     pub created_at: Timestamp,
     /// Where the image came from, if that is known by digest.
     pub image_digest: Option<Box<str>>,
+    /// A container runs in it that is none of ours.
+    pub held: bool,
+    /// It is being deleted, and may take so many seconds.
+    pub grace: Option<i64>,
     /// How far the user's container is; [`JobProgress::Lost`]: the pod is over and it left no account.
     pub progress: JobProgress,
 }
@@ -174,6 +178,8 @@ impl From<&Pod> for SeenPod {
                 .map(|status| status.image_id.as_str())
                 .filter(|id| id.contains("@sha256:"))
                 .map(Into::into),
+            held: is_held(pod),
+            grace: pod.metadata.deletion_grace_period_seconds,
             progress: progress(pod),
         }
     }
