@@ -249,6 +249,8 @@ pub enum FindingKind {
     InvalidIndex,
     /// A constraint that does not hold for the rows that were there before it (NOT VALID).
     NotValidated,
+    /// A schema of this name stands in the database: Prisma 8 migrates it, too, and keeps a ledger of its own there.
+    PrismaContract,
     /// A line of the migration's output: a warning of Prisma, or a match of a pattern.
     Log,
 }

@@ -209,6 +209,7 @@ pub(super) fn second(
         }
         "invalid" => facts.invalid_indexes.push(row.body.clone()),
         "not valid" => facts.not_valid_constraints.push(row.body.clone()),
+        "prisma 8" => facts.prisma_contract = Some(row.body.clone()),
         TOO_MANY_OBJECTS => facts.objects = None,
         OBJECT => {
             let object = object(row)?;

@@ -49,6 +49,7 @@ pub(super) fn second(schema: &str, ledger: bool, what: Look, building: &[u32]) -
     }
     statements.push(invalid_indexes(building));
     statements.push(NOT_VALID.to_owned());
+    statements.push(PRISMA_CONTRACT.to_owned());
     if what.catalog {
         statements.push(catalog::digest(schema));
     }
@@ -225,6 +226,11 @@ fn invalid_indexes(building: &[u32]) -> String {
         before.join(", ")
     )
 }
+
+/// Where Prisma 8 keeps its ledger (`marker`, `ledger`, `contract`). A schema that is merely called so holds no ledger.
+const PRISMA_CONTRACT: &str = "select 'prisma 8', n.nspname::text from pg_namespace n where n.nspname = 'prisma_contract' \
+    and exists (select from pg_class c where c.relnamespace = n.oid and c.relname in ('marker', 'ledger', 'contract') \
+      and c.relkind in ('r', 'p', 'v', 'm', 'f'))";
 
 /// Constraints that were added with NOT VALID and never validated. From PostgreSQL 18 on one that is not enforced is
 /// never valid, lawfully; through JSON the column that says so is null before that.

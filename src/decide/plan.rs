@@ -180,9 +180,11 @@ fn weak_spots(facts: &DatabaseFacts) -> impl Iterator<Item = FindingStatus> + '_
     };
     let indexes = facts.invalid_indexes.iter();
     let constraints = facts.not_valid_constraints.iter();
+    let contract = facts.prisma_contract.iter();
     indexes
         .map(spot(FindingKind::InvalidIndex))
         .chain(constraints.map(spot(FindingKind::NotValidated)))
+        .chain(contract.map(spot(FindingKind::PrismaContract)))
 }
 
 fn blocked(reason: &'static str, message: String) -> DatabasePlan {
@@ -351,6 +353,7 @@ fn denied(database: &str, plan: &DatabasePlan) -> Option<Blocker> {
         | FindingKind::Squashed
         | FindingKind::InvalidIndex
         | FindingKind::NotValidated
+        | FindingKind::PrismaContract
         | FindingKind::Log => return None,
     };
     Some(Blocker {

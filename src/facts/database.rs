@@ -47,6 +47,8 @@ pub struct DatabaseFacts {
     pub invalid_indexes: Vec<String>,
     /// Constraints that are not validated (`convalidated = false`), as `schema.table.constraint`, sorted.
     pub not_valid_constraints: Vec<String>,
+    /// The schema in which Prisma 8 keeps its ledger, where there is one: `prisma_contract`.
+    pub prisma_contract: Option<String>,
     /// How many transactions were committed in this database since its statistics began (`pg_stat_database`).
     pub commits: i64,
     /// What stands in the catalog, by name; only when it was asked for.

@@ -1,13 +1,13 @@
 //! Whose session it is that nothing is started beside, and what is said of what no retry mends.
 
-use database_migration_operator::api::reasons;
+use database_migration_operator::api::{FindingKind, Policy, reasons};
 use database_migration_operator::decide::{Snapshot, decide};
 use database_migration_operator::facts::{
     DatabaseFacts, JobProgress, OBSERVER, Reading, Session, Unreadable, UnreadableReason,
 };
 use rstest::rstest;
 
-use super::cases::{job, migrating, reason, snapshot, write};
+use super::cases::{finished, job, migrating, reason, snapshot, write};
 use super::world::{START, at};
 
 fn facts(snapshot: &mut Snapshot) -> &mut DatabaseFacts {
@@ -145,4 +145,21 @@ fn what_goes_on_by_itself(
         usize::from(end.contains("by itself"))
     );
     assert!(decision.poll_ms.is_some(), "it is looked at again");
+}
+
+/// It is worth a look and stands in nothing's way.
+#[test]
+fn a_ledger_of_prisma_8_is_a_finding() {
+    let mut snapshot = finished();
+    facts(&mut snapshot).prisma_contract = Some("prisma_contract".to_owned());
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    assert_eq!(reason(&snapshot.resource.status), reasons::SUCCEEDED);
+    let findings = &snapshot.resource.status.databases[0].findings;
+    let found: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.kind == FindingKind::PrismaContract)
+        .map(|finding| (finding.policy, finding.migration.as_str()))
+        .collect();
+    assert_eq!(found, [(Policy::Warn, "prisma_contract")]);
 }

@@ -335,3 +335,21 @@ async fn a_password_in_the_logs_of_a_row_does_not_leave_the_look() {
     })
     .await;
 }
+
+/// Both may be there: Prisma's guide for going from 7 to 8 keeps them side by side.
+#[tokio::test]
+async fn a_ledger_of_prisma_8_beside_it_is_seen() {
+    Db::with(async |db| {
+        db.run(&create_ledger("public")).await;
+        db.run("CREATE SCHEMA prisma_contract; CREATE TABLE prisma_contract.notes (a int)")
+            .await;
+        assert_eq!(db.look().await.prisma_contract, None, "somebody else's");
+        db.run("CREATE TABLE prisma_contract.ledger (id int)").await;
+        // Whether the role may read it does not matter.
+        for target in [db.as_admin(), db.as_role()] {
+            let facts = known(&target, Look::default()).await;
+            assert_eq!(facts.prisma_contract.as_deref(), Some("prisma_contract"));
+        }
+    })
+    .await;
+}

@@ -36,6 +36,9 @@ pub(super) fn finding(finding: &FindingStatus) -> String {
         FindingKind::NotValidated => {
             format!("constraint {name} does not hold for the rows that were there before it")
         }
+        FindingKind::PrismaContract => format!(
+            "schema {name} is Prisma 8's ledger: what it migrates in this database stands there, and is not seen here"
+        ),
         FindingKind::Log => {
             let line = finding
                 .line
