@@ -13,10 +13,10 @@ mod found;
 mod found_actions;
 #[path = "decide/gives_way.rs"]
 mod gives_way;
-#[path = "decide/history.rs"]
-mod history;
 #[path = "decide/held_pods.rs"]
 mod held_pods;
+#[path = "decide/history.rs"]
+mod history;
 #[path = "decide/humans.rs"]
 mod humans;
 #[path = "decide/images.rs"]

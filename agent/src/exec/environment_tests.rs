@@ -25,6 +25,7 @@ fn project(url: Setting, direct_url: Setting) -> Project {
             provider: None,
             url,
             direct_url,
+            ..Datasource::default()
         },
         ..Project::default()
     }
