@@ -166,7 +166,9 @@ fn of_migration(
         commands.dbm("mark-applied", &with_reason),
     );
     let held = holds(entry, &failed.name);
-    if status::ready_reason(now) == reasons::SCRIPT_DONE_NOT_RECORDED && held {
+    // Of several that failed at once the reason is that of one.
+    let said = spoken_of(now).is_some_and(|spoken| spoken.name == entry.name);
+    if status::ready_reason(now) == reasons::SCRIPT_DONE_NOT_RECORDED && said && held {
         let title =
             format!("its script ran to its end: look at the schema, then tell Prisma so; {then}");
         push(list, title, applied.1);

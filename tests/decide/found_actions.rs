@@ -264,3 +264,34 @@ fn what_went_back_with_a_restore_is_not_held_against_other_decisions() {
     };
     holds(setup, &[Op::Go(11), Op::Act(0, RESTORE, 4), Op::Go(1)]);
 }
+
+/// A table stood there before the migration failed: that nothing of it is left is known, and its mark is not held up.
+#[test]
+fn what_stood_there_before_does_not_hold_up_a_mark() {
+    let setup = Setup {
+        fates: vec![(0, 0, 0)],
+        ..Setup::default()
+    };
+    let ops = [
+        Op::Go(5),
+        Op::Choose(1, 0),
+        Op::Go(5),
+        Op::Choose(0, 1),
+        Op::Choose(1, 0),
+    ];
+    let violations = play(&setup, &ops);
+    assert!(violations.is_empty(), "{violations:?}");
+}
+
+/// Two fail at once: what is said of one, that its script ran to its end, is not offered for the other.
+#[test]
+fn of_two_that_failed_at_once_each_has_its_own_choices() {
+    let setup = Setup {
+        parallelism: 2,
+        depends: true,
+        fates: vec![(0, 0, 0), (2, 0, 4)],
+        ..Setup::default()
+    };
+    let violations = play(&setup, &[Op::Go(1)]);
+    assert!(violations.is_empty(), "{violations:?}");
+}

@@ -6,7 +6,7 @@ use database_migration_operator::api::{
 };
 use database_migration_operator::facts::ActionFacts;
 
-use super::world::{Action, World, at, split};
+use super::world::{Action, HAND, World, at, split};
 
 const KINDS: [ActionKind; 8] = [
     ActionKind::Retry,
@@ -167,7 +167,10 @@ pub fn choose(world: &mut World, resource: usize, n: u8) {
         return;
     }
     let (title, spec) = offered[usize::from(n) % offered.len()].clone();
-    by_hand(world, resource, &title, &spec);
+    if by_hand(world, resource, &title, &spec) && !spec.ledger_row.is_empty() {
+        // What another resource offers for that row is out of date.
+        world.touch(&spec.ledger_row, HAND);
+    }
     create(world, resource, spec);
 }
 

@@ -7,7 +7,7 @@ use super::super::pass::Pass;
 use super::super::status::names;
 use super::fits::{Fit, refused, rows};
 use super::still::not_read;
-use crate::api::{ActionKind, MigrationActionSpec};
+use crate::api::{ActionKind, MigrationActionSpec, StepKind, StepStatus};
 use crate::facts::{DatabaseFacts, LedgerRow};
 use crate::tools::{prisma, prisma::RowState, sql};
 
@@ -99,6 +99,17 @@ fn against(
     if spec.action == ActionKind::MarkApplied {
         let held = history::held(&ran, schema, objects);
         return held.get(name).map(sql::Held::against).unwrap_or_default();
+    }
+    // The whole catalog is as it was before the step began: nothing that stands there is the migration's.
+    let step = pass
+        .steps()
+        .iter()
+        .rfind(|step| step.name == StepKind::Migrate && step.database == spec.database);
+    let as_before = |step: &StepStatus| {
+        !step.catalog.is_empty() && facts.catalog.as_ref() == Some(&step.catalog)
+    };
+    if step.is_some_and(as_before) {
+        return Vec::new();
     }
     let logs = row.logs.as_deref().unwrap_or_default();
     let failure = prisma::parse_failure(logs, &prisma::raised(inventory));
