@@ -4,6 +4,7 @@
 mod alter;
 mod catalog_only;
 mod change;
+mod concurrent;
 mod create;
 mod cursor;
 mod differences;
@@ -22,16 +23,19 @@ mod replay;
 mod tests;
 mod token;
 mod transactional;
+mod transactions;
 
 use token::{Kind, Token, Tokens};
 
 pub use change::Unseen;
+pub use concurrent::{Indexes, indexes, is_named, waits_beside_others, waits_for_snapshots};
 pub use effects::{StatementEffects, describe, effects};
 pub use expected::{expected, missing_objects, not_there};
 pub use held::{Held, held, held_up_to, left_of};
 pub use left_behind::{LeftBehind, Stopped, failed_statement, left_behind, left_behind_after};
 pub use reference::{StatementRef, statement, statement_at};
 pub use transactional::transactional;
+pub use transactions::{Transactions, is_one_undone, transactions};
 
 /// The statements of a text, each from its first to its last token, without the `;`.
 ///
