@@ -8,8 +8,8 @@ use super::failure::unexpected;
 use super::pooler;
 use super::url::Target;
 use crate::facts::{
-    DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind, Session, TableName, Unreadable,
-    UnreadableReason, Wait,
+    DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind, OwnTimeout, Session, TableName,
+    Unreadable, UnreadableReason, Wait,
 };
 
 /// [`Row::kind`] of an object's name.
@@ -101,6 +101,13 @@ struct WaitBody {
 }
 
 #[derive(Deserialize)]
+struct TimeoutBody {
+    name: String,
+    value: String,
+    set_by: String,
+}
+
+#[derive(Deserialize)]
 struct RowBody {
     id: String,
     checksum: String,
@@ -172,6 +179,15 @@ pub(super) fn first(rows: &[Row], target: &Target) -> Result<First, Unreadable> 
                 tables.push(TableName { schema, name });
             }
             "building" => building.push(number(row)?),
+            "snapshot" => facts.old_snapshots.push(body::<SessionBody>(row)?.into()),
+            "timeout" => {
+                let body: TimeoutBody = body(row)?;
+                facts.own_timeouts.push(OwnTimeout {
+                    name: body.name,
+                    value: body.value,
+                    set_by: body.set_by,
+                });
+            }
             _ => activity(row, &mut facts)?,
         }
     }

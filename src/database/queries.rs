@@ -31,8 +31,10 @@ const PROCESS: &str = "select 'process', pg_backend_pid()::text";
 /// The lock, the sessions, the server, and whether the ledger is there and may be read.
 pub(super) fn first(schema: &str) -> String {
     format!(
-        "{PROCESS};\n{};\n{};\n{};\n{};\n{}",
+        "{PROCESS};\n{};\n{};\n{};\n{};\n{};\n{};\n{}",
         sessions(),
+        SNAPSHOTS,
+        TIMEOUTS,
         BUILDING,
         SERVER,
         table(schema),
@@ -120,6 +122,31 @@ pub(super) const LOCKED: &str = "select 'locked', json_build_object('relation', 
       and l.database = (select d.oid from pg_database d where d.datname = current_database()) \
     order by l.granted desc, a.xact_start, (select c.relkind from pg_class c where c.oid = l.relation) desc, \
       l.relation limit 1";
+
+/// Sessions that keep a snapshot for longer than a statement should take. Of other roles' sessions that is visible to
+/// `pg_monitor` only.
+const SNAPSHOTS: &str = "select 'snapshot', json_build_object('pid', a.pid, 'application_name', \
+       coalesce(a.application_name, ''), 'user', a.usename, 'state', a.state, 'transaction_seconds', \
+       floor(extract(epoch from clock_timestamp() - a.xact_start))::bigint)::text \
+    from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid() \
+      and a.backend_type = 'client backend' and a.backend_xmin is not null \
+      and a.xact_start < clock_timestamp() - interval '2 s' and a.application_name not like 'dbm/%' \
+    order by a.xact_start, a.pid limit 5";
+
+/// The time-outs that are set for our role, in this database or in all, or for this database: the one that is nearer
+/// counts. They hold for a session that does not say otherwise, as ours do. 0 is none.
+const TIMEOUTS: &str = "select 'timeout', json_build_object('name', t.name, 'value', t.value, 'set_by', t.set_by)::text \
+    from (select distinct on (split_part(c.setting, '=', 1)) split_part(c.setting, '=', 1) as name, \
+        substr(c.setting, strpos(c.setting, '=') + 1) as value, \
+        case when s.setrole <> 0 then format('ALTER ROLE %I', session_user) \
+            || case when s.setdatabase <> 0 then format(' IN DATABASE %I', current_database()) else '' end \
+          when s.setdatabase <> 0 then format('ALTER DATABASE %I', current_database()) else 'ALTER ROLE ALL' end as set_by \
+      from pg_db_role_setting s cross join lateral unnest(s.setconfig) as c(setting) \
+      where s.setdatabase in (0, (select d.oid from pg_database d where d.datname = current_database())) \
+        and s.setrole in (0, (select r.oid from pg_roles r where r.rolname = session_user)) \
+        and split_part(c.setting, '=', 1) in ('statement_timeout', 'lock_timeout', 'transaction_timeout') \
+      order by split_part(c.setting, '=', 1), s.setrole = 0, s.setdatabase = 0) t \
+    where t.value !~ '^0+[a-z ]*$' order by t.name";
 
 /// The tables on which a session builds an index now. The view hides the table of another role's build, but no lock:
 /// a build holds more than a reader's lock on its table.

@@ -43,6 +43,11 @@ pub struct DatabaseFacts {
     pub our_sessions: Vec<Session>,
     /// Who waits for whom, among our sessions and Prisma's lock.
     pub waits: Vec<Wait>,
+    /// Other sessions of this database that have held a snapshot for some seconds, the oldest first: a statement that is
+    /// run CONCURRENTLY waits for each that is older than itself. Empty where they cannot be seen.
+    pub old_snapshots: Vec<Session>,
+    /// The time-outs that the role or the database sets for a session, unless the session says otherwise.
+    pub own_timeouts: Vec<OwnTimeout>,
     /// Indexes with `indisvalid = false` that no session is building now, as `schema.index`, sorted.
     pub invalid_indexes: Vec<String>,
     /// Constraints that are not validated (`convalidated = false`), as `schema.table.constraint`, sorted.
@@ -126,6 +131,17 @@ pub struct Session {
     pub state: Option<String>,
     /// For how long its transaction is open, seconds, where that is visible.
     pub transaction_seconds: Option<i64>,
+}
+
+/// A time-out that is set for a role or a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnTimeout {
+    /// `statement_timeout`, `lock_timeout` or `transaction_timeout`.
+    pub name: String,
+    /// As it was set, e.g. `2s`.
+    pub value: String,
+    /// What set it, without the setting: `ALTER ROLE app`, `ALTER ROLE app IN DATABASE shop`, `ALTER DATABASE shop`.
+    pub set_by: String,
 }
 
 /// A session of ours that waits for another session.

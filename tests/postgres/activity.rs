@@ -210,3 +210,109 @@ async fn a_failed_concurrent_build_leaves_an_invalid_index_and_a_running_one_doe
     })
     .await;
 }
+
+/// What is run CONCURRENTLY waits for whoever holds an older snapshot, whatever that session looked at.
+#[tokio::test]
+async fn a_concurrent_build_names_the_snapshot_that_it_waits_for() {
+    Db::with(async |db| {
+        db.run("CREATE TABLE item (id int); CREATE TABLE other (id int)")
+            .await;
+        let mut report = db.session("report").await;
+        let holder = pid(&mut report).await;
+        run(
+            &mut report,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM other",
+        )
+        .await;
+        let mut second = db.session("second").await;
+        let also = pid(&mut second).await;
+        run(
+            &mut second,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM other",
+        )
+        .await;
+        let mut migration = db.session("dbm/r5-eeeeeeee/shop").await;
+        let waiting = pid(&mut migration).await;
+        let build = tokio::spawn(async move {
+            sqlx::query("CREATE INDEX CONCURRENTLY i ON item (id)")
+                .execute(&mut migration)
+                .await
+                .unwrap();
+        });
+        until(async || !db.look().await.waits.is_empty()).await;
+        until(async || db.look().await.old_snapshots.len() == 2).await;
+        for target in [db.as_admin(), db.as_role()] {
+            let facts = known(&target, Look::default()).await;
+            let wait = &facts.waits[0];
+            assert_eq!((wait.waiting, facts.waits.len()), (waiting, 1));
+            assert!([holder, also].contains(&wait.blocker.pid), "{wait:?}");
+        }
+        let facts = db.look().await;
+        let oldest = &facts.old_snapshots[0];
+        assert_eq!(
+            (oldest.pid, oldest.application_name.as_str()),
+            (holder, "report")
+        );
+        assert_eq!(oldest.state.as_deref(), Some("idle in transaction"));
+        assert!(
+            oldest
+                .transaction_seconds
+                .is_some_and(|seconds| seconds >= 2)
+        );
+        assert_eq!(facts.old_snapshots[1].pid, also);
+        run(&mut report, "COMMIT").await;
+        run(&mut second, "COMMIT").await;
+        build.await.unwrap();
+        assert!(db.look().await.old_snapshots.is_empty());
+    })
+    .await;
+}
+
+/// Our own session overrides them; a migration's does not.
+#[tokio::test]
+async fn the_time_outs_of_role_and_database_are_read_and_the_nearest_counts() {
+    Db::with(async |db| {
+        let role = db.quoted_role();
+        let own = async || {
+            let facts = known(&db.as_role(), Look::default()).await;
+            let timeouts = facts.own_timeouts.into_iter();
+            timeouts
+                .map(|own| (own.name, own.value, own.set_by))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(own().await, []);
+        let name = &db.name;
+        db.run(&format!(
+            "ALTER DATABASE {name} SET statement_timeout = '1h'"
+        ))
+        .await;
+        let expected =
+            |value: &str, by: String| ("statement_timeout".to_owned(), value.to_owned(), by);
+        assert_eq!(
+            own().await,
+            [expected("1h", format!("ALTER DATABASE {name}"))]
+        );
+        db.run(&format!(
+            "ALTER ROLE {role} SET statement_timeout = '2s'; ALTER ROLE {role} SET lock_timeout = 0"
+        ))
+        .await;
+        assert_eq!(own().await, [expected("2s", format!("ALTER ROLE {role}"))]);
+        db.run(&format!(
+            "ALTER ROLE {role} IN DATABASE {name} SET statement_timeout = '3s'"
+        ))
+        .await;
+        assert_eq!(
+            own().await,
+            [expected(
+                "3s",
+                format!("ALTER ROLE {role} IN DATABASE {name}")
+            )]
+        );
+        db.run(&format!(
+            "ALTER ROLE {role} IN DATABASE {name} SET statement_timeout = 0"
+        ))
+        .await;
+        assert_eq!(own().await, []);
+    })
+    .await;
+}
