@@ -296,6 +296,11 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
         }
         Ok(ended) if ended.exit_code == Some(0) && !ended.timed_out => Summary {
             exit_code: ended.exit_code,
+            // That it exits with 0 does not say that Prisma came to its end.
+            message: ended
+                .closing_words
+                .filter(|_| !request.project.schema.is_empty())
+                .map(str::to_owned),
             findings: ended.findings,
             findings_count: ended.findings_count,
             ..summary(Outcome::Succeeded)

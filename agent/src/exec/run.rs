@@ -40,6 +40,8 @@ pub struct Ended {
     pub timed_out: bool,
     /// What its output says about a failure.
     pub recognised: Recognised,
+    /// Prisma's closing words after a deploy that went well.
+    pub closing_words: Option<&'static str>,
     /// What its output says is wrong with the image.
     pub problem: Option<Problem>,
     /// The last line of its output that is not blank.
@@ -85,6 +87,7 @@ pub fn run(
     let mut screen = lock(&screen);
     screen.close();
     ended.recognised = screen.window.recognised();
+    ended.closing_words = screen.window.closing_words();
     ended.problem = screen.window.problem();
     ended.last_line = screen.window.last_line();
     (ended.findings, ended.findings_count) = screen.findings.take();

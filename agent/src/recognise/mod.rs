@@ -9,7 +9,7 @@ pub mod image;
 mod known;
 mod window;
 
-pub use window::Window;
+pub use window::{APPLIED, NOTHING_PENDING, Window};
 
 /// What an output says about a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

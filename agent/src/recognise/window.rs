@@ -8,6 +8,13 @@ use crate::protocol::Problem;
 /// How much of each of the two parts is kept.
 const LIMIT: usize = 64 * 1024;
 
+/// What Prisma says of a deploy that applied something.
+pub const APPLIED: &str = "All migrations have been successfully applied";
+/// What it says of one that found nothing to do.
+pub const NOTHING_PENDING: &str = "No pending migrations to apply";
+
+const CLOSING: [&str; 2] = [APPLIED, NOTHING_PENDING];
+
 /// Keeps what stands around the first error of an output, and what stands last.
 #[derive(Debug, Default)]
 pub struct Window {
@@ -50,6 +57,13 @@ impl Window {
             return None;
         }
         image::problem(&self.error).or_else(|| image::problem(&self.end()))
+    }
+
+    /// Prisma's closing words after a deploy, where they stand in the output: all of them are known texts.
+    #[must_use]
+    pub fn closing_words(&self) -> Option<&'static str> {
+        let known = |line: &String| CLOSING.into_iter().find(|words| line.contains(words));
+        self.tail.iter().rev().find_map(known)
     }
 
     fn end(&self) -> String {
