@@ -33,6 +33,8 @@ mod moved;
 mod observe;
 #[path = "decide/operator.rs"]
 mod operator;
+#[path = "decide/own_causes.rs"]
+mod own_causes;
 #[path = "decide/pods.rs"]
 mod pods;
 #[path = "decide/promises.rs"]

@@ -69,6 +69,10 @@ pub struct DatabaseStatus {
     /// Where the database can be brought back to: made before the first statement of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore_point: Option<RestorePointStatus>,
+    /// Indexes that a migration of this resource's runs left invalid. Validated is False while one of them is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub invalid_indexes: Vec<String>,
     /// When it was last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_observed_at: Option<Time>,
@@ -178,6 +182,10 @@ pub struct FailedStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub left: Vec<String>,
+    /// Indexes of its own that it left invalid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub invalid_indexes: Vec<String>,
     /// Who held the lock that it waited for when it was last seen.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub blocked_by: String,
@@ -223,7 +231,7 @@ pub struct FindingStatus {
     /// Of a line of the output: its number, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// Of a line of the output: its text, redacted.
+    /// Of a line of the output its text, redacted; of what is run CONCURRENTLY what to know of it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
 }
@@ -245,6 +253,8 @@ pub enum FindingKind {
     Ahead,
     /// It is pending and older than one that is applied.
     OutOfOrder,
+    /// It is pending and runs a statement CONCURRENTLY, which waits for older snapshots as long as it takes.
+    Concurrently,
     /// An index that a concurrent build left invalid.
     InvalidIndex,
     /// A constraint that does not hold for the rows that were there before it (NOT VALID).

@@ -72,6 +72,16 @@ pub const SUSPENDED: &str = "Suspended";
 pub const MIGRATION_FAILED: &str = "MigrationFailed";
 /// The migration's process ended and its row is unfinished, with nothing running any more.
 pub const MIGRATION_UNFINISHED: &str = "MigrationUnfinished";
+/// A migration failed inside a transaction of its own, so that Prisma could not write down why.
+pub const OWN_TRANSACTION_FAILED: &str = "OwnTransactionFailed";
+/// A migration begins a transaction and does not end it, which Prisma reports as success.
+pub const TRANSACTION_LEFT_OPEN: &str = "TransactionLeftOpen";
+/// Prisma's engine was ended while its command lived on and ended well.
+pub const ENGINE_LOST: &str = "EngineLost";
+/// The script changed the `search_path`, and Prisma did not find its own table afterwards.
+pub const SEARCH_PATH_MOVED: &str = "SearchPathMoved";
+/// The script changed the session's role, as which Prisma could not write to its own table.
+pub const ROLE_CHANGED: &str = "RoleChanged";
 /// The script ran to its end, and Prisma's own book-keeping did not.
 pub const SCRIPT_DONE_NOT_RECORDED: &str = "ScriptDoneNotRecorded";
 /// Prisma ended with an error before it came to a migration.

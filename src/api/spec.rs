@@ -127,7 +127,8 @@ pub struct TimeoutsSpec {
     /// After this the migration's pod is ended; 0s is never.
     #[serde(default = "defaults::never")]
     pub kill: Duration,
-    /// lock_timeout of the migration's session.
+    /// lock_timeout of the migration's session. Where a pending migration runs a statement CONCURRENTLY there is none:
+    /// that statement waits for every older snapshot, and cut short it leaves an invalid index.
     #[serde(default = "defaults::lock")]
     pub lock: Duration,
     /// How often a lock time-out that left no trace is tried.

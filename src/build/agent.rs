@@ -62,7 +62,11 @@ fn request(step: &Step) -> ExecRequest {
         project: project(database),
         env_var: database.env_var.clone(),
         application_name: prisma::application_name(&plan.run, &database.name),
-        lock_timeout_ms: milliseconds(&timeouts.lock),
+        lock_timeout_ms: if plan.unlimited_locks {
+            0
+        } else {
+            milliseconds(&timeouts.lock)
+        },
         statement_timeout_ms: milliseconds(&timeouts.statement),
         connection_check_interval_ms: if plan.connection_check {
             CONNECTION_CHECK_MS

@@ -1,5 +1,7 @@
 //! What a human can do now, safest first, each with the command that does it. Derived from status alone.
 
+mod indexes;
+
 use crate::api::{
     ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus,
     FailedStatus, FindingKind, RunOutcome, StepKind, StepStatus, Traces, reasons,
@@ -87,6 +89,7 @@ pub(super) fn choices(
             let title = "release an image in which it is as it was applied";
             push(&mut list, title, String::new());
         }
+        (reasons::INVALID_INDEX_FOUND, _) => indexes::of_applied(&mut list, &commands, now),
         (reasons::SMOKE_TEST_FAILED | reasons::LOG_LINE_FOUND, _) => {
             let retry = "correct what it found, then run the playbook again";
             push(&mut list, retry, commands.dbm("retry", &[]));
@@ -152,6 +155,7 @@ fn of_migration(
         true => "the run goes on with the next database",
         false => "the run goes on",
     };
+    indexes::of_failed(list, commands, failed, &at);
     if let Some(pid) = blocker(&failed.blocked_by) {
         let title = format!("end the session that held the lock: {}", failed.blocked_by);
         push(list, title, super::running::terminate(pid));
@@ -174,9 +178,24 @@ fn of_migration(
         push(list, title, applied.1);
         return;
     }
-    if failed.traces == Traces::None {
+    // Its script ran to its end, and Prisma could not write that down.
+    let recorded =
+        ![reasons::SEARCH_PATH_MOVED, reasons::ROLE_CHANGED].contains(&status::ready_reason(now));
+    if !recorded && held {
         let title =
-            "nothing of it is left: mark it rolled back, then release a corrected image or retry";
+            format!("its script ran to its end: look at the schema, then tell Prisma so; {then}");
+        push(list, title, applied.1);
+        let title =
+            "or undo it by hand in SQL, mark it rolled back, then release a corrected image";
+        push(list, title, commands.dbm("mark-rolled-back", &with_reason));
+        return;
+    }
+    if failed.traces == Traces::None {
+        let title = if status::ready_reason(now) == reasons::TRANSACTION_LEFT_OPEN {
+            "nothing of it is left: mark it rolled back, then release a corrected image"
+        } else {
+            "nothing of it is left: mark it rolled back, then release a corrected image or retry"
+        };
         push(list, title, commands.dbm("mark-rolled-back", &with_reason));
     } else if failed.has_down && held {
         let title = "undo it with its down.sql, then release a corrected image";

@@ -1,5 +1,6 @@
 //! How a run ends: succeeded, failed, rolled back, not valid, aborted; or it is held.
 
+use super::invalid;
 use super::pass::Pass;
 use super::run;
 use super::snapshot::Event;
@@ -88,6 +89,9 @@ pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
             .any(|finding| finding.kind == crate::api::FindingKind::Ahead)
     });
     migrated(pass);
+    if let Some(text) = invalid::found(pass) {
+        return finish_not_valid(pass, reasons::INVALID_INDEX_FOUND, text);
+    }
     let (reason, verdict) = validate::verdict(pass);
     pass.condition(reasons::VALIDATED, true, reason, &verdict);
     run::end(pass, RunOutcome::Succeeded);

@@ -6,6 +6,9 @@ use crate::api::{StepStatus, Traces};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
 use crate::tools::{prisma, sql};
 
+/// So far the clocks of a node and of the operator may be apart, seconds.
+const CLOCKS: i64 = 120;
+
 /// Whether the catalog shows that it left something, or that it cannot have.
 pub(super) fn traces(
     step: &StepStatus,
@@ -101,6 +104,77 @@ pub(super) fn new_invalid_indexes<'a>(step: &StepStatus, facts: &'a DatabaseFact
         found.extend(beyond);
     }
     found.into_iter().map(String::as_str).collect()
+}
+
+/// The invalid indexes that are a migration's own: its file makes or drops one of that name, or it is new since the step
+/// began, in which nothing else was applied. That one stood there before is no excuse: an earlier try left it.
+pub(super) fn own_invalid_indexes(
+    step: &StepStatus,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    name: &str,
+) -> Vec<String> {
+    let mut found = named_invalid_indexes(inventory, facts, &|migration| migration.name == name);
+    for index in new_invalid_indexes(step, facts) {
+        if !found.iter().any(|known| known == index) {
+            found.push(index.to_owned());
+        }
+    }
+    found
+}
+
+/// The invalid indexes that the files of some migrations make or drop by name.
+pub(super) fn named_invalid_indexes(
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    of: &dyn Fn(&Migration) -> bool,
+) -> Vec<String> {
+    if facts.invalid_indexes.is_empty() {
+        return Vec::new();
+    }
+    let all = inventory.migrations.iter().filter(|m| of(m));
+    let named: Vec<_> = all
+        .filter_map(|migration| migration.sql.as_deref())
+        .map(|script| sql::indexes(script, &facts.identity.schema))
+        .flat_map(|found| found.builds.into_iter().chain(found.drops))
+        .collect();
+    let is_own = |index: &&String| named.iter().any(|object| sql::is_named(index, object));
+    facts
+        .invalid_indexes
+        .iter()
+        .filter(is_own)
+        .cloned()
+        .collect()
+}
+
+/// The invalid indexes that the step's migrations left, with those that an earlier try had left and `IF NOT EXISTS` then
+/// skipped.
+pub(super) fn left_invalid(
+    step: &StepStatus,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) -> Vec<String> {
+    let Ledger::Rows(rows) = &facts.ledger else {
+        return Vec::new();
+    };
+    // Prisma's times are its client's; a clock that is a little off must not hide what this step did.
+    let since = step
+        .started_at
+        .as_ref()
+        .map(|time| time.0.as_second() - CLOCKS);
+    let mut found = named_invalid_indexes(inventory, facts, &|migration| {
+        rows.iter().any(|row| {
+            row.migration_name == migration.name
+                && row.rolled_back_at.is_none()
+                && since.is_some_and(|since| row.started_at.as_second() >= since)
+        })
+    });
+    for index in new_invalid_indexes(step, facts) {
+        if !found.iter().any(|known| known == index) {
+            found.push(index.to_owned());
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -1,22 +1,30 @@
 //! What became of a migration whose process has ended: the database says it, the process only explains.
 
 mod nothing_open;
+mod unfinished;
 
 use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
 
-use super::evidence::{missing, new_invalid_indexes, other_content, traces};
+use self::unfinished::Case;
+use super::evidence::{
+    applied_since, left_invalid, missing, other_content, own_invalid_indexes, traces,
+};
 use super::plan::problem_reason;
 use super::status::names;
+use super::time_limits;
 use super::told;
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session};
-use crate::tools::{prisma, prisma::RowState, rights, sql_state};
+use crate::tools::{prisma, prisma::RowState, rights, sql, sql_state};
 
 /// SQLSTATE of a lock that could not be had within lock_timeout.
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// SQLSTATE of a right that is missing.
 const NO_RIGHT: &str = "42501";
+
+/// SQLSTATE of a statement that cannot run inside a transaction.
+const IN_TRANSACTION: &str = "25001";
 
 /// What is concluded.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,16 +118,19 @@ pub fn judge(
                 ),
             );
         }
-        return match new_invalid_indexes(step, facts).as_slice() {
+        return match left_invalid(step, inventory, facts).as_slice() {
             [] => Verdict::Succeeded,
-            indexes => failed(
-                reasons::INVALID_INDEX_FOUND,
-                FailedStatus::default(),
-                format!(
-                    "{database}: every migration is applied, and a concurrent build left {} invalid, which queries do not use and IF NOT EXISTS skips. Drop it (DROP INDEX CONCURRENTLY) and build it again.",
-                    names(indexes)
-                ),
-            ),
+            indexes => {
+                let indexes: Vec<&str> = indexes.iter().map(String::as_str).collect();
+                failed(
+                    reasons::INVALID_INDEX_FOUND,
+                    FailedStatus::default(),
+                    format!(
+                        "{database}: every migration is applied, and a concurrent build left {} INVALID, which queries do not use and IF NOT EXISTS skips. Build it again (REINDEX INDEX CONCURRENTLY), or drop it and build it by hand.",
+                        names(&indexes)
+                    ),
+                )
+            }
         };
     }
     nothing_open::nothing_open(database, step, end, facts, rows, &missing)
@@ -225,28 +236,65 @@ fn open_row(
     } else {
         logged.summary
     };
-    let traces = traces(step, inventory, facts, name);
+    let script = inventory
+        .migrations
+        .iter()
+        .find(|migration| migration.name == *name)
+        .and_then(|migration| migration.sql.as_deref())
+        .unwrap_or_default();
+    let seen = traces(step, inventory, facts, name);
+    let own = sql::transactions(script);
+    // What was applied before it in the same step changed the catalog, too.
+    let may_be_as_before = facts.catalog.as_ref() == Some(&step.catalog)
+        || seen == Traces::Unknown && applied_since(step, inventory, facts);
+    let code = summary
+        .and_then(|summary| summary.code.as_deref())
+        .unwrap_or_default();
+    let case = Case {
+        script,
+        own,
+        end,
+        code,
+        sql_state: &sql_state,
+        said: &text,
+        may_be_as_before,
+    };
+    let cause = case.cause();
+    let state = prisma::row_state(row);
+    let traces = match state {
+        // PostgreSQL undoes what failed inside one transaction, or is one statement.
+        RowState::Failed if may_be_as_before && (own.whole || sql::is_one_undone(script)) => {
+            Traces::None
+        }
+        RowState::Unfinished => case.traces(cause, seen),
+        _ => seen,
+    };
     let mut failed_status = FailedStatus {
         name: name.clone(),
         ledger_row: row.id.clone(),
         code: String::new(),
         sql_state: sql_state.clone(),
-        summary: text.clone(),
+        summary: match cause.words().filter(|_| state == RowState::Unfinished) {
+            Some(words) => words.to_owned(),
+            None => text.clone(),
+        },
         traces,
         blocked_by: step.message.clone(),
+        invalid_indexes: own_invalid_indexes(step, inventory, facts, name),
         ..FailedStatus::default()
     };
     let left = told::statements(&mut failed_status, inventory, facts, logs);
-    match prisma::row_state(row) {
+    match state {
         RowState::Failed => {
-            if sql_state == LOCK_NOT_AVAILABLE && traces == Traces::None {
+            if sql_state == LOCK_NOT_AVAILABLE && seen == Traces::None {
                 return Verdict::Traceless {
                     migration: name.clone(),
                 };
             }
             // Prisma reports a failed migration of `migrate deploy` by this code; some of its engines leave it out.
             failed_status.code = logged.code.unwrap_or_else(|| "P3018".to_owned());
-            let meaning = sql_state::sql_state_meaning(&sql_state);
+            let meaning = time_limits::meaning(&sql_state, &text)
+                .or_else(|| sql_state::sql_state_meaning(&sql_state));
             let codes = match (sql_state.as_str(), meaning) {
                 ("", _) => failed_status.code.clone(),
                 (state, Some(meaning)) => {
@@ -257,60 +305,32 @@ fn open_row(
             let said = text.replace(&format!(" (SQLSTATE {sql_state})"), "");
             failed_status.summary.clone_from(&said);
             let right = right_advice(&sql_state, &said, facts);
-            let message = format!("{database}: {name} failed: {said} ({codes}).{left}{right}");
+            let undone = if own.whole && traces == Traces::None {
+                " It failed inside its own transaction, which was undone: nothing of it is left."
+            } else {
+                ""
+            };
+            let alone = if sql_state == IN_TRANSACTION && sql::waits_beside_others(script) {
+                " Before version 7.4 Prisma sends a file as one query: put what is run CONCURRENTLY into a migration of its own."
+            } else {
+                ""
+            };
+            let message =
+                format!("{database}: {name} failed: {said} ({codes}).{undone}{left}{right}{alone}");
             failed(reasons::MIGRATION_FAILED, failed_status, message)
         }
         RowState::ScriptDone => failed(
             reasons::SCRIPT_DONE_NOT_RECORDED,
             failed_status,
             format!(
-                "{database}: the script of {name} ran to its end and Prisma was cut off before it recorded that. Check the schema, then mark it applied."
+                "{database}: the script of {name} ran to its end and Prisma ended before it recorded that. Check the schema, then mark it applied."
             ),
         ),
         _ => {
-            let (reason, why) = cut_off(end, &text);
-            let more = match reason {
-                reasons::OUT_OF_MEMORY => {
-                    " Before the next run raise job.resources.limits.memory; Prisma needs 256Mi and more."
-                }
-                _ => "",
-            };
-            failed(
-                reason,
-                failed_status,
-                format!(
-                    "{database}: {name} was cut off ({why}); its row is neither finished nor failed, and nothing of it runs any more.{left}{more}"
-                ),
-            )
+            let (reason, told) = unfinished::told(&case, cause, name, &failed_status, facts, &left);
+            failed(reason, failed_status, format!("{database}: {told}"))
         }
     }
-}
-
-/// What cut a migration off, as far as that is known: the reason, and the same for people.
-fn cut_off(end: Option<&ContainerEnd>, said: &str) -> (&'static str, String) {
-    let Some(end) = end else {
-        return (reasons::MIGRATION_UNFINISHED, "its pod was lost".to_owned());
-    };
-    if timed_out(end) {
-        return (
-            reasons::KILLED,
-            "it took longer than timeouts.kill and was ended".to_owned(),
-        );
-    }
-    if end.out_of_memory() {
-        return (
-            reasons::OUT_OF_MEMORY,
-            "the container ran out of memory".to_owned(),
-        );
-    }
-    let why = match said {
-        "" => format!(
-            "its process ended with exit code {} and no account",
-            end.exit_code
-        ),
-        said => format!("its process ended: {said}"),
-    };
-    (reasons::MIGRATION_UNFINISHED, why)
 }
 
 /// The agent ended it, because it took longer than it may.

@@ -3,7 +3,9 @@
 use dbm_agent::protocol::DatabaseInventory;
 
 use super::actions;
+use super::concurrently;
 use super::ending;
+use super::invalid;
 use super::inventory::Inventories;
 use super::judge::{Verdict, judge};
 use super::kept;
@@ -16,6 +18,7 @@ use super::rollback;
 use super::running;
 use super::snapshot::Effect;
 use super::starting;
+use super::time_limits;
 use super::validate;
 use super::watch;
 use crate::api::{DatabasePhase, StepKind, StepOutcome, StepStatus, reasons};
@@ -221,6 +224,9 @@ fn follow(
         pass.again = true;
         return true;
     }
+    if !matches!(verdict, Verdict::Wait { .. }) {
+        invalid::remember(pass, inventories, step, facts);
+    }
     match verdict {
         Verdict::Wait { message, next } => {
             running::wait_for_backend(pass, &step.job, end, message, next);
@@ -235,8 +241,12 @@ fn follow(
         Verdict::Failed {
             reason,
             failed,
-            message,
+            mut message,
         } => {
+            let unlimited = pass
+                .database(&step.database)
+                .is_some_and(|entry| concurrently::is_planned(&entry.findings));
+            message.push_str(&time_limits::advice(pass.spec, facts, &failed, unlimited));
             pass.end_step(&step.job, StepOutcome::Failed);
             outcome::log_findings(pass, step, end);
             if !rollback::revert(pass, step, facts, &failed, &message) {

@@ -21,6 +21,7 @@
 
 mod actions;
 mod choices;
+mod concurrently;
 mod datasource;
 mod deletion;
 mod ending;
@@ -28,6 +29,7 @@ mod evidence;
 mod finished;
 mod held;
 mod history;
+mod invalid;
 mod inventory;
 mod judge;
 mod kept;
@@ -47,6 +49,7 @@ mod snapshot;
 mod starting;
 pub mod status;
 mod steps;
+mod time_limits;
 mod told;
 mod unstarted;
 mod validate;

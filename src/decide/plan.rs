@@ -351,6 +351,7 @@ fn denied(database: &str, plan: &DatabasePlan) -> Option<Blocker> {
         ),
         FindingKind::Renamed
         | FindingKind::Squashed
+        | FindingKind::Concurrently
         | FindingKind::InvalidIndex
         | FindingKind::NotValidated
         | FindingKind::PrismaContract

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::concurrently;
 use super::datasource;
 use super::inventory::{self, Inventories};
 use super::names::lease_name;
@@ -135,6 +136,16 @@ pub(super) fn plan(
             each.join(", ")
         )
     };
+    let notes: String = pass
+        .spec
+        .databases
+        .iter()
+        .filter_map(|database| {
+            let plan = plans.get(&database.name)?;
+            Some(concurrently::note(&database.name, &plan.findings))
+        })
+        .collect();
+    let message = format!("{message}{notes}");
     pass.condition(reasons::PLANNED, true, reasons::PLAN_READY, &message);
     accepted(pass);
     if first_time && total > 0 && !pass.snapshot.resource.suspended {

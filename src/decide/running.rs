@@ -3,6 +3,7 @@
 use dbm_agent::protocol::DatabaseInventory;
 use jiff::Timestamp;
 
+use super::concurrently;
 use super::evidence::missing;
 use super::inventory::Inventories;
 use super::names::lease_name;
@@ -38,8 +39,13 @@ pub(super) fn running(
 ) {
     let observe = pass.spec.timeouts.observe.seconds().unwrap_or(10).max(1);
     let age = pass.age(since);
-    // A lock is waited for at once or never, and not for long: who holds it is seen early or not at all.
-    pass.requeue(u64::try_from(age.clamp(1, observe)).unwrap_or(10) * 1000);
+    let concurrent = pass
+        .database(&step.database)
+        .is_some_and(|entry| concurrently::is_planned(&entry.findings));
+    // A lock is waited for at once or never, and not for long: who holds it is seen early or not at all. What is run
+    // CONCURRENTLY waits for one session after the other.
+    let soon = if concurrent { age / 8 } else { age };
+    pass.requeue(u64::try_from(soon.clamp(1, observe)).unwrap_or(10) * 1000);
     let mut next = String::new();
     let mut reason = reasons::MIGRATING;
     let name = step.database.clone();
@@ -60,15 +66,22 @@ pub(super) fn running(
             if let Some(entry) = pass.step_mut(&step.job) {
                 entry.message.clone_from(&holder);
             }
-            message.push_str(&format!(
-                " waits {}for {}; attempt {} of {}",
-                wait.seconds.map(|s| format!("{s}s ")).unwrap_or_default(),
-                holder,
-                step.attempt,
-                pass.spec.timeouts.lock_attempts
-            ));
+            let seconds = wait.seconds.map(|s| format!("{s}s ")).unwrap_or_default();
+            let then = if concurrent {
+                let others = concurrently::other_snapshots(facts, Some(wait.blocker.pid));
+                format!("{others}; it waits for as long as that takes")
+            } else {
+                format!(
+                    "; attempt {} of {}",
+                    step.attempt, pass.spec.timeouts.lock_attempts
+                )
+            };
+            message.push_str(&format!(" waits {seconds}for {holder}{then}"));
         } else {
             message.push_str(&format!(", running for {age}s"));
+            if concurrent {
+                message.push_str(&concurrently::other_snapshots(facts, None));
+            }
             if is_elsewhere(step, facts, &application, age) {
                 reason = reasons::SESSION_MISSING;
                 message.push_str(ELSEWHERE);

@@ -2,6 +2,8 @@
 
 use dbm_agent::protocol::DatabaseInventory;
 
+use super::concurrently;
+use super::invalid;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
 use crate::api::{DatabasePhase, FindingKind, StepKind};
@@ -22,7 +24,11 @@ pub(super) fn planned(
             .map(|entry| entry.marks.clone())
             .unwrap_or_default(),
     };
-    let plan = plan::plan_for(name, inventory, facts, history, &said);
+    let mut plan = plan::plan_for(name, inventory, facts, history, &said);
+    // First, so that a list that is cut keeps them: by them it is known how the Job is made.
+    plan.findings
+        .splice(..0, concurrently::findings(inventory, &plan.pending));
+    invalid::forget(pass, name, facts);
     show(pass, name, inventory, &plan);
     plan
 }

@@ -284,6 +284,8 @@ pub struct JobPlan {
     pub not_after: Option<Timestamp>,
     /// The server knows `client_connection_check_interval` (PostgreSQL 14 and later).
     pub connection_check: bool,
+    /// Its sessions wait for locks for as long as it takes, whatever `timeouts.lock` says.
+    pub unlimited_locks: bool,
     /// The migrations that a resolve step marks, in this order; the one that a down step undoes.
     pub migrations: Vec<String>,
     /// What a resolve step marks them as.

@@ -1,6 +1,7 @@
 //! A step of any kind: its journal entry, and what its Job is told.
 
 use super::actions;
+use super::concurrently;
 use super::names::{job_name, lease_name};
 use super::pass::Pass;
 use super::plan::ledger_digest;
@@ -109,7 +110,10 @@ pub(super) fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: Option<&Da
         .unwrap_or_default();
     match step.name {
         StepKind::Inventory => {}
-        StepKind::Migrate => plan.expect = hash,
+        StepKind::Migrate => {
+            plan.expect = hash;
+            plan.unlimited_locks = concurrently::is_pending(pass, &step.database, facts);
+        }
         StepKind::Resolve => {
             plan.expect = hash;
             plan.migrations = actions::resolved(pass, step);
@@ -118,6 +122,7 @@ pub(super) fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: Option<&Da
         }
         StepKind::Down => {
             plan.expect = hash;
+            plan.unlimited_locks = concurrently::is_in_down(pass, step);
             plan.migrations = vec![step.migration.clone()];
             plan.down = Some(DownPlan {
                 transaction: actions::in_transaction(pass, step),

@@ -5,7 +5,7 @@ use dbm_agent::recognise::image::capital;
 
 use super::status::{self, names};
 use crate::api::{FailedStatement, FailedStatus, Traces};
-use crate::facts::DatabaseFacts;
+use crate::facts::{DatabaseFacts, Object};
 use crate::tools::{prisma, sql};
 
 /// Lines about what is left.
@@ -47,6 +47,31 @@ pub(super) fn statements(
     if failed.traces == Traces::None {
         return format!("{at} It left no trace in the schema.");
     }
+    let indexes = invalid_indexes(failed);
+    let made = sql::indexes(script, schema);
+    let is_invalid = |object: &&Object| {
+        let mut all = failed.invalid_indexes.iter();
+        all.any(|index| sql::is_named(index, object))
+    };
+    let there = |object: &&Object| {
+        facts
+            .objects
+            .as_ref()
+            .is_none_or(|all| all.contains(object))
+    };
+    // What else it builds is not there: the invalid ones are all that is left of it.
+    if !indexes.is_empty()
+        && made.alone
+        && made
+            .builds
+            .iter()
+            .filter(|object| !is_invalid(object))
+            .all(|object| !there(&object))
+    {
+        failed.traces = Traces::Some;
+        failed.left = indexes.iter().map(|line| status::cut(line, 300)).collect();
+        return format!("{at}{}", sentences(&indexes));
+    }
     let Some(objects) = facts.objects.as_ref().filter(|_| !script.is_empty()) else {
         let left = match failed.traces {
             Traces::Some => "Statements before the error took effect: the schema has changed.",
@@ -54,10 +79,11 @@ pub(super) fn statements(
                 "Whether statements before the error took effect cannot be told from here: look at the schema."
             }
         };
-        return format!("{at} {left}");
+        failed.left = indexes.iter().map(|line| status::cut(line, 300)).collect();
+        return format!("{at} {left}{}", sentences(&indexes));
     };
     let left = sql::left_behind_after(script, schema, objects, &stopped);
-    let mut lines = Vec::new();
+    let mut lines = indexes.clone();
     if !left.changes.is_empty() {
         let changes = left.changes.join(", ");
         lines.push(format!(
@@ -67,18 +93,34 @@ pub(super) fn statements(
     } else if failed.traces == Traces::Some {
         lines.push("the schema has changed".to_owned());
     }
-    lines.extend(left.unseen);
+    // What may have left an index is known to have.
+    let known = |line: &String| line.contains("may have left index") && !indexes.is_empty();
+    lines.extend(left.unseen.into_iter().filter(|line| !known(line)));
     lines.truncate(LEFT_LIMIT);
-    let text = lines
-        .iter()
-        .map(|line| format!(" {}.", capital(line)))
-        .collect::<String>();
+    let text = sentences(&lines);
     failed.left = lines.iter().map(|line| status::cut(line, 300)).collect();
     if lines.is_empty() {
         format!("{at} None of its statements is seen to have taken effect.")
     } else {
         format!("{at}{text}")
     }
+}
+
+/// One line for each index that it left invalid.
+fn invalid_indexes(failed: &FailedStatus) -> Vec<String> {
+    let of = |index: &String| {
+        format!(
+            "index {index} is there and INVALID: queries do not use it, a second build of it fails, and IF NOT EXISTS skips it"
+        )
+    };
+    failed.invalid_indexes.iter().map(of).collect()
+}
+
+fn sentences(lines: &[String]) -> String {
+    lines
+        .iter()
+        .map(|line| format!(" {}.", capital(line)))
+        .collect()
 }
 
 /// `statement 1`, `statements 1 and 2`, `statements 1, 2, 3 and 4 more`.

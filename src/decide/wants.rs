@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::actions;
+use super::concurrently;
 use super::run::cause;
 use super::snapshot::Resource;
 use crate::api::{DatabasePhase, RunOutcome, StepKind, StepStatus};
@@ -156,9 +157,15 @@ fn of_step(
     match progress {
         Some(JobProgress::Running { .. }) if step.name == StepKind::Restore => {}
         Some(JobProgress::Running { .. }) => {
+            // Whom it waits for changes.
+            let mut entries = resource.status.databases.iter();
+            let concurrent = entries.any(|entry| {
+                entry.name == step.database && concurrently::is_planned(&entry.findings)
+            });
+            let age = if concurrent { observe.min(1) } else { observe };
             wants
                 .databases
-                .insert(step.database.clone(), LookWant::at(observe));
+                .insert(step.database.clone(), LookWant::at(age));
         }
         Some(JobProgress::NotStarted(_)) => {}
         Some(JobProgress::Ended(_) | JobProgress::Lost { .. }) | None => {

@@ -11,6 +11,7 @@ use database_migration_operator::facts::{
 use dbm_agent::protocol::{
     DatabaseInventory, Migration, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION,
 };
+use dbm_agent::recognise::{APPLIED, NOTHING_PENDING};
 use rstest::rstest;
 
 use super::setup;
@@ -271,6 +272,13 @@ fn badly() -> Option<ContainerEnd> {
     end(1, "Error", "P3018", "42703")
 }
 
+pub(super) fn saying(words: &str) -> Option<ContainerEnd> {
+    let mut end = well();
+    let summary = end.as_mut().and_then(|end| end.summary.as_mut());
+    summary.unwrap().message = Some(words.to_owned());
+    end
+}
+
 fn starved() -> Option<ContainerEnd> {
     end(137, "OOMKilled", "", "")
 }
@@ -315,7 +323,8 @@ const ALL: &[(&str, Row)] = &[
 #[case(&[("2_a", Row::Failed("42703"))], well(), "MigrationFailed")]
 #[case(&[("2_a", Row::Failed("42703"))], starved(), "MigrationFailed")]
 #[case(&[("2_a", Row::Failed("42703"))], None, "MigrationFailed")]
-#[case(&[("2_a", Row::Unfinished)], well(), "MigrationUnfinished")]
+#[case(&[("2_a", Row::Unfinished)], well(), "EngineLost")]
+#[case(&[("2_a", Row::Unfinished)], saying(APPLIED), "TransactionLeftOpen")]
 #[case(&[("2_a", Row::Unfinished)], badly(), "MigrationUnfinished")]
 #[case(&[("2_a", Row::Unfinished)], starved(), "OutOfMemory")]
 #[case(&[("2_a", Row::Unfinished)], None, "MigrationUnfinished")]
@@ -328,7 +337,11 @@ const ALL: &[(&str, Row)] = &[
 #[case(&[("2_a", Row::Applied)], badly(), "PrismaFailed")]
 #[case(&[("2_a", Row::Applied)], starved(), "OutOfMemory")]
 #[case(&[("2_a", Row::Applied)], None, "MigrationUnfinished")]
-#[case(&[], well(), "OtherDatabaseMigrated")]
+// Another database is said only where Prisma itself says that it applied something.
+#[case(&[], well(), "LedgerIncomplete")]
+#[case(&[], saying(APPLIED), "OtherDatabaseMigrated")]
+#[case(&[], saying(NOTHING_PENDING), "LedgerIncomplete")]
+#[case(&[("2_a", Row::Applied)], saying(APPLIED), "LedgerIncomplete")]
 #[case(&[], starved(), "OutOfMemory")]
 #[case(&[], None, "MigrationUnfinished")]
 // It never came to a row of its own.
@@ -383,7 +396,8 @@ fn traces_are_told() {
     let mut unseen = facts(&rows);
     unseen.catalog = None;
     for (facts, expected) in [
-        (facts(&rows), Traces::Unknown),
+        // Its only statement failed, which PostgreSQL undid.
+        (facts(&rows), Traces::None),
         (changed, Traces::Some),
         (unseen, Traces::Unknown),
     ] {

@@ -28,6 +28,7 @@ pub(super) fn finding(finding: &FindingStatus) -> String {
         FindingKind::OutOfOrder => {
             format!("{name} is pending and older than one that is applied")
         }
+        FindingKind::Concurrently => format!("{name} {}", safe(&finding.text)),
         FindingKind::InvalidIndex => {
             format!(
                 "index {name} is invalid: a concurrent build did not end; queries do not use it"

@@ -1,6 +1,7 @@
 //! What an action that was carried out leads to.
 
 use super::super::ending;
+use super::super::invalid;
 use super::super::outcome;
 use super::super::pass::Pass;
 use super::super::plan::ledger_digest;
@@ -96,6 +97,8 @@ pub(super) fn judge_resolve(
     }
     pass.end_step(&step.job, StepOutcome::Succeeded);
     outcome::release(pass, database);
+    // A human's word does not make an index valid.
+    invalid::remember(pass, &pass.snapshot.inventories, step, facts);
     let text = if baseline {
         format!("{database}: marked applied up to {name}; the run goes on")
     } else {

@@ -1,5 +1,7 @@
 //! A migrate step that ended without the migrations and without a row that says why.
 
+use dbm_agent::recognise::{APPLIED, NOTHING_PENDING};
+
 use super::{LOCK_NOT_AVAILABLE, Verdict, failed, prefixed, right_advice, timed_out};
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::decide::plan::{ledger_digest, problem_reason};
@@ -52,24 +54,47 @@ pub(super) fn nothing_open(
         return failed(reasons::MIGRATION_UNFINISHED, failed_status, message);
     };
     if end.exit_code == 0 {
-        let what = if untouched {
-            "wrote nothing to the watched ledger"
+        let words = summary.and_then(|summary| summary.message.as_deref());
+        // Prisma says that it applied something, and writes that to the ledger of the database that it works on.
+        let elsewhere = untouched && words == Some(APPLIED);
+        let (reason, text) = if elsewhere {
+            (
+                reasons::OTHER_DATABASE_MIGRATED,
+                format!(
+                    "{database}: Prisma reported success and wrote nothing to the watched ledger: {} not applied. It migrates another database or schema than connection.secretKeyRef names: compare envVar, env and prisma.migrate with the schema's datasource.",
+                    waits(missing)
+                ),
+            )
         } else {
-            "left some out"
+            let what = if untouched {
+                "wrote nothing to the watched ledger"
+            } else {
+                "left some out"
+            };
+            let why = match words {
+                Some(NOTHING_PENDING) => {
+                    "Prisma found nothing pending: it reads other migrations than were planned, or another database or schema. Compare prisma.migrations, prisma.schema, envVar and prisma.migrate with what the command reads."
+                }
+                Some(_) => {
+                    "Prisma reported success: it reads other migrations than were planned. Compare prisma.migrations and prisma.schema with what the command reads."
+                }
+                None => {
+                    "Prisma did not say that it came to its end: its engine was ended while the command lived (for lack of memory, say), or the command does not run prisma migrate deploy. Read its log; compare prisma.migrate and job.resources.limits.memory."
+                }
+            };
+            (
+                reasons::LEDGER_INCOMPLETE,
+                format!(
+                    "{database}: the command ended well and {what}: {} not applied. {why}",
+                    waits(missing)
+                ),
+            )
         };
-        let reason = if untouched {
-            reasons::OTHER_DATABASE_MIGRATED
-        } else {
-            reasons::LEDGER_INCOMPLETE
+        let failed_status = FailedStatus {
+            summary: String::new(),
+            ..failed_status
         };
-        return failed(
-            reason,
-            failed_status,
-            format!(
-                "{database}: the command ended well and {what}: {} not applied. It migrates another database or schema than connection.secretKeyRef names, or does not migrate at all: compare envVar, env and prisma.migrate with the schema's datasource.",
-                waits(missing)
-            ),
-        );
+        return failed(reason, failed_status, text);
     }
     if let Some(told) = unstarted::never_ran(end) {
         let text = format!(

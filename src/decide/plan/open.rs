@@ -41,7 +41,7 @@ pub(super) fn row<'a>(
         (RowState::Unfinished | RowState::ScriptDone, None) => Blocker {
             reason: reasons::UNFINISHED_ROW_FOUND,
             message: format!(
-                "{database}: an earlier run of {name} was cut off (row {} is neither finished nor rolled back, nothing is running). Look at what it left in the schema. Once the row is resolved by hand it goes on by itself.",
+                "{database}: an earlier run of {name} did not come to its end (row {} is neither finished nor rolled back, nothing is running). Look at what it left in the schema. Once the row is resolved by hand it goes on by itself.",
                 row.id
             ),
             next: String::new(),

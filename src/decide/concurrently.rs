@@ -1,0 +1,109 @@
+//! Pending migrations that run a statement CONCURRENTLY: it waits for every older snapshot of the database, however long
+//! that takes. Cut short, it leaves an invalid index, so no lock time-out of ours is set for such a deploy.
+
+use dbm_agent::protocol::{DatabaseInventory, Migration};
+
+use super::evidence::missing;
+use super::pass::Pass;
+use super::running::who;
+use super::status::names;
+use crate::api::{FindingKind, FindingStatus, Policy, StepStatus};
+use crate::facts::{DatabaseFacts, Ledger};
+use crate::tools::sql;
+
+/// What is said of such a migration, after its name.
+const SAID: &str = "runs a statement CONCURRENTLY: its lock waits are not limited (timeouts.lock), and it is best released alone";
+/// The same where the file holds more.
+const BESIDE: &str = "; other statements stand in its file, beside which Prisma before 7.4 cannot run it (SQLSTATE 25001)";
+
+/// What the plan says of the pending ones.
+pub(super) fn findings(inventory: &DatabaseInventory, pending: &[String]) -> Vec<FindingStatus> {
+    let is_pending = |migration: &&Migration| pending.contains(&migration.name);
+    let all = inventory.migrations.iter().filter(is_pending);
+    all.filter_map(|migration| {
+        let script = migration.sql.as_deref()?;
+        let beside = if sql::waits_beside_others(script) {
+            BESIDE
+        } else {
+            ""
+        };
+        sql::waits_for_snapshots(script).then(|| FindingStatus {
+            kind: FindingKind::Concurrently,
+            migration: migration.name.clone(),
+            policy: Policy::Warn,
+            line: None,
+            text: format!("{SAID}{beside}"),
+        })
+    })
+    .collect()
+}
+
+/// The same for the plan's message, which begins with `; `; empty where there is nothing to say.
+pub(super) fn note(database: &str, findings: &[FindingStatus]) -> String {
+    let of_kind = findings
+        .iter()
+        .filter(|f| f.kind == FindingKind::Concurrently);
+    let list: Vec<&str> = of_kind.map(|f| f.migration.as_str()).collect();
+    match list.as_slice() {
+        [] => String::new(),
+        list => format!("; {database}: {} {SAID}", names(list)),
+    }
+}
+
+/// Whether one of them is pending on a database, by its plan or its ledger.
+pub(super) fn is_pending(pass: &Pass<'_>, database: &str, facts: Option<&DatabaseFacts>) -> bool {
+    let planned = pass.database(database);
+    if planned.is_some_and(|entry| is_planned(&entry.findings)) {
+        return true;
+    }
+    let Some(inventory) = pass.snapshot.inventories.get(database) else {
+        return false;
+    };
+    let rows: &[_] = match facts.map(|facts| &facts.ledger) {
+        Some(Ledger::Rows(rows)) => rows,
+        _ => &[],
+    };
+    let pending = missing(inventory, rows);
+    let mut all = inventory.migrations.iter();
+    all.any(|migration| {
+        pending.contains(&migration.name.as_str())
+            && migration
+                .sql
+                .as_deref()
+                .is_some_and(sql::waits_for_snapshots)
+    })
+}
+
+/// Whether the down.sql that a step runs is such a script.
+pub(super) fn is_in_down(pass: &Pass<'_>, step: &StepStatus) -> bool {
+    let Some(inventory) = pass.snapshot.inventories.get(&step.database) else {
+        return false;
+    };
+    let mut all = inventory.migrations.iter();
+    all.find(|migration| migration.name == step.migration)
+        .and_then(|migration| migration.down_sql.as_deref())
+        .is_some_and(sql::waits_for_snapshots)
+}
+
+/// Whether the plan of a database holds one.
+pub(super) fn is_planned(findings: &[FindingStatus]) -> bool {
+    findings.iter().any(|f| f.kind == FindingKind::Concurrently)
+}
+
+/// Who else holds a snapshot, as far as that can be seen: what comes after the one that is waited for now.
+pub(super) fn other_snapshots(facts: &DatabaseFacts, but: Option<i32>) -> String {
+    let sessions = facts.old_snapshots.iter();
+    let others: Vec<String> = sessions
+        .filter(|session| Some(session.pid) != but)
+        .map(who)
+        .collect();
+    if others.is_empty() {
+        return String::new();
+    }
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    format!(
+        "; {} {} a transaction open, for which CONCURRENTLY waits if its snapshot is older",
+        names(&others),
+        if others.len() == 1 { "holds" } else { "hold" }
+    )
+}

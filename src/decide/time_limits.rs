@@ -1,0 +1,86 @@
+//! Whose time-out it was that ended a migration's statement, and what helps.
+
+use crate::api::{DatabaseMigrationSpec, FailedStatus, Traces};
+use crate::facts::{DatabaseFacts, OwnTimeout};
+
+/// What is said of a statement that was cancelled, by its text: the SQLSTATE (57014) does not tell these apart.
+pub(super) fn meaning(sql_state: &str, said: &str) -> Option<&'static str> {
+    let said = said.to_ascii_lowercase();
+    match sql_state {
+        "57014" if said.contains("due to statement timeout") => Some("cut by statement_timeout"),
+        "57014" if said.contains("due to user request") => {
+            Some("cancelled by someone, as by pg_cancel_backend")
+        }
+        _ => None,
+    }
+}
+
+/// The setting that cut a statement.
+fn setting(failed: &FailedStatus) -> Option<&'static str> {
+    let said = failed.summary.to_ascii_lowercase();
+    match failed.sql_state.as_str() {
+        "57014" if said.contains("due to statement timeout") => Some("statement_timeout"),
+        "55P03" if said.contains("due to lock timeout") => Some("lock_timeout"),
+        "25P04" => Some("transaction_timeout"),
+        _ => None,
+    }
+}
+
+/// What cut a statement and what helps, as sentences that begin with a blank; empty where no time-out did.
+/// `unlimited`: the lock time-out of the spec was left out.
+pub(super) fn advice(
+    spec: &DatabaseMigrationSpec,
+    facts: &DatabaseFacts,
+    failed: &FailedStatus,
+    unlimited: bool,
+) -> String {
+    let Some(name) = setting(failed) else {
+        return String::new();
+    };
+    let own = facts.own_timeouts.iter().find(|own| own.name == name);
+    let (field, of_spec) = match name {
+        "statement_timeout" => ("timeouts.statement", &spec.timeouts.statement),
+        "lock_timeout" => ("timeouts.lock", &spec.timeouts.lock),
+        _ => ("", &spec.timeouts.kill),
+    };
+    let set = of_spec.seconds().unwrap_or(0) > 0;
+    let what = match (own, field) {
+        (_, "timeouts.lock") if set && !unlimited => return String::new(),
+        (_, "timeouts.statement") if set => {
+            format!(
+                "Unless the URL or the file sets another, it is {field} of the spec, {}: raise it",
+                of_spec.0
+            )
+        }
+        (Some(own), "timeouts.statement") => format!(
+            "{}: set {field} to what the migration needs, or change it ({} SET {name} = ...)",
+            whose(own),
+            own.set_by
+        ),
+        (Some(own), _) => format!(
+            "{}: change it ({} SET {name} = ...)",
+            whose(own),
+            own.set_by
+        ),
+        (None, "timeouts.statement") => format!(
+            "Nothing sets {field}, so it is a {name} of the server, of the URL or of the file itself: set {field} to what the migration needs"
+        ),
+        (None, _) => format!("It is a {name} of the server, of the URL or of the file itself"),
+    };
+    let then = if failed.traces == Traces::None {
+        "; then mark it rolled back and retry"
+    } else {
+        ""
+    };
+    format!(" {what}{then}.")
+}
+
+/// `The role's own statement_timeout is 2s (ALTER ROLE app)`.
+fn whose(own: &OwnTimeout) -> String {
+    let whose = if own.set_by.starts_with("ALTER DATABASE") {
+        "The database's"
+    } else {
+        "The role's"
+    };
+    format!("{whose} own {} is {}", own.name, own.value)
+}
