@@ -47,6 +47,8 @@ mod lost;
 mod names;
 #[path = "cluster/output.rs"]
 mod output;
+#[path = "cluster/own_causes.rs"]
+mod own_causes;
 #[path = "cluster/release.rs"]
 mod release;
 #[path = "cluster/restore.rs"]

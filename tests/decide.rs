@@ -5,6 +5,8 @@
 mod cases;
 #[path = "decide/circles.rs"]
 mod circles;
+#[path = "decide/concurrently.rs"]
+mod concurrently;
 #[path = "decide/deciding.rs"]
 mod deciding;
 #[path = "decide/found.rs"]

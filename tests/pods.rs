@@ -296,6 +296,10 @@ fn a_down_step_runs_the_script_in_its_transaction() {
     assert_eq!(pod["terminationGracePeriodSeconds"], 600);
     assert!(pod["volumes"].to_string().contains("pg-ca"));
 
+    // It runs a statement CONCURRENTLY, which waits for as long as it takes.
+    plan.unlimited_locks = true;
+    let (_, request, _) = words(&made(&resource, &plan));
+    assert_eq!(request["lockTimeoutMs"], 0);
     plan.down = Some(DownPlan::default());
     let (_, request, _) = words(&made(&resource, &plan));
     assert_eq!(

@@ -1,0 +1,216 @@
+//! What is run CONCURRENTLY: without a lock time-out, and not valid while an index of it is not.
+
+use database_migration_operator::api::{FindingKind, RunOutcome, StepKind, digest, reasons};
+use database_migration_operator::decide::{Decision, Effect, Snapshot, decide, status};
+use database_migration_operator::facts::{
+    ContainerEnd, JobProgress, Ledger, LedgerRow, Reading, Session, Wait,
+};
+use dbm_agent::protocol::{DatabaseInventory, Migration};
+
+use super::cases::{ended, job, reason, settle, snapshot, write};
+use super::world::{START, at};
+
+const BUILD: &str = "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a);";
+
+fn with(sql: &str) -> Snapshot {
+    let mut snapshot = snapshot(1);
+    let migration = Migration {
+        name: "2_index".to_owned(),
+        sha256: digest(b"2"),
+        sql: Some(sql.to_owned()),
+        down_sql: Some("DROP INDEX CONCURRENTLY i;".to_owned()),
+        ..Migration::default()
+    };
+    let inventory = DatabaseInventory {
+        hash: "h".to_owned(),
+        migrations: vec![migration],
+        ..DatabaseInventory::default()
+    };
+    snapshot.inventories = [("db00".to_owned(), inventory)].into();
+    snapshot
+}
+
+fn plans(decision: &Decision) -> Vec<(StepKind, bool)> {
+    let of = |effect: &Effect| match effect {
+        Effect::CreateJob(plan) => Some((plan.step, plan.unlimited_locks)),
+        _ => None,
+    };
+    decision.effects.iter().filter_map(of).collect()
+}
+
+fn facts(snapshot: &mut Snapshot) -> &mut database_migration_operator::facts::DatabaseFacts {
+    match snapshot.databases.get_mut("db00") {
+        Some(Reading::Known(facts)) => facts,
+        _ => panic!("no facts"),
+    }
+}
+
+fn row(finished: bool) -> LedgerRow {
+    LedgerRow {
+        id: "row".to_owned(),
+        checksum: digest(b"2"),
+        migration_name: "2_index".to_owned(),
+        started_at: at(START),
+        finished_at: finished.then(|| at(START)),
+        applied_steps_count: i32::from(finished),
+        ..LedgerRow::default()
+    }
+}
+
+#[test]
+fn a_deploy_with_one_pending_has_no_lock_time_out_and_the_plan_says_so() {
+    for (sql, expected) in [
+        (BUILD, true),
+        ("CREATE INDEX i ON t (a); -- CONCURRENTLY", false),
+    ] {
+        let decision = decide(&with(sql));
+        assert_eq!(plans(&decision), [(StepKind::Migrate, expected)], "{sql}");
+        let now = decision.status.unwrap();
+        let planned = status::get(&now, reasons::PLANNED).unwrap();
+        assert_eq!(
+            planned
+                .message
+                .contains("2_index runs a statement CONCURRENTLY"),
+            expected
+        );
+        let findings = &now.databases[0].findings;
+        assert_eq!(
+            findings.iter().any(|f| f.kind == FindingKind::Concurrently),
+            expected
+        );
+    }
+}
+
+#[test]
+fn whom_it_waits_for_is_named_with_those_that_come_after() {
+    let mut snapshot = with(BUILD);
+    let name = settle(&mut snapshot);
+    let running = JobProgress::Running { since: at(START) };
+    let job = job(&snapshot, &name, running);
+    snapshot.jobs.insert(name, job);
+    snapshot.now = at(START + 3);
+    let session = |pid, name: &str| Session {
+        pid,
+        application_name: name.to_owned(),
+        state: Some("idle in transaction".to_owned()),
+        transaction_seconds: Some(30),
+        ..Session::default()
+    };
+    let run = snapshot.resource.status.run.as_ref().unwrap().id.clone();
+    let facts = facts(&mut snapshot);
+    facts.our_sessions = vec![session(9, &format!("dbm/{run}/db00"))];
+    facts.waits = vec![Wait {
+        waiting: 9,
+        seconds: Some(2),
+        blocker: session(4, "report"),
+    }];
+    facts.old_snapshots = vec![session(4, "report"), session(5, "export")];
+    let now = decide(&snapshot).status.unwrap();
+    assert_eq!(reason(&now), reasons::WAITING_LOCK);
+    for part in [
+        "waits 2s for pid 4 (report, idle in transaction 30s)",
+        "pid 5 (export, idle in transaction 30s)",
+        "as long as that takes",
+    ] {
+        assert!(now.message.contains(part), "{part} in: {}", now.message);
+    }
+    assert!(!now.message.contains("attempt"), "{}", now.message);
+    assert!(now.next_command.contains("pg_terminate_backend(4)"));
+}
+
+/// The end of a deploy that left the index invalid, whatever the ledger says.
+fn left(finished: bool) -> Snapshot {
+    let mut snapshot = with(BUILD);
+    let name = settle(&mut snapshot);
+    let progress = if finished {
+        ended()
+    } else {
+        JobProgress::Ended(ContainerEnd {
+            exit_code: 1,
+            reason: "Error".to_owned(),
+            said: String::new(),
+            finished_at: at(START),
+            summary: None,
+        })
+    };
+    let job = job(&snapshot, &name, progress);
+    snapshot.jobs.insert(name, job);
+    let facts = facts(&mut snapshot);
+    facts.identity.schema = "public".to_owned();
+    facts.catalog = Some("after".to_owned());
+    facts.objects = Some(Default::default());
+    facts.ledger = Ledger::Rows(vec![row(finished)]);
+    facts.invalid_indexes = vec!["public.i".to_owned()];
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    snapshot
+}
+
+#[test]
+fn an_invalid_index_of_its_own_outlives_runs_and_marks_until_it_is_gone() {
+    for finished in [false, true] {
+        let mut snapshot = left(finished);
+        let now = &snapshot.resource.status;
+        assert_eq!(now.run.as_ref().unwrap().outcome, Some(RunOutcome::Failed));
+        assert_eq!(now.databases[0].invalid_indexes, ["public.i"]);
+        assert_eq!(
+            status::get(now, reasons::VALIDATED).unwrap().status,
+            "False"
+        );
+        let first = &now.choices[0].command;
+        let expected = if finished {
+            "REINDEX INDEX CONCURRENTLY public.i' && kubectl dbm retry"
+        } else {
+            "DROP INDEX CONCURRENTLY IF EXISTS public.i' && kubectl dbm mark-rolled-back"
+        };
+        assert!(first.contains(expected), "{first}");
+        assert!(first.contains("kubectl dbm retry"), "{first}");
+
+        // Somebody marks it applied, and asks for a new run, in which nothing is pending.
+        facts(&mut snapshot).ledger = Ledger::Rows(vec![row(true)]);
+        snapshot.resource.retry = Some("1".to_owned());
+        settle(&mut snapshot);
+        let now = &snapshot.resource.status;
+        assert_eq!(reason(now), reasons::INVALID_INDEX_FOUND, "{}", now.message);
+        assert_eq!(status::get(now, reasons::READY).unwrap().status, "False");
+        assert_eq!(
+            status::get(now, reasons::VALIDATED).unwrap().status,
+            "False"
+        );
+
+        facts(&mut snapshot).invalid_indexes.clear();
+        snapshot.resource.retry = Some("2".to_owned());
+        settle(&mut snapshot);
+        let now = &snapshot.resource.status;
+        assert_eq!(
+            status::get(now, reasons::READY).unwrap().status,
+            "True",
+            "{}",
+            now.message
+        );
+        assert_eq!(status::get(now, reasons::VALIDATED).unwrap().status, "True");
+    }
+}
+
+/// What was invalid before, and is no migration's of this release, is shown and no more.
+#[test]
+fn an_invalid_index_of_others_keeps_nothing_from_being_ready() {
+    let mut snapshot = with(BUILD);
+    let facts = facts(&mut snapshot);
+    facts.identity.schema = "public".to_owned();
+    facts.ledger = Ledger::Rows(vec![LedgerRow {
+        started_at: at(START - 86_400),
+        finished_at: Some(at(START - 86_400)),
+        ..row(true)
+    }]);
+    facts.invalid_indexes = vec!["public.of_others".to_owned()];
+    settle(&mut snapshot);
+    let now = &snapshot.resource.status;
+    assert_eq!(
+        status::get(now, reasons::READY).unwrap().status,
+        "True",
+        "{}",
+        now.message
+    );
+    assert!(now.databases[0].invalid_indexes.is_empty());
+}

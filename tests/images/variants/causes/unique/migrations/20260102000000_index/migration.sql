@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX CONCURRENTLY "Item_name_key" ON "Item" ("name");
