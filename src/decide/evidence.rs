@@ -3,7 +3,7 @@
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
 use crate::api::{StepStatus, Traces};
-use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
+use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Object};
 use crate::tools::{prisma, sql};
 
 /// So far the clocks of a node and of the operator may be apart, seconds.
@@ -107,7 +107,7 @@ pub(super) fn new_invalid_indexes<'a>(step: &StepStatus, facts: &'a DatabaseFact
 }
 
 /// The invalid indexes that are a migration's own: its file makes or drops one of that name, or it is new since the step
-/// began, in which nothing else was applied. That one stood there before is no excuse: an earlier try left it.
+/// began and no other file's. That one stood there before is no excuse: an earlier try left it.
 pub(super) fn own_invalid_indexes(
     step: &StepStatus,
     inventory: &DatabaseInventory,
@@ -115,11 +115,23 @@ pub(super) fn own_invalid_indexes(
     name: &str,
 ) -> Vec<String> {
     let mut found = named_invalid_indexes(inventory, facts, &|migration| migration.name == name);
+    // One that was applied before it in the same step may have left one, too.
+    let others = named_invalid_indexes(inventory, facts, &|migration| migration.name != name);
     for index in new_invalid_indexes(step, facts) {
-        if !found.iter().any(|known| known == index) {
+        if !found.iter().chain(&others).any(|known| known == index) {
             found.push(index.to_owned());
         }
     }
+    // What it only drops, and did not wholly, it drops when it runs again.
+    let script = inventory
+        .migrations
+        .iter()
+        .find(|migration| migration.name == name)
+        .and_then(|migration| migration.sql.as_deref())
+        .unwrap_or_default();
+    let made = sql::indexes(script, &facts.identity.schema);
+    let is_of = |index: &str, list: &[Object]| list.iter().any(|it| sql::is_named(index, it));
+    found.retain(|index| !is_of(index, &made.drops) || is_of(index, &made.builds));
     found
 }
 

@@ -286,7 +286,10 @@ fn open_row(
     let left = told::statements(&mut failed_status, inventory, facts, logs);
     match state {
         RowState::Failed => {
-            if sql_state == LOCK_NOT_AVAILABLE && seen == Traces::None {
+            if sql_state == LOCK_NOT_AVAILABLE
+                && seen == Traces::None
+                && failed_status.invalid_indexes.is_empty()
+            {
                 return Verdict::Traceless {
                     migration: name.clone(),
                 };

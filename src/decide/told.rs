@@ -44,9 +44,6 @@ pub(super) fn statements(
             )
         })
         .unwrap_or_default();
-    if failed.traces == Traces::None {
-        return format!("{at} It left no trace in the schema.");
-    }
     let indexes = invalid_indexes(failed);
     let made = sql::indexes(script, schema);
     let is_invalid = |object: &&Object| {
@@ -71,6 +68,9 @@ pub(super) fn statements(
         failed.traces = Traces::Some;
         failed.left = indexes.iter().map(|line| status::cut(line, 300)).collect();
         return format!("{at}{}", sentences(&indexes));
+    }
+    if failed.traces == Traces::None && indexes.is_empty() {
+        return format!("{at} It left no trace in the schema.");
     }
     let Some(objects) = facts.objects.as_ref().filter(|_| !script.is_empty()) else {
         let left = match failed.traces {

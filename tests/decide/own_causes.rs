@@ -256,10 +256,11 @@ const BUILD: &str = "CREATE UNIQUE INDEX CONCURRENTLY \"I\" ON t (a);";
 #[test]
 fn the_invalid_index_of_a_build_that_failed_is_all_that_is_left_and_named() {
     let rows = &[("2_a", Row::Failed("23505"))];
-    for before in [Vec::new(), vec!["public.\"I\"".to_owned()]] {
+    let left = || vec!["public.\"I\"".to_owned()];
+    for (before, catalog) in [(Vec::new(), "after"), (left(), "after"), (left(), "before")] {
         let (reason, failed, text) =
             judged(BUILD, rows, said("P3018", "23505", ""), |facts, step| {
-                facts.catalog = Some("after".to_owned());
+                facts.catalog = Some(catalog.to_owned());
                 facts.invalid_indexes = vec!["public.\"I\"".to_owned()];
                 facts.objects = Some([object(ObjectKind::Index, "I")].into());
                 // Left by the try before this one.
@@ -274,6 +275,20 @@ fn the_invalid_index_of_a_build_that_failed_is_all_that_is_left_and_named() {
         assert_eq!(failed.left.len(), 1, "{:?}", failed.left);
         assert!(text.contains("public.\"I\" is there and INVALID"), "{text}");
     }
+}
+
+/// When it runs again it drops it: nobody has to.
+#[test]
+fn an_index_that_was_not_wholly_dropped_is_not_to_be_dropped_by_hand() {
+    let rows = &[("2_a", Row::Failed("57014"))];
+    let script = "DROP INDEX CONCURRENTLY i;";
+    let (_, failed, _) = judged(script, rows, said("P3018", "57014", ""), |facts, _| {
+        facts.catalog = Some("after".to_owned());
+        facts.invalid_indexes = vec!["public.i".to_owned()];
+        facts.objects = Some([object(ObjectKind::Index, "i")].into());
+    });
+    assert_eq!(failed.invalid_indexes, Vec::<String>::new());
+    assert_eq!(failed.traces, Traces::Some);
 }
 
 #[test]
