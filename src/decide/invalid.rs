@@ -14,6 +14,7 @@ pub(super) fn forget(pass: &mut Pass<'_>, database: &str, facts: &DatabaseFacts)
         let known = &mut entry.invalid_indexes;
         known.retain(|index| facts.invalid_indexes.contains(index));
     }
+    not_valid(pass, database);
 }
 
 /// Remembers those that a step left that has ended.

@@ -6,7 +6,7 @@ use super::concurrently;
 use super::invalid;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
-use crate::api::{DatabasePhase, FindingKind, StepKind};
+use crate::api::{DatabasePhase, FailedStatus, FindingKind, StepKind, Traces};
 use crate::facts::DatabaseFacts;
 
 /// Plans a database by what the image holds and its ledger says, and puts that where people see it.
@@ -50,6 +50,9 @@ pub(super) fn needs_names(pass: &mut Pass<'_>, name: &str, plan: &DatabasePlan) 
 
 /// Puts a plan where people see it.
 fn show(pass: &mut Pass<'_>, name: &str, inventory: &DatabaseInventory, plan: &DatabasePlan) {
+    let before = &pass.snapshot.resource.status.databases;
+    let known = before.iter().find(|entry| entry.name == name);
+    let known = known.and_then(|entry| entry.failed.as_ref());
     let Some(entry) = pass.database_mut(name) else {
         return;
     };
@@ -74,8 +77,28 @@ fn show(pass: &mut Pass<'_>, name: &str, inventory: &DatabaseInventory, plan: &D
     }
     if entry.phase != DatabasePhase::Failed {
         entry.failed.clone_from(&plan.open);
+        if let Some(open) = &mut entry.failed {
+            remembered(open, known, &entry.invalid_indexes);
+        }
     }
     count_applied(pass, name);
+}
+
+/// What was found when a migration failed is not found again: then the catalog from before it was known. Of the very row
+/// that blocks it stays true that nothing is left, or nothing but an index that is still invalid.
+fn remembered(open: &mut FailedStatus, known: Option<&FailedStatus>, invalid: &[String]) {
+    let Some(known) = known.filter(|known| known.ledger_row == open.ledger_row) else {
+        return;
+    };
+    let only_indexes = known.left.len() == known.invalid_indexes.len();
+    if known.traces == Traces::None {
+        open.traces = Traces::None;
+    } else if only_indexes && !known.invalid_indexes.is_empty() {
+        let there = |index: &&String| invalid.contains(index);
+        let still = known.invalid_indexes.iter().filter(there);
+        open.invalid_indexes = still.cloned().collect();
+        open.traces = known.traces;
+    }
 }
 
 /// What the run's own migrate steps applied: the journal has how many were applied before each step, so that nothing is

@@ -214,3 +214,32 @@ fn an_invalid_index_of_others_keeps_nothing_from_being_ready() {
     );
     assert!(now.databases[0].invalid_indexes.is_empty());
 }
+
+/// A new run finds the row that blocks, and still knows what the migration left.
+#[test]
+fn what_a_failed_build_left_is_known_in_the_next_run() {
+    let mut snapshot = left(false);
+    snapshot.resource.retry = Some("1".to_owned());
+    settle(&mut snapshot);
+    let now = &snapshot.resource.status;
+    assert_eq!(
+        reason(now),
+        reasons::UNFINISHED_ROW_FOUND,
+        "{}",
+        now.message
+    );
+    assert_eq!(
+        status::get(now, reasons::VALIDATED).unwrap().status,
+        "False"
+    );
+    let first = &now.choices[0].command;
+    assert!(
+        first.contains("DROP INDEX CONCURRENTLY IF EXISTS public.i'"),
+        "{first}"
+    );
+    // It is dropped by hand: then nothing is left of it to be dropped.
+    facts(&mut snapshot).invalid_indexes.clear();
+    settle(&mut snapshot);
+    let first = &snapshot.resource.status.choices[0].command;
+    assert!(!first.contains("DROP INDEX"), "{first}");
+}
