@@ -207,6 +207,8 @@ fn a_script_that_ran_and_changed_the_session_is_applied(
 #[case(said("P1017", "", "Server has closed the connection."), true)]
 #[case(said("", "", "Connection terminated unexpectedly"), true)]
 #[case(end(137, "OOMKilled", "", ""), true)]
+// A shell whose child a signal ended.
+#[case(end(143, "Error", "", ""), true)]
 #[case(None, true)]
 fn only_what_was_ended_from_outside_was_cut_off(
     #[case] end: Option<ContainerEnd>,

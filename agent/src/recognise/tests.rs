@@ -151,3 +151,32 @@ fn the_window_keeps_the_first_error_and_the_end() {
         Some("something odd")
     );
 }
+
+#[test]
+fn only_prismas_closing_words_are_taken_whatever_stands_around_them() {
+    let closing = |lines: &[&str]| {
+        let mut window = Window::default();
+        for line in lines {
+            window.push(line);
+        }
+        window.closing_words()
+    };
+    let box_below = [
+        "All migrations have been successfully applied.",
+        "",
+        "│  Update available 6.19.3 -> 7.10.1  │",
+    ];
+    assert_eq!(closing(&box_below), Some(APPLIED));
+    assert_eq!(
+        closing(&["No pending migrations to apply."]),
+        Some(NOTHING_PENDING)
+    );
+    // What an engine that is killed under its command leaves.
+    assert_eq!(
+        closing(&[
+            "2 migrations found in prisma/migrations",
+            "Applying migration `2_x`"
+        ]),
+        None
+    );
+}

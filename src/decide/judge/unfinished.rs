@@ -10,7 +10,7 @@ use crate::tools::sql::{self, Transactions};
 
 /// SQLSTATE of a statement in a transaction in which one failed before.
 const ABORTED: &str = "25P02";
-/// A process that a signal ended has this exit code and the signal's number.
+/// A process that a signal ended has this and the signal's number for its exit code, as shells and the kubelet say it.
 const SIGNALLED: i32 = 128;
 
 /// What is known of the migration and of its end.
@@ -99,7 +99,7 @@ impl Case<'_> {
     fn is_signalled(&self, end: &ContainerEnd) -> bool {
         let summary = end.summary.as_deref();
         summary.is_some_and(|summary| summary.signal.is_some())
-            || summary.is_none() && end.exit_code > SIGNALLED
+            || (SIGNALLED + 1..SIGNALLED + 32).contains(&end.exit_code)
     }
 
     /// Its session, or the way to the server, was ended.
@@ -280,7 +280,13 @@ fn cut_off(case: &Case<'_>, name: &str, left: &str) -> (&'static str, String) {
                     "its process ended with exit code {} and no account",
                     end.exit_code
                 ),
-                (None, said) => format!("its connection was lost: {said}"),
+                (None, said) if case.is_disconnected(&said.to_ascii_lowercase()) => {
+                    format!("its connection was lost: {said}")
+                }
+                (None, said) => format!(
+                    "its process was ended (exit code {}): {said}",
+                    end.exit_code
+                ),
             };
             (reasons::MIGRATION_UNFINISHED, why, "")
         }
