@@ -17,7 +17,22 @@ const SAID: &str = "runs a statement CONCURRENTLY: its lock waits are not limite
 const BESIDE: &str = "; other statements stand in its file, beside which Prisma before 7.4 cannot run it (SQLSTATE 25001)";
 
 /// What the plan says of the pending ones.
-pub(super) fn findings(inventory: &DatabaseInventory, pending: &[String]) -> Vec<FindingStatus> {
+pub(super) fn findings(
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    pending: &[String],
+) -> Vec<FindingStatus> {
+    // Nobody but whoever set it can take it away.
+    let own = facts
+        .own_timeouts
+        .iter()
+        .find(|own| own.name == "lock_timeout");
+    let cut = own.map_or_else(String::new, |own| {
+        format!(
+            "; lock_timeout {} ({}) would cut it short: take that away before",
+            own.value, own.set_by
+        )
+    });
     let is_pending = |migration: &&Migration| pending.contains(&migration.name);
     let all = inventory.migrations.iter().filter(is_pending);
     all.filter_map(|migration| {
@@ -32,7 +47,7 @@ pub(super) fn findings(inventory: &DatabaseInventory, pending: &[String]) -> Vec
             migration: migration.name.clone(),
             policy: Policy::Warn,
             line: None,
-            text: format!("{SAID}{beside}"),
+            text: format!("{SAID}{beside}{cut}"),
         })
     })
     .collect()

@@ -27,7 +27,7 @@ pub(super) fn planned(
     let mut plan = plan::plan_for(name, inventory, facts, history, &said);
     // First, so that a list that is cut keeps them: by them it is known how the Job is made.
     plan.findings
-        .splice(..0, concurrently::findings(inventory, &plan.pending));
+        .splice(..0, concurrently::findings(inventory, facts, &plan.pending));
     invalid::forget(pass, name, facts);
     show(pass, name, inventory, &plan);
     plan

@@ -1,9 +1,9 @@
-//! What is run CONCURRENTLY: without a lock time-out, and not valid while an index of it is not.
+//! Time-outs, and what is run CONCURRENTLY: without one for locks, and not valid while an index of it is not.
 
 use database_migration_operator::api::{FindingKind, RunOutcome, StepKind, digest, reasons};
 use database_migration_operator::decide::{Decision, Effect, Snapshot, decide, status};
 use database_migration_operator::facts::{
-    ContainerEnd, JobProgress, Ledger, LedgerRow, Reading, Session, Wait,
+    ContainerEnd, JobProgress, Ledger, LedgerRow, OwnTimeout, Reading, Session, Wait,
 };
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
@@ -79,6 +79,22 @@ fn a_deploy_with_one_pending_has_no_lock_time_out_and_the_plan_says_so() {
             expected
         );
     }
+}
+
+#[test]
+fn a_lock_time_out_that_the_operator_does_not_set_is_said_in_the_plan() {
+    let mut snapshot = with(BUILD);
+    facts(&mut snapshot).own_timeouts = vec![OwnTimeout {
+        name: "lock_timeout".to_owned(),
+        value: "3s".to_owned(),
+        set_by: "ALTER DATABASE shop".to_owned(),
+    }];
+    let now = decide(&snapshot).status.unwrap();
+    let text = &now.databases[0].findings[0].text;
+    assert!(
+        text.contains("lock_timeout 3s (ALTER DATABASE shop) would cut it short"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -242,4 +258,84 @@ fn what_a_failed_build_left_is_known_in_the_next_run() {
     settle(&mut snapshot);
     let first = &snapshot.resource.status.choices[0].command;
     assert!(!first.contains("DROP INDEX"), "{first}");
+}
+
+/// Whose time-out it was is said with what helps.
+#[test]
+fn a_time_out_of_the_roles_own_is_named_with_its_remedy() {
+    let words = |what: &str| format!("Database error:\nERROR: canceling statement due to {what}\n");
+    let cases = [
+        (
+            "SELECT pg_sleep(5);",
+            "57014",
+            "statement timeout",
+            "",
+            "The role's own statement_timeout is 2s: set timeouts.statement",
+        ),
+        (
+            "SELECT pg_sleep(5);",
+            "57014",
+            "statement timeout",
+            "1s",
+            "timeouts.statement of the spec, 1s: raise it",
+        ),
+        (
+            BUILD,
+            "55P03",
+            "lock timeout",
+            "",
+            "The role's own lock_timeout is 3s: change it (ALTER ROLE app SET lock_timeout",
+        ),
+        (
+            "SELECT pg_sleep(5);",
+            "57014",
+            "user request",
+            "",
+            "pg_cancel_backend",
+        ),
+    ];
+    for (sql, state, what, statement, expected) in cases {
+        let mut snapshot = with(sql);
+        if !statement.is_empty() {
+            snapshot.resource.spec.timeouts.statement =
+                serde_json::from_value(statement.into()).unwrap();
+        }
+        let name = settle(&mut snapshot);
+        let job = job(&snapshot, &name, ended());
+        snapshot.jobs.insert(name, job);
+        let facts = facts(&mut snapshot);
+        let own = |name: &str, value: &str| OwnTimeout {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            set_by: "ALTER ROLE app".to_owned(),
+        };
+        facts.own_timeouts = vec![own("lock_timeout", "3s"), own("statement_timeout", "2s")];
+        if sql == BUILD {
+            facts.catalog = Some("after".to_owned());
+        }
+        facts.ledger = Ledger::Rows(vec![LedgerRow {
+            logs: Some(format!("Database error code: {state}\n\n{}", words(what))),
+            ..row(false)
+        }]);
+        let decision = decide(&snapshot);
+        write(&mut snapshot, &decision);
+        let now = &snapshot.resource.status;
+        assert_eq!(reason(now), reasons::MIGRATION_FAILED, "{}", now.message);
+        assert!(
+            now.message.contains(expected),
+            "{expected} in: {}",
+            now.message
+        );
+        if what == "user request" {
+            assert!(
+                !now.message.contains("statement_timeout"),
+                "{}",
+                now.message
+            );
+        }
+        if sql != BUILD {
+            let first = &now.choices[0].command;
+            assert!(first.starts_with("kubectl dbm mark-rolled-back"), "{first}");
+        }
+    }
 }
