@@ -5,6 +5,8 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::protocol::{Problem, ProblemReason};
+
 /// Bytes of the header up to and including `e_machine`.
 const HEADER: usize = 20;
 /// As much of a script's first line as Linux itself reads.
@@ -46,6 +48,21 @@ pub fn foreign(program: &Path) -> Option<(PathBuf, &'static str)> {
     let known = NAMES.iter().find(|(number, _)| *number == machine);
     let name = known.map_or("another architecture", |(_, name)| *name);
     (name != own()).then_some((path, name))
+}
+
+/// The same as a problem of the image, in words.
+#[must_use]
+pub fn problem(program: &Path) -> Option<Problem> {
+    let (path, architecture) = foreign(program)?;
+    Some(Problem {
+        reason: ProblemReason::WrongArchitecture,
+        message: format!(
+            "{} is built for {architecture}, and this node is {own}; build the image for {own}, too, or choose nodes by \
+             job.nodeSelector",
+            path.display(),
+            own = own(),
+        ),
+    })
 }
 
 fn head(path: &Path) -> Option<Vec<u8>> {

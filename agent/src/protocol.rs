@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The version of this protocol. Of a container's end no other is read; an inventory of another is refused where the image brings
 /// its own agent, because that would not understand the requests.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What stands before the base64 of the compressed [`InventoryReport`] on its one line of the log.
 pub const INVENTORY_FRAME: &str = "DBM-INVENTORY-1 ";
@@ -25,7 +25,7 @@ pub struct ProjectPaths {
     pub database: String,
     /// The Prisma schema: a file, or a folder of files.
     pub schema: String,
-    /// The folder of the migrations; default: `migrations` beside the schema.
+    /// The folder of the migrations; default: the one that Prisma reads, by the rules of its version and its configuration.
     #[serde(default)]
     pub migrations: String,
     /// `prisma.config.ts` or its like; its folder becomes the working directory of Prisma.
@@ -34,6 +34,9 @@ pub struct ProjectPaths {
     /// How Prisma is called; default: node on the `prisma` package found from the schema up, then `prisma` on PATH.
     #[serde(default)]
     pub cli: Vec<String>,
+    /// The database is migrated by a command of the user's own, so that what it reads is the user's to say.
+    #[serde(default)]
+    pub own_command: bool,
 }
 
 /// The argument of `dbm-agent inventory`.
@@ -74,16 +77,20 @@ pub struct DatabaseInventory {
     /// The variable that `directUrl` of the datasource names; up to Prisma 6 `migrate` uses it before `url`.
     #[serde(default)]
     pub direct_url_variable: Option<String>,
-    /// Of these, the ones that Prisma cannot do without and that the image itself does not set. Empty where a
-    /// configuration file may say otherwise than the schema.
+    /// The variables that Prisma cannot do without and that the image itself does not set, of the datasource or of the
+    /// configuration. Empty where what Prisma connects by is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unset_variables: Vec<String>,
-    /// The datasource's `schemas`.
+    /// `schemas` of the datasource.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schemas: Vec<String>,
-    /// What `tables.external` of the configuration names, as `schema.table`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub external_tables: Vec<String>,
+    /// What Prisma's configuration says, where Prisma reads one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured: Option<Configured>,
+    /// Why it is not certain that Prisma reads these migrations, if so. Then Prisma itself is asked before anything is
+    /// applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
     /// There is a configuration, and what its `tables.external` names is not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub external_unknown: bool,
@@ -97,13 +104,59 @@ pub struct DatabaseInventory {
     pub truncated: bool,
 }
 
+/// What a `prisma.config.*` says, as Prisma's own loader resolved it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Configured {
+    /// The file, absolute.
+    pub file: String,
+    /// sha256 of the file: what was resolved holds for this text.
+    pub sha256: String,
+    /// `schema`, absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// `migrations.path`, absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migrations: Option<String>,
+    /// It connects by a driver adapter, and not by a URL.
+    pub adapter: bool,
+    /// It has a `datasource`.
+    pub datasource: bool,
+    /// `datasource.url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<ConfiguredUrl>,
+    /// `datasource.directUrl`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direct_url: Option<ConfiguredUrl>,
+    /// `tables.external`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub external_tables: Vec<String>,
+    /// The variables that it asks for, but for those of its URLs: set to something else, it may say something else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<String>,
+    /// The variables without which Prisma refuses it, and that nobody sets in the image.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unset: Vec<String>,
+    /// The variables that it sets itself, as from a file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<String>,
+}
+
+/// Where a URL of a configuration comes from. Never the URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConfiguredUrl {
+    /// The variable whose value it is; none where it is put together or written out.
+    pub variable: Option<String>,
+}
+
 /// One migration of an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Migration {
     /// The name of its folder, any UTF-8 text without control characters.
     pub name: String,
-    /// sha256 of `migration.sql` as it stands, in lower-case hex.
+    /// sha256 of `migration.sql` as Prisma decodes it, in lower-case hex. Empty where Prisma could not read it.
     pub sha256: String,
     /// sha256 of the file with all line ends as LF and as CRLF, where they differ from `sha256`: Prisma takes any of
     /// the three for the same migration.
@@ -120,6 +173,10 @@ pub struct Migration {
     /// The text of a `README.md` or `notes.md` beside it, if there is one.
     #[serde(default)]
     pub notes: Option<String>,
+    /// Why Prisma could not apply it, in words that go on after its name. Where it is applied already, Prisma does not
+    /// mind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
 }
 
 /// Why something cannot be done with this image.
@@ -139,8 +196,10 @@ pub enum ProblemReason {
     SchemaMissing,
     /// The schema is there and has no datasource that could be read, or its provider is not PostgreSQL.
     ProviderUnsupported,
-    /// There is no folder of migrations.
+    /// There is no folder of migrations where Prisma looks for it.
     MigrationsMissing,
+    /// `prisma.migrations` names another folder than the one that Prisma would read.
+    MigrationsElsewhere,
     /// The folder holds no migration.
     MigrationsEmpty,
     /// A migration's folder has no `migration.sql` (Prisma's P3015), or it cannot be read.
@@ -153,8 +212,10 @@ pub enum ProblemReason {
     PrismaUnsupported,
     /// The program to run is not in the image, or cannot be executed.
     CommandMissing,
-    /// `prisma.config` names a file that is not there.
+    /// `prisma.config` names a file that is not there, or Prisma needs a configuration and finds none.
     ConfigMissing,
+    /// The configuration cannot be loaded, or contradicts the resource.
+    ConfigInvalid,
     /// The program to run is built for another architecture than this machine's.
     WrongArchitecture,
     /// Prisma's engine is not in the image, or cannot be started in it.
@@ -210,6 +271,51 @@ pub struct ExecRequest {
     /// The variables whose values come from Secrets.
     #[serde(default)]
     pub secret_variables: Vec<String>,
+    /// What the inventory found in the configuration; without it, or with another file, the agent asks again.
+    #[serde(default)]
+    pub configured: Option<Configured>,
+    /// What was planned, where it is not certain that Prisma reads the same: Prisma is asked before anything is applied.
+    #[serde(default)]
+    pub confirm: Option<Planned>,
+}
+
+/// The migrations that were planned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Planned {
+    /// Their names in order, the first ones where there are very many.
+    pub names: Vec<String>,
+    /// How many there are.
+    pub count: usize,
+    /// sha256, in lower-case hex, over all names in the order of their bytes, each with a line end after it.
+    pub digest: String,
+}
+
+impl Planned {
+    /// Names beyond so many bytes are left out: an argument of a program has its limit.
+    const NAMES_LIMIT: usize = 32 * 1024;
+
+    /// What is to be compared of these names.
+    #[must_use]
+    pub fn of(pending: &[String]) -> Planned {
+        let mut room = Self::NAMES_LIMIT;
+        let fits = |name: &&String| -> bool {
+            let left = room.checked_sub(name.len() + 3);
+            room = left.unwrap_or(0);
+            left.is_some()
+        };
+        Planned {
+            names: pending.iter().take_while(fits).cloned().collect(),
+            count: pending.len(),
+            digest: Self::digest(pending),
+        }
+    }
+
+    /// The digest of these names, in whatever order they are.
+    #[must_use]
+    pub fn digest(names: &[String]) -> String {
+        crate::inventory::digest_of_names(names)
+    }
 }
 
 /// The `down.sql` beside a migration.
@@ -310,6 +416,8 @@ pub enum Refusal {
     AdvisoryLockDisabled,
     /// The variable with the connection string is not set, or is no URL.
     ConnectionInvalid(String),
+    /// Prisma would apply other migrations than those that were planned, or does not say which.
+    OtherMigrations(String),
     /// The image does not fit.
     Problem(Problem),
 }

@@ -292,3 +292,37 @@ fn no_url_of_any_database_is_shown() {
         assert!(!summary.contains(part), "{part}: {summary}");
     }
 }
+
+/// A configuration that says nothing of the connection leaves it to the schema, and so to its `directUrl`. What the
+/// inventory found is taken as it is where the file is the same; there is no loader here that could be asked.
+#[test]
+fn beside_a_configuration_the_direct_url_gets_the_settings_too() {
+    let image = Image::new();
+    image.file(
+        "prisma/schema.prisma",
+        "datasource db {\n provider = \"postgresql\"\n url = env(\"DATABASE_URL\")\n directUrl = env(\"DIRECT_URL\")\n}\n",
+    );
+    let config = "export default {}";
+    image.file("prisma.config.ts", config);
+    let file = image.path("prisma.config.ts").canonicalize().unwrap();
+    let exec = |text: &str| {
+        let configured = serde_json::json!({"file": file, "sha256": sha256(text)});
+        let more = serde_json::json!({"configured": configured});
+        let mut agent = image.exec_with(more, &[], &["sh", "-c", "printf %s \"$DIRECT_URL\" >got"]);
+        agent.env("DIRECT_URL", URL).output().unwrap()
+    };
+    let output = exec(config);
+    assert!(output.status.success(), "{}", shown(&output));
+    assert_eq!(
+        image.read("got"),
+        format!("{URL}&application_name=dbm/shop&options=-c%20lock_timeout%3D5000")
+    );
+    let changed = exec("something else");
+    assert_eq!(changed.status.code(), Some(64), "{}", shown(&changed));
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

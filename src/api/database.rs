@@ -94,7 +94,8 @@ pub struct PrismaSpec {
     #[serde(default = "defaults::schema")]
     #[schemars(length(min = 1, max = 512))]
     pub schema: String,
-    /// The folder of the migrations; default: `migrations` beside the schema.
+    /// The folder of the migrations; default: the one that Prisma reads. Any other is refused, unless `migrate` is set or
+    /// what Prisma reads cannot be known.
     #[serde(default)]
     #[schemars(length(max = 512))]
     pub migrations: String,

@@ -255,6 +255,8 @@ pub enum FindingKind {
     OutOfOrder,
     /// It is pending and runs a statement CONCURRENTLY, which waits for older snapshots as long as it takes.
     Concurrently,
+    /// It is applied, and its folder holds no migration.sql any more that Prisma could read.
+    Unreadable,
     /// An index that a concurrent build left invalid.
     InvalidIndex,
     /// A constraint that does not hold for the rows that were there before it (NOT VALID).

@@ -90,6 +90,10 @@ pub const PRISMA_FAILED: &str = "PrismaFailed";
 pub const OTHER_DATABASE_MIGRATED: &str = "OtherDatabaseMigrated";
 /// The ledger does not hold what was to be applied, although nothing says that something failed.
 pub const LEDGER_INCOMPLETE: &str = "LedgerIncomplete";
+/// Migrations were applied that the plan did not contain.
+pub const UNPLANNED_MIGRATIONS: &str = "UnplannedMigrations";
+/// Prisma would have applied other migrations than those that were planned; nothing was executed.
+pub const OTHER_MIGRATIONS: &str = "OtherMigrations";
 /// A concurrent index build left an invalid index.
 pub const INVALID_INDEX_FOUND: &str = "InvalidIndexFound";
 /// A lock could not be had within its time-out, in all attempts.
@@ -180,10 +184,12 @@ pub const FOREIGN_JOB: &str = "ForeignJob";
 pub const INVENTORY_FAILED: &str = "InventoryFailed";
 /// There is no Prisma schema at the path.
 pub const SCHEMA_MISSING: &str = "SchemaMissing";
-/// The schema's provider is not PostgreSQL.
+/// The provider of the schema, or of `migration_lock.toml`, is not PostgreSQL.
 pub const PROVIDER_UNSUPPORTED: &str = "ProviderUnsupported";
-/// There is no folder of migrations.
+/// There is no folder of migrations where Prisma looks for it.
 pub const MIGRATIONS_MISSING: &str = "MigrationsMissing";
+/// `prisma.migrations` names another folder than the one that Prisma would read.
+pub const MIGRATIONS_ELSEWHERE: &str = "MigrationsElsewhere";
 /// The folder holds no migration.
 pub const MIGRATIONS_EMPTY: &str = "MigrationsEmpty";
 /// A migration cannot be read.
@@ -196,8 +202,10 @@ pub const PRISMA_MISSING: &str = "PrismaMissing";
 pub const PRISMA_UNSUPPORTED: &str = "PrismaUnsupported";
 /// The command is not in the image.
 pub const COMMAND_MISSING: &str = "CommandMissing";
-/// `prisma.config` is not in the image.
+/// `prisma.config` is not in the image, or Prisma needs a configuration and finds none.
 pub const CONFIG_MISSING: &str = "ConfigMissing";
+/// Prisma's configuration cannot be loaded, or contradicts the resource.
+pub const CONFIG_INVALID: &str = "ConfigInvalid";
 /// The connection's variable is not set or is no URL.
 pub const CONNECTION_INVALID: &str = "ConnectionInvalid";
 /// Prisma's engine is not in the image, or cannot be started in it.

@@ -260,6 +260,9 @@ pub struct StepStatus {
     /// How many of the image's migrations were applied before it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<u32>,
+    /// How many migrations that the image does not hold were applied before it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<u32>,
     /// Digest of the catalog before it began.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub catalog: String,

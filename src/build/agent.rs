@@ -84,6 +84,8 @@ fn request(step: &Step) -> ExecRequest {
         timeout_seconds,
         reach_seconds: REACH_SECONDS,
         secret_variables: environment::from_secrets(step),
+        configured: plan.configured.clone(),
+        confirm: plan.confirm.clone(),
     }
 }
 
@@ -139,6 +141,7 @@ fn project(database: &DatabaseSpec) -> ProjectPaths {
         migrations: prisma.migrations.clone(),
         config: prisma.config.clone(),
         cli: prisma.cli.clone(),
+        own_command: !prisma.migrate.is_empty(),
     }
 }
 

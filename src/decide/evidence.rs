@@ -1,5 +1,7 @@
 //! What a look after a migration shows: what is missing, what is not as it should be, what was left behind.
 
+use std::collections::BTreeSet;
+
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
 use crate::api::{StepStatus, Traces};
@@ -55,7 +57,7 @@ pub(super) fn applied_since(
 
 /// What the image holds and the ledger has not as applied, in order.
 pub(super) fn missing<'a>(inventory: &'a DatabaseInventory, rows: &[LedgerRow]) -> Vec<&'a str> {
-    let applied: std::collections::BTreeSet<&str> = rows
+    let applied: BTreeSet<&str> = rows
         .iter()
         .filter(|row| prisma::row_state(row).is_applied())
         .map(|row| row.migration_name.as_str())
@@ -65,6 +67,57 @@ pub(super) fn missing<'a>(inventory: &'a DatabaseInventory, rows: &[LedgerRow]) 
         .iter()
         .map(|migration| migration.name.as_str());
     names.filter(|name| !applied.contains(name)).collect()
+}
+
+/// The applied migrations that the image does not hold, those that were started last first.
+fn others<'a>(inventory: &DatabaseInventory, rows: &'a [LedgerRow]) -> Vec<&'a LedgerRow> {
+    let known: BTreeSet<&str> = inventory
+        .migrations
+        .iter()
+        .map(|migration| migration.name.as_str())
+        .collect();
+    let mut found: Vec<&LedgerRow> = prisma::latest_by_name(rows)
+        .into_values()
+        .filter(|(state, row)| state.is_applied() && !known.contains(row.migration_name.as_str()))
+        .map(|(_, row)| row)
+        .collect();
+    found.sort_by_key(|row| std::cmp::Reverse(row.started_at));
+    found
+}
+
+/// How many applied migrations the image does not hold.
+pub(super) fn count_others(inventory: &DatabaseInventory, ledger: &Ledger) -> u32 {
+    match ledger {
+        Ledger::Rows(rows) => u32::try_from(others(inventory, rows).len()).unwrap_or(u32::MAX),
+        Ledger::Absent { .. } | Ledger::NoRight { .. } => 0,
+    }
+}
+
+/// What was applied since the step began and is not in the image, in order. The clocks of those who wrote it need not be
+/// the operator's, so the number of such rows decides.
+pub(super) fn unplanned<'a>(
+    step: &StepStatus,
+    inventory: &DatabaseInventory,
+    rows: &'a [LedgerRow],
+) -> Vec<&'a str> {
+    // What it was planned with is not known any more: then the next plan speaks of them.
+    if inventory.migrations.is_empty() {
+        return Vec::new();
+    }
+    let mut found = others(inventory, rows);
+    match step.others {
+        Some(before) => found.truncate(found.len().saturating_sub(before as usize)),
+        // The step of an earlier release.
+        None => {
+            let since = step.started_at.as_ref().map(|time| time.0.as_second());
+            found.retain(|row| since.is_some_and(|since| row.started_at.as_second() >= since));
+        }
+    }
+    found.reverse();
+    found
+        .into_iter()
+        .map(|row| row.migration_name.as_str())
+        .collect()
 }
 
 /// What was applied since the step began with a checksum that is not the image's. What was edited before is the plan's

@@ -43,7 +43,10 @@ pub(super) fn counted<'a>(
     };
     let external = |table: &TableName| {
         let full = format!("{}.{}", table.schema, table.name);
-        inventory.external_tables.contains(&full)
+        let configured = inventory.configured.iter();
+        configured
+            .flat_map(|said| &said.external_tables)
+            .any(|named| *named == full)
     };
     tables
         .iter()

@@ -7,7 +7,7 @@ use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
 
 use self::unfinished::Case;
 use super::evidence::{
-    applied_since, left_invalid, missing, other_content, own_invalid_indexes, traces,
+    applied_since, left_invalid, missing, other_content, own_invalid_indexes, traces, unplanned,
 };
 use super::plan::problem_reason;
 use super::status::names;
@@ -96,6 +96,49 @@ pub fn judge(
             );
         }
     };
+    let verdict = by_rows(database, step, end, inventory, facts, rows);
+    match unplanned(step, inventory, rows).as_slice() {
+        [] => verdict,
+        names => with_unplanned(database, verdict, names),
+    }
+}
+
+/// Whatever else is so: something was applied that nobody was shown.
+fn with_unplanned(database: &str, verdict: Verdict, found: &[&str]) -> Verdict {
+    let list = names(found);
+    let verb = if found.len() == 1 { "was" } else { "were" };
+    match verdict {
+        Verdict::Failed {
+            reason,
+            failed,
+            message,
+        } if !failed.name.is_empty() => Verdict::Failed {
+            reason,
+            failed,
+            message: format!(
+                "{message} Beside that, {list} {verb} applied, not planned and not in the image as it was read."
+            ),
+        },
+        _ => failed(
+            reasons::UNPLANNED_MIGRATIONS,
+            FailedStatus::default(),
+            format!(
+                "{database}: {list} {verb} applied while this run migrated, not planned and not in the image as it was read: the command reads another folder than databases[].prisma says, or somebody else deployed at the same time. Nothing of it is undone. Look at what {} changed, release an image and a spec that hold all of the ledger, then ask for a new run.",
+                if found.len() == 1 { "it" } else { "they" }
+            ),
+        ),
+    }
+}
+
+/// What the rows of the ledger say.
+fn by_rows(
+    database: &str,
+    step: &StepStatus,
+    end: Option<&ContainerEnd>,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    rows: &[LedgerRow],
+) -> Verdict {
     let open = rows.iter().find(|row| {
         matches!(
             prisma::row_state(row),
@@ -193,6 +236,14 @@ fn refused(database: &str, refusal: &Refusal) -> Verdict {
             format!(
                 "{}. Nothing was executed; once it is mended, ask for a new run.",
                 prefixed(database, message)
+            ),
+        ),
+        Refusal::OtherMigrations(message) => failed(
+            reasons::OTHER_MIGRATIONS,
+            nothing(),
+            format!(
+                "{}. Nothing was executed. Set databases[].prisma.schema, migrations and config to what Prisma reads in the image, then ask for a new run.",
+                prefixed(database, message.trim_end_matches('.'))
             ),
         ),
         Refusal::Problem(problem) => failed(

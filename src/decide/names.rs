@@ -49,6 +49,8 @@ pub fn inventory_key(spec: &DatabaseMigrationSpec, database: &DatabaseSpec) -> S
         prisma.migrations,
         prisma.config,
         prisma.cli,
+        // What Prisma would read does not matter to a command of the user's own.
+        !prisma.migrate.is_empty(),
     ]);
     digest(parts.to_string().as_bytes())[..32].to_owned()
 }

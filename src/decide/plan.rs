@@ -146,10 +146,30 @@ pub(super) fn plan_for(
         let lost: Vec<&str> = lost.keys().copied().collect();
         result.blocker = rewritten
             .blocker(database, &lost)
+            .or_else(|| unreadable(database, inventory, &result.pending))
             .or_else(|| denied(database, &result))
             .or_else(|| lacking(database, facts, &result));
     }
     result
+}
+
+/// A pending migration at which Prisma would stop, after it had applied those before it.
+fn unreadable(
+    database: &str,
+    inventory: &DatabaseInventory,
+    pending: &[String],
+) -> Option<Blocker> {
+    let migrations = inventory.migrations.iter();
+    let (name, why) = migrations
+        .filter(|migration| pending.contains(&migration.name))
+        .find_map(|migration| Some((&migration.name, migration.unreadable.as_ref()?)))?;
+    Some(Blocker {
+        reason: reasons::MIGRATION_UNREADABLE,
+        message: format!(
+            "{database}: {name} is pending and {why}; Prisma would stop at it (P3015 where there is no file). Nothing was started: release an image in which it is whole, or without its folder."
+        ),
+        next: String::new(),
+    })
 }
 
 /// Prisma could not even record what it does.
@@ -271,6 +291,10 @@ fn compare(
     for migration in &inventory.migrations {
         let name = migration.name.as_str();
         match applied.get(name) {
+            // Prisma does not read it again.
+            Some(_) if migration.unreadable.is_some() => {
+                find(FindingKind::Unreadable, name, Policy::Warn);
+            }
             Some(row) if !prisma::checksum_matches(&row.checksum, migration) => {
                 find(FindingKind::Edited, name, history.edited);
             }
@@ -352,6 +376,7 @@ fn denied(database: &str, plan: &DatabasePlan) -> Option<Blocker> {
         FindingKind::Renamed
         | FindingKind::Squashed
         | FindingKind::Concurrently
+        | FindingKind::Unreadable
         | FindingKind::InvalidIndex
         | FindingKind::NotValidated
         | FindingKind::PrismaContract
@@ -415,6 +440,7 @@ pub fn problem_reason(reason: ProblemReason) -> &'static str {
         ProblemReason::SchemaMissing => reasons::SCHEMA_MISSING,
         ProblemReason::ProviderUnsupported => reasons::PROVIDER_UNSUPPORTED,
         ProblemReason::MigrationsMissing => reasons::MIGRATIONS_MISSING,
+        ProblemReason::MigrationsElsewhere => reasons::MIGRATIONS_ELSEWHERE,
         ProblemReason::MigrationsEmpty => reasons::MIGRATIONS_EMPTY,
         ProblemReason::MigrationUnreadable => reasons::MIGRATION_UNREADABLE,
         ProblemReason::MigrationNameInvalid => reasons::MIGRATION_NAME_INVALID,
@@ -422,6 +448,7 @@ pub fn problem_reason(reason: ProblemReason) -> &'static str {
         ProblemReason::PrismaUnsupported => reasons::PRISMA_UNSUPPORTED,
         ProblemReason::CommandMissing => reasons::COMMAND_MISSING,
         ProblemReason::ConfigMissing => reasons::CONFIG_MISSING,
+        ProblemReason::ConfigInvalid => reasons::CONFIG_INVALID,
         ProblemReason::WrongArchitecture => reasons::WRONG_ARCHITECTURE,
         ProblemReason::EngineMissing => reasons::ENGINE_MISSING,
         ProblemReason::ReadOnlyFileSystem => reasons::READ_ONLY_FILE_SYSTEM,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
+use dbm_agent::protocol::{Configured, DatabaseInventory, InventoryReport, Planned};
 use jiff::Timestamp;
 
 use super::servers::ServerFacts;
@@ -280,6 +280,10 @@ pub struct JobPlan {
     pub run: String,
     /// The inventory hash that was planned with.
     pub expect: String,
+    /// What the configuration was found to say.
+    pub configured: Option<Configured>,
+    /// What was planned, where Prisma is to be asked whether it reads the same.
+    pub confirm: Option<Planned>,
     /// Not to begin after this.
     pub not_after: Option<Timestamp>,
     /// The server knows `client_connection_check_interval` (PostgreSQL 14 and later).

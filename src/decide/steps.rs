@@ -1,7 +1,10 @@
 //! A step of any kind: its journal entry, and what its Job is told.
 
+use dbm_agent::protocol::{DatabaseInventory, Planned};
+
 use super::actions;
 use super::concurrently;
+use super::evidence;
 use super::names::{job_name, lease_name};
 use super::pass::Pass;
 use super::plan::ledger_digest;
@@ -10,7 +13,7 @@ use super::servers::server_name;
 use super::snapshot::{DownPlan, Effect, JobPlan};
 use super::status;
 use crate::api::{Resolution, StepKind, StepStatus};
-use crate::facts::DatabaseFacts;
+use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
 
 /// The first server that knows `client_connection_check_interval`.
 const CONNECTION_CHECK_SINCE: u32 = 140_000;
@@ -43,6 +46,8 @@ pub(super) fn journal(pass: &mut Pass<'_>, step: &mut StepStatus, facts: Option<
         step.ledger = ledger_digest(&facts.ledger);
         step.catalog = facts.catalog.clone().unwrap_or_default();
         step.applied = pass.database(&step.database).map(|entry| entry.applied);
+        step.others = inventory(pass, &step.database)
+            .map(|inventory| evidence::count_others(inventory, &facts.ledger));
     }
     if let Some(run) = &mut pass.status.run {
         run.steps.push(step.clone());
@@ -108,6 +113,12 @@ pub(super) fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: Option<&Da
         .database(&step.database)
         .map(|entry| entry.inventory_hash.clone())
         .unwrap_or_default();
+    if let Some(inventory) = inventory(pass, &step.database) {
+        plan.configured.clone_from(&inventory.configured);
+        plan.confirm = facts
+            .filter(|_| step.name == StepKind::Migrate)
+            .and_then(|facts| to_confirm(pass, step, inventory, facts));
+    }
     match step.name {
         StepKind::Inventory => {}
         StepKind::Migrate => {
@@ -137,4 +148,48 @@ pub(super) fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: Option<&Da
     }
     pass.effects.push(Effect::CreateJob(Box::new(plan)));
     pass.again = true;
+}
+
+/// What the image holds for a database, as it was planned with.
+fn inventory<'a>(pass: &'a Pass<'_>, database: &str) -> Option<&'a DatabaseInventory> {
+    let hash = &pass.database(database)?.inventory_hash;
+    let of_report = match &pass.snapshot.report {
+        Some(Ok(report)) => report.databases.as_slice(),
+        _ => &[],
+    };
+    of_report
+        .iter()
+        .filter(|entry| entry.database == database)
+        .chain(pass.snapshot.inventories.get(database))
+        .find(|entry| entry.hash == *hash)
+}
+
+/// What Prisma is to be asked about before it migrates: where the layout leaves doubt, or where its configuration asks for a
+/// variable that the resource sets and the inventory did not have.
+fn to_confirm(
+    pass: &Pass<'_>,
+    step: &StepStatus,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) -> Option<Planned> {
+    let spec = pass.spec;
+    let databases = &spec.databases;
+    let database = databases.iter().find(|it| it.name == step.database)?;
+    let mut set = vec![database.env_var.as_str()];
+    let own = database.env.iter().chain(&spec.job.env);
+    set.extend(own.map(|variable| variable.name.as_str()));
+    let read = inventory.configured.as_ref().map(|it| it.read.as_slice());
+    let depends = read.unwrap_or_default().iter().any(|name| {
+        // What a group holds is not known here.
+        set.contains(&name.as_str()) || !spec.job.env_from.is_empty()
+    });
+    if inventory.doubt.is_none() && !depends {
+        return None;
+    }
+    let rows: &[LedgerRow] = match &facts.ledger {
+        Ledger::Rows(rows) => rows,
+        Ledger::Absent { .. } | Ledger::NoRight { .. } => &[],
+    };
+    let pending = evidence::missing(inventory, rows).into_iter();
+    Some(Planned::of(&pending.map(str::to_owned).collect::<Vec<_>>()))
 }

@@ -47,6 +47,36 @@ async fn another_database_than_postgresql_is_refused_before_any_job() {
     .await;
 }
 
+/// What is planned is what runs: no flag of Prisma's makes it read another folder.
+#[tokio::test]
+async fn a_folder_that_prisma_does_not_read_is_refused_before_any_job() {
+    Stage::with(async |stage| {
+        let db = stage.database(Server::Identity, "main").await;
+        let image = variant("small");
+        let databases = [("main", db.secret.as_str(), "prisma/schema.prisma")];
+        let plain = resource("small", &image, &databases);
+        let mut object = plain.clone();
+        object["spec"]["databases"][0]["prisma"]["migrations"] = "node_modules".into();
+        stage.apply(&object).await;
+        let found = said(
+            stage,
+            "small",
+            reasons::MIGRATIONS_ELSEWHERE,
+            &[
+                "Prisma would read prisma/migrations, not prisma.migrations (node_modules)",
+                "prisma.config.cjs (migrations.path)",
+            ],
+        )
+        .await;
+        assert_eq!(holds(&found, reasons::STALLED), Some(true));
+        assert_eq!(stage.jobs_of("small", "migrate").len(), 0);
+        assert_eq!(db.ledger().await, []);
+        stage.apply(&plain).await;
+        stage.until_ready("small").await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_engine_that_is_missing_has_its_own_reason() {
     Stage::with(async |stage| {

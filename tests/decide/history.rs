@@ -8,7 +8,7 @@ use database_migration_operator::facts::{
     DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, TableName,
 };
 use database_migration_operator::tools::sql;
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_agent::protocol::{Configured, DatabaseInventory, Migration};
 use rstest::rstest;
 
 use super::world::at;
@@ -320,7 +320,10 @@ fn tables_that_prisma_counts(
     let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
     let mut inventory = inventory(&[INIT]);
     inventory.schemas = owned(schemas);
-    inventory.external_tables = owned(external);
+    inventory.configured = Some(Configured {
+        external_tables: owned(external),
+        ..Configured::default()
+    });
     let mut facts = facts(Vec::new(), &[]);
     facts.ledger = Ledger::Absent {
         tables: tables.iter().map(table).collect(),

@@ -3,7 +3,7 @@
 use database_migration_operator::api::{StepKind, reasons};
 use database_migration_operator::decide::{Effect, Verdict, decide, judge, status};
 use database_migration_operator::facts::{JobProgress, Reading, Session};
-use dbm_agent::protocol::{Problem, ProblemReason};
+use dbm_agent::protocol::{Configured, Planned, Problem, ProblemReason};
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar};
 use rstest::rstest;
 
@@ -117,6 +117,44 @@ fn a_variable_that_nobody_sets_is_said_before_any_job(#[case] who: &str, #[case]
             assert!(status.message.contains(part), "{}", status.message);
         }
     }
+}
+
+/// Prisma is asked before it migrates where it is not certain what it reads, and nowhere else: that takes a second.
+#[rstest]
+#[case("nothing", false)]
+#[case("a doubt", true)]
+#[case("it asks for what nobody sets", false)]
+#[case("it asks for what the Job sets", true)]
+#[case("it asks for what the database sets", true)]
+#[case("it asks, and there is a group", true)]
+fn prisma_is_asked_where_there_is_doubt(#[case] what: &str, #[case] asked: bool) {
+    let mut snapshot = snapshot(1);
+    let known = snapshot.inventories.get_mut("db00").unwrap();
+    let names: Vec<String> = known.migrations.iter().map(|m| m.name.clone()).collect();
+    if what == "a doubt" {
+        known.doubt = Some("the version is not known".to_owned());
+    } else if what != "nothing" {
+        known.configured = Some(Configured {
+            read: vec!["STAGE".to_owned()],
+            ..Configured::default()
+        });
+    }
+    let configured = known.configured.clone();
+    let spec = &mut snapshot.resource.spec;
+    match what {
+        "it asks for what the Job sets" => spec.job.env.push(variable("STAGE")),
+        "it asks for what the database sets" => spec.databases[0].env.push(variable("STAGE")),
+        "it asks, and there is a group" => spec.job.env_from.push(EnvFromSource::default()),
+        _ => {}
+    }
+    let decision = decide(&snapshot);
+    let plan = decision.effects.iter().find_map(|effect| match effect {
+        Effect::CreateJob(plan) if plan.step == StepKind::Migrate => Some(plan),
+        _ => None,
+    });
+    let plan = plan.unwrap();
+    assert_eq!(plan.confirm, asked.then(|| Planned::of(&names)));
+    assert_eq!(plan.configured, configured);
 }
 
 #[test]

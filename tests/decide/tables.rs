@@ -128,6 +128,28 @@ fn plans(
     }
 }
 
+/// Prisma reads a migration's file where it is pending, and never again.
+#[test]
+fn a_file_that_is_gone_matters_where_its_migration_is_pending() {
+    let mut inventory = inventory();
+    let gone = &mut inventory.migrations[1];
+    gone.unreadable = Some("has no migration.sql".to_owned());
+    gone.sha256.clear();
+    gone.sql = None;
+    let blocked = plan("shop", &inventory, &facts(&[]), &history(Policy::Deny));
+    let blocker = blocked.blocker.unwrap();
+    assert_eq!(blocker.reason, reasons::MIGRATION_UNREADABLE);
+    for part in ["shop: 4_b ", "no migration.sql", "P3015"] {
+        assert!(blocker.message.contains(part), "{}", blocker.message);
+    }
+    let applied = facts(&[("2_a", Row::Applied), ("4_b", Row::Applied)]);
+    let fine = plan("shop", &inventory, &applied, &history(Policy::Deny));
+    assert_eq!(fine.blocker, None);
+    assert_eq!(fine.pending, ["6_c"]);
+    let kinds: Vec<_> = fine.findings.iter().map(|f| f.kind).collect();
+    assert_eq!(kinds, [FindingKind::Unreadable]);
+}
+
 #[test]
 fn history_before_since_is_shown_and_not_judged() {
     let mut history = history(Policy::Deny);
@@ -413,6 +435,39 @@ fn traces_are_told() {
     }
 }
 
+/// What the plan did not contain is named, whatever else is so and whatever the clock of the Job said.
+#[rstest]
+#[case::all_planned_is_there(&[("2_a", Row::Applied), ("4_b", Row::Applied), ("6_c", Row::Applied), ("8_x", Row::Applied)], 0, well(), "UnplannedMigrations", true)]
+#[case::nothing_planned_is_there(&[("8_x", Row::Applied)], 0, well(), "UnplannedMigrations", true)]
+#[case::it_failed(&[("2_a", Row::Failed("42703")), ("8_x", Row::Applied)], 0, badly(), "MigrationFailed", true)]
+#[case::it_was_there_before(&[("2_a", Row::Applied), ("4_b", Row::Applied), ("6_c", Row::Applied), ("8_x", Row::Applied)], 1, well(), "succeeded", false)]
+#[case::the_pod_was_lost(&[("8_x", Row::Applied)], 0, None, "UnplannedMigrations", true)]
+fn what_nobody_planned_is_no_success(
+    #[case] rows: &[(&str, Row)],
+    #[case] before: u32,
+    #[case] end: Option<ContainerEnd>,
+    #[case] expected: &str,
+    #[case] named: bool,
+) {
+    let mut step = step();
+    step.others = Some(before);
+    let verdict = judge(
+        "shop",
+        &step,
+        end.as_ref(),
+        &inventory(),
+        &facts(rows),
+        "dbm/r1/shop",
+    );
+    let found = word(&verdict);
+    let message = match verdict {
+        Verdict::Failed { message, .. } => message,
+        _ => String::new(),
+    };
+    assert_eq!(found, expected, "{message}");
+    assert_eq!(message.contains("8_x"), named, "{message}");
+}
+
 #[test]
 fn a_new_invalid_index_is_no_success() {
     let mut facts = facts(ALL);
@@ -445,6 +500,7 @@ fn a_new_invalid_index_is_no_success() {
 #[case(Refusal::TooLate, "never began: StartTimeout")]
 #[case(Refusal::AdvisoryLockDisabled, "AdvisoryLockDisabled")]
 #[case(Refusal::ConnectionInvalid("no URL".to_owned()), "ConnectionInvalid")]
+#[case(Refusal::OtherMigrations("it would also apply 8_x".to_owned()), "OtherMigrations")]
 #[case(Refusal::Problem(Problem { reason: ProblemReason::CommandMissing, message: "no pnpm".to_owned() }), "CommandMissing")]
 fn refusals(#[case] refusal: Refusal, #[case] expected: &str) {
     let mut end = badly().unwrap();

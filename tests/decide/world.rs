@@ -156,7 +156,10 @@ impl World {
                 .map(|name| Migration {
                     name: name.clone(),
                     sha256: digest(name.as_bytes()),
-                    sql: Some(format!("CREATE TABLE \"{name}\" (id int);")),
+                    // Of two statements the first may have taken effect; one alone that fails leaves nothing.
+                    sql: Some(format!(
+                        "CREATE TABLE \"{name}\" (id int); COMMENT ON TABLE \"{name}\" IS 'made';"
+                    )),
                     down_sql: down_sql(name),
                     ..Migration::default()
                 })

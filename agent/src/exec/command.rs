@@ -67,7 +67,16 @@ pub fn resolve(
     let version = project.and_then(|project| project.inventory.prisma_version.as_deref());
     Ok(calls
         .into_iter()
-        .map(|call| complete(&prisma, call, version, request, &surroundings.directory))
+        .map(|call| {
+            complete(
+                &prisma,
+                call,
+                version,
+                request,
+                project,
+                &surroundings.directory,
+            )
+        })
         .collect())
 }
 
@@ -77,20 +86,25 @@ fn complete(
     call: Vec<OsString>,
     version: Option<&str>,
     request: &ExecRequest,
+    project: Option<&Project>,
     directory: &Path,
 ) -> Command {
     let paths = &request.project;
+    // As the inventory found it, also where the configuration names it.
+    let named = project
+        .and_then(|project| project.schema.as_deref())
+        .unwrap_or(Path::new(&paths.schema));
     let takes_schema = takes_schema(&call, version);
     let mut arguments: Vec<OsString> = first.iter().cloned().chain(call).collect();
     let (schema, directory) = if paths.config.is_empty() {
-        (OsString::from(&paths.schema), directory.to_owned())
+        (OsString::from(named), directory.to_owned())
     } else {
         let config = directory.join(&paths.config);
         let folder = config
             .parent()
             .map_or_else(|| directory.to_owned(), Path::to_owned);
         arguments.extend(["--config".into(), config.into()]);
-        (directory.join(&paths.schema).into(), folder)
+        (directory.join(named).into(), folder)
     };
     if takes_schema {
         arguments.extend(["--schema".into(), schema]);
@@ -186,16 +200,8 @@ pub fn not_started(command: &Command, error: &io::Error) -> Refusal {
     let program = command.program.display();
     let wrong_format = error.raw_os_error() == Some(nix::errno::Errno::ENOEXEC as i32);
     // The C library then tries a shell, so that what it says may be of the shell that is not there.
-    if let Some((path, architecture)) = machine::foreign(&command.program) {
-        return Refusal::Problem(Problem {
-            reason: ProblemReason::WrongArchitecture,
-            message: format!(
-                "{} is built for {architecture}, and this node is {own}; build the image for {own}, too, or choose nodes by \
-                 job.nodeSelector",
-                path.display(),
-                own = machine::own(),
-            ),
-        });
+    if let Some(problem) = machine::problem(&command.program) {
+        return Refusal::Problem(problem);
     }
     missing(match error.kind() {
         io::ErrorKind::NotFound => format!(

@@ -1,56 +1,40 @@
-//! What a configuration file of Prisma's says of the connection, by its text.
+//! The variables that the code of a configuration of Prisma's names: an adapter's connection is made by that code, and what it
+//! does cannot be asked.
 
 use std::path::{Path, PathBuf};
 
 use crate::protocol::ProjectPaths;
 
-/// What a configuration file of Prisma's says of the connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Config {
-    /// It brings a datasource or an adapter of its own, so that the schema's may not count.
-    pub decides: bool,
-    /// The variables that it names.
-    pub variables: Vec<String>,
+/// Of the file that Prisma reads: the one that is named, else the one that it finds in the working directory.
+#[must_use]
+pub fn variables(paths: &ProjectPaths, directory: &Path) -> Vec<String> {
+    let file = if paths.config.is_empty() {
+        config_file(directory)
+    } else {
+        Some(directory.join(&paths.config))
+    };
+    let text = file.and_then(|file| std::fs::read(file).ok());
+    text.map_or_else(Vec::new, |bytes| named(&String::from_utf8_lossy(&bytes)))
 }
 
-impl Config {
-    /// Of the file that Prisma reads: the one that is named, else the one that it finds in the working directory.
-    #[must_use]
-    pub fn read(paths: &ProjectPaths, directory: &Path) -> Config {
-        let file = if paths.config.is_empty() {
-            config_file(directory)
-        } else {
-            Some(directory.join(&paths.config))
-        };
-        let text = file.and_then(|file| std::fs::read(file).ok());
-        text.map_or_else(Config::default, |bytes| {
-            Config::of(&String::from_utf8_lossy(&bytes))
-        })
-    }
-
-    /// By its text.
-    #[must_use]
-    pub fn of(text: &str) -> Config {
-        let code = without_comments(text);
-        let mut variables = Vec::new();
-        for mark in ["env(", "env.", "env["] {
-            for (at, _) in code.match_indices(mark) {
-                let rest = code[at + mark.len()..].trim_start();
-                let name: String = rest
-                    .trim_start_matches(['"', '\'', '`'])
-                    .chars()
-                    .take_while(|sign| sign.is_ascii_alphanumeric() || *sign == '_')
-                    .collect();
-                if !name.is_empty() && !variables.contains(&name) {
-                    variables.push(name);
-                }
+/// By its text.
+fn named(text: &str) -> Vec<String> {
+    let code = without_comments(text);
+    let mut variables = Vec::new();
+    for mark in ["env(", "env.", "env["] {
+        for (at, _) in code.match_indices(mark) {
+            let rest = code[at + mark.len()..].trim_start();
+            let name: String = rest
+                .trim_start_matches(['"', '\'', '`'])
+                .chars()
+                .take_while(|sign| sign.is_ascii_alphanumeric() || *sign == '_')
+                .collect();
+            if !name.is_empty() && !variables.contains(&name) {
+                variables.push(name);
             }
         }
-        Config {
-            decides: ["datasource", "adapter"].iter().any(|w| has_word(&code, w)),
-            variables,
-        }
     }
+    variables
 }
 
 fn config_file(directory: &Path) -> Option<PathBuf> {
@@ -59,13 +43,6 @@ fn config_file(directory: &Path) -> Option<PathBuf> {
     names
         .flat_map(|name| ends.map(|end| directory.join(format!("{name}.{end}"))))
         .find(|file| file.is_file())
-}
-
-fn has_word(text: &str, word: &str) -> bool {
-    let letter = |sign: char| sign.is_ascii_alphanumeric() || sign == '_';
-    text.match_indices(word).any(|(at, _)| {
-        !text[..at].ends_with(letter) && !text[at + word.len()..].starts_with(letter)
-    })
 }
 
 /// A program's text without its comments. A `//` that follows a colon is a URL's.
@@ -96,55 +73,32 @@ mod tests {
 
     #[test]
     fn by_its_text() {
-        for (text, decides, variables) in [
+        for (text, variables) in [
             (
-                "export default defineConfig({ schema: 'prisma/schema.prisma' })",
-                false,
+                "// datasource: { url: env('A') }\nexport default {}",
                 &[][..],
             ),
             (
-                "// datasource: { url: env('A') }\nexport default {}",
-                false,
+                "/* env('A') */ export default { migrations: { seed: 'x' } }",
                 &[],
             ),
-            (
-                "/* adapter */ export default { migrations: { seed: 'x' } }",
-                false,
-                &[],
-            ),
-            (
-                "const u = 'https://datasource'; export default {}",
-                true,
-                &[],
-            ),
-            (
-                "const mydatasource = 1; export default { datasources: 2 }",
-                false,
-                &[],
-            ),
+            ("const u = 'https://env'; export default {}", &[]),
             (
                 "export default { datasource: { url: env(\"A_1\") } }",
-                true,
                 &["A_1"],
             ),
             (
-                "export default { datasource: { url: process.env.A ?? process.env['B'], shadowDatabaseUrl: env( 'A' ) } }",
-                true,
+                "url: process.env.A ?? process.env['B'], shadowDatabaseUrl: env( 'A' )",
                 &["A", "B"],
             ),
             (
                 "adapter: async () => new PrismaPg({ connectionString: process.env.C! })",
-                true,
                 &["C"],
             ),
         ] {
-            let mut config = Config::of(text);
-            config.variables.sort();
-            assert_eq!(
-                (config.decides, config.variables),
-                (decides, variables.iter().map(|v| (*v).to_owned()).collect()),
-                "{text}"
-            );
+            let mut found = named(text);
+            found.sort();
+            assert_eq!(found, variables, "{text}");
         }
     }
 
@@ -161,7 +115,7 @@ mod tests {
                 config: config.to_owned(),
                 ..ProjectPaths::default()
             };
-            Config::read(&paths, folder.path()).variables
+            variables(&paths, folder.path())
         };
         assert_eq!(read(""), [""; 0]);
         write(".config/prisma.ts", "HIDDEN");

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
-use super::config::Config;
 use super::secrets::{Secrets, is_secret};
 use super::url::{self, Settings};
 use crate::connection;
@@ -34,7 +33,7 @@ pub fn check_lock(variables: &Variables) -> Result<(), Refusal> {
 }
 
 /// Merges the operator's settings into every connection string that Prisma may migrate by. Returns the variable by which
-/// it does, as far as that is known.
+/// it does, as far as that is known. `variables_of_code` are those that the configuration's code names.
 ///
 /// # Errors
 /// When a variable is missing or no URL, or when Prisma would migrate by something into which nothing can be merged.
@@ -42,7 +41,7 @@ pub fn merge_connections(
     variables: &mut Variables,
     request: &ExecRequest,
     project: Option<&Project>,
-    config: &Config,
+    variables_of_code: &[String],
 ) -> Result<Option<String>, Refusal> {
     if request.env_var.is_empty() {
         return Ok(None);
@@ -59,8 +58,8 @@ pub fn merge_connections(
     } else {
         &datasource.direct_url
     };
-    // A configuration with a datasource of its own is asked in place of the schema.
-    let needed = if config.decides {
+    // An adapter is given its connection by the configuration's own code.
+    let needed = if project.has_config {
         None
     } else {
         match migrates_by {
@@ -82,7 +81,7 @@ pub fn merge_connections(
     let others = [&datasource.url, &datasource.direct_url]
         .into_iter()
         .filter_map(Setting::variable)
-        .chain(config.variables.iter().map(String::as_str))
+        .chain(variables_of_code.iter().map(String::as_str))
         .filter(|name| *name != own && Some(*name) != needed);
     for name in others {
         merge_where_it_may_count(variables, name, &settings);

@@ -41,7 +41,7 @@ fn merge(
     request: &ExecRequest,
     project: Option<&Project>,
 ) -> Result<Option<String>, Refusal> {
-    merge_connections(variables, request, project, &Config::default())
+    merge_connections(variables, request, project, &[])
 }
 
 fn variable(name: &str) -> Setting {
@@ -104,42 +104,41 @@ fn merges_into_every_variable_that_prisma_may_migrate_by() {
     ];
     let by_direct = project(variable("URL"), variable("DIRECT_URL"));
     let by_url = project(variable("URL"), Setting::Unset);
-    let none = Config::default();
-    let paths = Config::of("export default defineConfig({ schema: 'prisma/schema.prisma' })");
-    let its_own = Config::of(
-        "export default defineConfig({ datasource: { url: env('OTHER'), directUrl: env(\"NONE\") } })",
-    );
+    let by_code = |project: &Project| Project {
+        has_config: true,
+        ..project.clone()
+    };
+    let named = ["OTHER".to_owned(), "NONE".to_owned()];
     let own: &[&str] = &["DATABASE_URL"];
-    for (config, project, expected) in [
+    for (named, project, expected) in [
         (
-            &none,
+            &[][..],
             Some(&by_direct),
             &["DATABASE_URL", "DIRECT_URL", "URL"][..],
         ),
+        (&[], Some(&by_url), &["DATABASE_URL", "URL"]),
         (
-            &paths,
-            Some(&by_direct),
-            &["DATABASE_URL", "DIRECT_URL", "URL"],
-        ),
-        (&paths, Some(&by_url), &["DATABASE_URL", "URL"]),
-        (
-            &its_own,
-            Some(&by_direct),
+            &named,
+            Some(&by_code(&by_direct)),
             &["DATABASE_URL", "DIRECT_URL", "OTHER", "URL"],
         ),
-        (&its_own, Some(&project_7()), &["DATABASE_URL", "OTHER"]),
-        (&none, Some(&project_7()), own),
-        (&none, None, own),
+        (
+            &named,
+            Some(&by_code(&project_7())),
+            &["DATABASE_URL", "OTHER"],
+        ),
+        (&[], Some(&project_7()), own),
+        (&[], None, own),
     ] {
         let mut environment = variables(&set);
-        merge_connections(&mut environment, &request(), project, config).unwrap();
+        merge_connections(&mut environment, &request(), project, named).unwrap();
         let merged = "postgres://u:p@h/d?application_name=dbm&options=-c%20lock_timeout%3D5";
         let found: Vec<&str> = environment
             .iter()
             .filter(|(_, value)| **value == *merged)
             .map(|(name, _)| name.to_str().unwrap())
             .collect();
-        assert_eq!(found, expected, "{config:?}");
+        assert_eq!(found, expected, "{named:?} {project:?}");
         assert_eq!(environment.len(), set.len());
     }
 }
@@ -185,19 +184,15 @@ fn refuses_another_database() {
         "{message}"
     );
     let literal = project(Setting::Literal, Setting::Unset);
-    // A configuration that says nothing of the connection leaves it to the schema.
-    for config in [
-        Config::default(),
-        Config::of("export default { migrations: { path: 'db' } }"),
-    ] {
-        for project in [&literal, &by_direct] {
-            let refused = merge_connections(&mut environment(), &request(), Some(project), &config);
-            assert!(refused.is_err(), "{config:?} {project:?}");
-        }
-    }
-    let decides = Config::of("export default { datasource: { url: env('DATABASE_URL') } }");
     for project in [&literal, &by_direct] {
-        let taken = merge_connections(&mut environment(), &request(), Some(project), &decides);
+        let refused = merge(&mut environment(), &request(), Some(project));
+        assert!(refused.is_err(), "{project:?}");
+        // An adapter is given its connection by the configuration's code.
+        let by_code = Project {
+            has_config: true,
+            ..project.clone()
+        };
+        let taken = merge(&mut environment(), &request(), Some(&by_code));
         assert_eq!(taken.unwrap().as_deref(), Some("DATABASE_URL"));
     }
     let taken = merge(&mut environment(), &request(), Some(&project_7()));

@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod config;
+mod confirm;
 mod encodings;
 pub mod environment;
 pub mod findings;
@@ -28,7 +29,6 @@ use jiff::Timestamp;
 use crate::inventory::{self, Project, Surroundings};
 use crate::protocol::{ExecRequest, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION};
 use crate::raised::Raised;
-use config::Config;
 use environment::Variables;
 use findings::Findings;
 use redact::{Redactor, redact_text};
@@ -159,9 +159,14 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
     let surroundings = Surroundings::of_process().map_err(internal)?;
     let project = project(call, &surroundings)?;
     let mut variables = before.clone();
-    let config = Config::read(&call.request.project, &surroundings.directory);
+    let named = match &project {
+        Some(project) if project.has_config => {
+            config::variables(&call.request.project, &surroundings.directory)
+        }
+        _ => Vec::new(),
+    };
     let migrates_by =
-        environment::merge_connections(&mut variables, &call.request, project.as_ref(), &config)?;
+        environment::merge_connections(&mut variables, &call.request, project.as_ref(), &named)?;
     let server = migrates_by
         .and_then(|name| variables.get(OsStr::new(&name)))
         .and_then(|value| reach::place(value.to_str()?));
@@ -176,6 +181,7 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
     )?;
     let secrets = environment::secrets(&before, &variables, &call.request, project.as_ref());
     environment::add_defaults(&mut variables, &call.request.ca_file);
+    confirm_plan(call, project.as_ref(), &surroundings, &variables, &secrets)?;
     Ok(Prepared {
         commands,
         variables,
@@ -185,6 +191,33 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
         script,
         server,
     })
+}
+
+/// Where there is doubt, Prisma is asked what it would apply, the same way as it will be called.
+fn confirm_plan(
+    call: &Call,
+    project: Option<&Project>,
+    surroundings: &Surroundings,
+    variables: &Variables,
+    secrets: &Secrets,
+) -> Result<(), Refusal> {
+    let request = &call.request;
+    let deploys = own_command(call).is_empty() && request.prisma_calls.is_empty();
+    let Some(planned) = request
+        .confirm
+        .as_ref()
+        .filter(|_| deploys && request.script.is_none())
+    else {
+        return Ok(());
+    };
+    let question = ExecRequest {
+        prisma_calls: vec![confirm::CALL.map(str::to_owned).to_vec()],
+        ..request.clone()
+    };
+    let commands = command::resolve(&[], &question, project, None, surroundings)?;
+    commands
+        .iter()
+        .try_for_each(|command| confirm::confirm(planned, command, variables, secrets))
 }
 
 /// What the migrations raise, and what undoes them.
@@ -225,7 +258,8 @@ fn project(call: &Call, surroundings: &Surroundings) -> Result<Option<Project>, 
     if paths.schema.is_empty() && call.expect.is_none() {
         return Ok(None);
     }
-    let project = inventory::read(paths, surroundings);
+    let configured = call.request.configured.as_ref();
+    let project = inventory::read(paths, surroundings, configured);
     let own_command = !own_command(call).is_empty() && call.expect.is_none();
     match &project.inventory.problem {
         // A command of the user's own may bring its own Prisma.
@@ -391,7 +425,7 @@ fn explain(refusal: &Refusal) -> String {
              environment, or set it to 0"
                 .to_owned()
         }
-        Refusal::ConnectionInvalid(what) => what.clone(),
+        Refusal::ConnectionInvalid(what) | Refusal::OtherMigrations(what) => what.clone(),
         Refusal::Problem(problem) => problem.message.clone(),
     }
 }

@@ -46,7 +46,9 @@ fn texts(summary: &mut Summary) -> Vec<&mut String> {
         .collect();
     match &mut summary.outcome {
         Outcome::Refused(Refusal::Problem(problem)) => texts.push(&mut problem.message),
-        Outcome::Refused(Refusal::ConnectionInvalid(message)) => texts.push(message),
+        Outcome::Refused(
+            Refusal::ConnectionInvalid(message) | Refusal::OtherMigrations(message),
+        ) => texts.push(message),
         Outcome::Refused(Refusal::InventoryChanged { found }) => texts.push(found),
         Outcome::Refused(Refusal::TooLate | Refusal::AdvisoryLockDisabled)
         | Outcome::Succeeded

@@ -29,6 +29,19 @@ pub fn inventory_hash(inventory: &DatabaseInventory) -> String {
     hex(&form.finalize())
 }
 
+/// sha256, in lower-case hex, over names in the order of their bytes, each with a line end after it.
+#[must_use]
+pub fn digest_of_names(names: &[String]) -> String {
+    let mut sorted: Vec<&String> = names.iter().collect();
+    sorted.sort();
+    let mut digest = Sha256::new();
+    for name in sorted {
+        digest.update(name.as_bytes());
+        digest.update(b"\n");
+    }
+    hex(&digest.finalize())
+}
+
 /// Each field with a byte that says whether it is there, and its length, so that no two inventories look the same.
 fn add(form: &mut Sha256, field: Option<&[u8]>) {
     match field {

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::decode::Decoder;
 use super::digest::Digests;
+use super::layout::Rules;
 use super::order;
 use crate::protocol::{Migration, ProblemReason};
 
@@ -58,8 +60,9 @@ pub(super) fn read(folder: &Path, prisma_version: Option<&str>) -> Result<Folder
         migrations: Vec::with_capacity(names.len()),
         truncated: false,
     };
+    let rules = Rules::of(prisma_version);
     for name in names {
-        let (migration, complete) = migration(&folder.join(&name), name, &mut budget)?;
+        let (migration, complete) = migration(&folder.join(&name), name, rules, &mut budget)?;
         result.migrations.push(migration);
         result.truncated |= !complete;
     }
@@ -69,35 +72,36 @@ pub(super) fn read(folder: &Path, prisma_version: Option<&str>) -> Result<Folder
 fn migration(
     folder: &Path,
     name: String,
+    rules: Rules,
     budget: &mut u64,
 ) -> Result<(Migration, bool), Unreadable> {
     let path = folder.join("migration.sql");
-    let mut digests = Digests::default();
-    let content = stream(&path, *budget, |part| digests.update(part)).map_err(|error| {
-        let what = if error.kind() == io::ErrorKind::NotFound {
-            format!("{} has no migration.sql; Prisma would stop at it (P3015): add the file or remove the folder", folder.display())
-        } else {
-            format!("{} cannot be read: {error}", path.display())
-        };
-        (ProblemReason::MigrationUnreadable, what)
-    })?;
-    let (sha256, other_sha256) = digests.finish();
-    *budget -= content.text.as_ref().map_or(0, |_| content.size);
     let down_sql = beside(folder, &["down.sql"])?;
     let notes = beside(folder, &["README.md", "notes.md"])?;
+    let mut migration = Migration {
+        name,
+        down_sql,
+        notes,
+        ..Migration::default()
+    };
+    let content = match stream(&path, *budget) {
+        Ok(content) => content,
+        Err(error) => {
+            migration.unreadable = Some(if error.kind() == io::ErrorKind::NotFound {
+                "has no migration.sql".to_owned()
+            } else {
+                format!("has a migration.sql that cannot be read: {error}")
+            });
+            return Ok((migration, true));
+        }
+    };
+    migration.unreadable = content.unreadable(rules);
+    *budget -= content.text.as_ref().map_or(0, |text| text.len() as u64);
     let complete = content.text.is_some();
-    Ok((
-        Migration {
-            name,
-            sha256,
-            other_sha256,
-            size: content.size,
-            sql: content.text,
-            down_sql,
-            notes,
-        },
-        complete,
-    ))
+    (migration.sha256, migration.other_sha256) = content.digests;
+    migration.size = content.size;
+    migration.sql = content.text;
+    Ok((migration, complete))
 }
 
 /// The first of these files that exists.
@@ -120,16 +124,48 @@ fn beside(folder: &Path, names: &[&str]) -> Result<Option<String>, Unreadable> {
 
 struct Content {
     size: u64,
+    digests: (String, Vec<String>),
+    /// Where the first byte stands that is no UTF-8.
+    bad: Option<u64>,
+    /// Where the first NUL stands.
+    nul: Option<u64>,
     /// Unless it is bigger than the budget.
     text: Option<String>,
 }
 
-/// Reads a file in parts, so that a huge one needs no memory.
-fn stream(path: &Path, budget: u64, mut each: impl FnMut(&[u8])) -> io::Result<Content> {
+impl Content {
+    /// Why it could not be applied, if so.
+    fn unreadable(&self, rules: Rules) -> Option<String> {
+        match (self.bad, self.nul) {
+            (Some(byte), _) if !rules.replaces_bad_bytes() => Some(format!(
+                "has a migration.sql that is not UTF-8 at byte {byte}, and this version of Prisma reads no other: save it as UTF-8"
+            )),
+            (_, Some(byte)) => Some(format!(
+                "has a migration.sql with a NUL at byte {byte}, as a text in UTF-16 has, and PostgreSQL takes none: save it as UTF-8"
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a file in parts, so that a huge one needs no memory. What counts is the text as Prisma decodes it.
+fn stream(path: &Path, budget: u64) -> io::Result<Content> {
     let mut file = File::open(path)?;
     let mut part = vec![0; 64 * 1024];
-    let mut kept = Some(Vec::new());
+    let mut decoder = Decoder::default();
+    let mut digests = Digests::default();
+    let mut kept = Some(String::new());
     let mut size = 0;
+    let mut take = |text: &str| {
+        digests.update(text.as_bytes());
+        if let Some(known) = &mut kept {
+            if (known.len() + text.len()) as u64 > budget {
+                kept = None;
+            } else {
+                known.push_str(text);
+            }
+        }
+    };
     loop {
         let read = match file.read(&mut part) {
             Ok(0) => break,
@@ -137,18 +173,15 @@ fn stream(path: &Path, budget: u64, mut each: impl FnMut(&[u8])) -> io::Result<C
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        each(read);
         size += read.len() as u64;
-        if size > budget {
-            kept = None;
-        }
-        if let Some(kept) = &mut kept {
-            kept.extend_from_slice(read);
-        }
+        decoder.push(read, &mut take);
     }
-    let text = kept.map(|bytes| {
-        String::from_utf8(bytes)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-    });
-    Ok(Content { size, text })
+    decoder.finish(&mut take);
+    Ok(Content {
+        size,
+        digests: digests.finish(),
+        bad: decoder.bad,
+        nul: decoder.nul,
+        text: kept,
+    })
 }

@@ -1,27 +1,36 @@
 //! Reads what an image holds for each database: `dbm-agent inventory`.
 
+mod config;
+mod decode;
 mod digest;
+mod folder;
 pub mod frame;
 mod hash;
+pub mod layout;
+mod lock_file;
 mod migrations;
 mod order;
 pub mod prisma;
+mod project;
 pub mod schema;
 mod variables;
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub use hash::inventory_hash;
+use config::{Config, Wanted};
+pub use hash::{digest_of_names, inventory_hash};
+use layout::Rules;
 use prisma::Prisma;
+use project::Reading;
 use schema::Datasource;
 
 use crate::protocol::{
-    DatabaseInventory, InventoryReport, InventoryRequest, Problem, ProblemReason, ProjectPaths,
-    VERSION,
+    Configured, DatabaseInventory, InventoryReport, InventoryRequest, Problem, ProblemReason,
+    ProjectPaths, VERSION,
 };
 
 /// A project as found in the image: what goes into the report, and what only the agent itself needs.
@@ -31,12 +40,16 @@ pub struct Project {
     pub inventory: DatabaseInventory,
     /// The folder of the migrations, where it was found.
     pub migrations: PathBuf,
+    /// The schema, where it is not the one that the resource names.
+    pub schema: Option<PathBuf>,
+    /// The files of the schema, as Prisma loads them.
+    pub schema_files: Vec<PathBuf>,
     /// How to call Prisma, where it was looked for and found.
     pub prisma: Option<Prisma>,
-    /// The datasource, as far as the schema could be read.
+    /// The datasource that Prisma connects by, of its configuration where that has one, else of the schema.
     pub datasource: Datasource,
-    /// Whether the working directory holds a configuration that Prisma finds by itself, in which the connection may be
-    /// another than the schema says.
+    /// Prisma's configuration makes the connection by an adapter, or in a way that is not known: it may be another than
+    /// `datasource` says.
     pub has_config: bool,
 }
 
@@ -79,10 +92,9 @@ pub fn print(request: &str) -> Result<(), String> {
     let request: InventoryRequest = serde_json::from_str(request)
         .map_err(|error| format!("the request is not understood: {error}"))?;
     let surroundings = Surroundings::of_process()?;
-    let databases = request
-        .databases
-        .iter()
-        .map(|paths| read(paths, &surroundings).inventory)
+    let databases = read_all(&request.databases, &surroundings)
+        .into_iter()
+        .map(|project| project.inventory)
         .collect();
     let mut report = InventoryReport {
         version: VERSION,
@@ -98,120 +110,130 @@ pub fn print(request: &str) -> Result<(), String> {
         .map_err(|error| format!("the inventory could not be written: {error}"))
 }
 
-/// Reads one project. Never fails: what is wrong stands in [`DatabaseInventory::problem`].
+/// Reads projects. Never fails: what is wrong stands in [`DatabaseInventory::problem`].
 #[must_use]
-pub fn read(paths: &ProjectPaths, surroundings: &Surroundings) -> Project {
-    let mut project = Project {
-        has_config: has_config(&surroundings.directory),
-        ..Project::default()
-    };
-    project.inventory.database.clone_from(&paths.database);
-    match fill(&mut project, paths, surroundings) {
-        Ok(()) => project.inventory.hash = inventory_hash(&project.inventory),
-        Err((reason, what)) => {
-            let message = format!("database {}: {what}", paths.database);
-            project.inventory.problem = Some(Problem { reason, message });
+pub fn read_all(paths: &[ProjectPaths], surroundings: &Surroundings) -> Vec<Project> {
+    read_with(paths, surroundings, None)
+}
+
+/// Reads one project; what its configuration says need not be asked for again where `configured` still holds.
+#[must_use]
+pub fn read(
+    paths: &ProjectPaths,
+    surroundings: &Surroundings,
+    configured: Option<&Configured>,
+) -> Project {
+    let mut projects = read_with(std::slice::from_ref(paths), surroundings, configured);
+    projects.pop().unwrap_or_default()
+}
+
+fn read_with(
+    paths: &[ProjectPaths],
+    surroundings: &Surroundings,
+    configured: Option<&Configured>,
+) -> Vec<Project> {
+    let begun: Vec<Begun> = paths
+        .iter()
+        .map(|paths| Begun::new(paths, surroundings, configured))
+        .collect();
+    // One node for all of them, and each configuration once.
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for each in begun.iter().filter_map(|begun| begun.to_ask.as_ref()) {
+        if !wanted.contains(each) {
+            wanted.push(each.clone());
         }
     }
-    project
+    let said = config::ask(&wanted, surroundings);
+    begun
+        .into_iter()
+        .map(|begun| {
+            let asked = begun.to_ask.as_ref().and_then(|to_ask| {
+                let number = wanted.iter().position(|wanted| wanted == to_ask)?;
+                said.get(number).cloned()
+            });
+            begun.finish(asked)
+        })
+        .collect()
 }
 
-fn fill(
-    project: &mut Project,
-    paths: &ProjectPaths,
-    surroundings: &Surroundings,
-) -> Result<(), migrations::Unreadable> {
-    let directory = &surroundings.directory;
-    if !paths.config.is_empty() && !directory.join(&paths.config).is_file() {
-        let message = format!(
-            "there is no file {}; set databases[].prisma.config to the path of prisma.config.ts, relative to {}",
-            directory.join(&paths.config).display(),
-            directory.display()
-        );
-        return Err((ProblemReason::ConfigMissing, message));
-    }
-    let schema = directory.join(&paths.schema);
-    if paths.schema.is_empty() || !schema.exists() {
-        return Err((
-            ProblemReason::SchemaMissing,
-            schema_missing(&schema, directory),
-        ));
-    }
-    // Links resolved, so that a schema in a linked package is searched from where it really stands.
-    let schema = fs::canonicalize(&schema).unwrap_or(schema);
-    let schema_folder = if schema.is_dir() {
-        schema.as_path()
-    } else {
-        schema.parent().unwrap_or(directory)
-    };
-
-    find_prisma(project, paths, schema_folder, surroundings)?;
-    let (datasource, datasource_folder) = find_datasource(&schema, schema_folder)?;
-    project.inventory.provider.clone_from(&datasource.provider);
-    project.inventory.schemas.clone_from(&datasource.schemas);
-    project.inventory.external_unknown = project.has_config || !paths.config.is_empty();
-    project.inventory.url_variable = datasource.url.variable().map(str::to_owned);
-    project.inventory.direct_url_variable = datasource.direct_url.variable().map(str::to_owned);
-    check_provider(&datasource, &schema)?;
-    if paths.config.is_empty() && !project.has_config {
-        let folders = [directory.as_path(), schema_folder];
-        project.inventory.unset_variables = variables::unset(&datasource, surroundings, &folders);
-    }
-    project.datasource = datasource;
-
-    let folder = migrations_folder(
-        paths,
-        directory,
-        schema_folder,
-        &datasource_folder,
-        schema.is_dir(),
-    )?;
-    project.migrations.clone_from(&folder);
-    let found = migrations::read(&folder, project.inventory.prisma_version.as_deref())?;
-    if found.migrations.is_empty() {
-        let message = format!(
-            "{} holds no migration (a folder with a migration.sql); was it left out when the image was built, as by \
-             .dockerignore? Else set databases[].prisma.migrations",
-            folder.display()
-        );
-        return Err((ProblemReason::MigrationsEmpty, message));
-    }
-    project.inventory.migrations = found.migrations;
-    project.inventory.truncated = found.truncated;
-    if project.prisma.is_none() && paths.cli.is_empty() {
-        let message = format!(
-            "no prisma package in a node_modules from {} or {} upward, and no program prisma on PATH; install prisma in the \
-             image (it is often a development dependency and left out), or set databases[].prisma.cli",
-            schema_folder.display(),
-            directory.display()
-        );
-        return Err((ProblemReason::PrismaMissing, message));
-    }
-    Ok(())
+/// A project whose Prisma is found and whose configuration has yet to be asked.
+struct Begun<'a> {
+    paths: &'a ProjectPaths,
+    surroundings: &'a Surroundings,
+    prisma: Option<Prisma>,
+    to_ask: Option<Wanted>,
+    known: Config,
 }
 
-fn has_config(directory: &Path) -> bool {
-    ["prisma.config", ".config/prisma"].iter().any(|name| {
-        ["ts", "mts", "cts", "js", "mjs", "cjs"]
-            .iter()
-            .any(|end| directory.join(format!("{name}.{end}")).is_file())
-    })
+impl<'a> Begun<'a> {
+    fn new(
+        paths: &'a ProjectPaths,
+        surroundings: &'a Surroundings,
+        configured: Option<&Configured>,
+    ) -> Begun<'a> {
+        let directory = &surroundings.directory;
+        // Links resolved, so that for a schema in a linked package Prisma is searched from where it really stands.
+        let schema = layout::resolved(directory, Path::new(&paths.schema));
+        let schema = fs::canonicalize(&schema).unwrap_or(schema);
+        // With a command of the user's own, a prisma on PATH may be another one than it calls.
+        let path = surroundings
+            .path
+            .as_deref()
+            .filter(|_| paths.cli.is_empty());
+        let prisma = prisma::find([schema.as_path(), directory.as_path()], path);
+        let version = prisma.as_ref().and_then(|prisma| prisma.version.as_deref());
+        let rules = Rules::of(version);
+        let there = paths.config.is_empty() || directory.join(&paths.config).is_file();
+        let wanted = config::wanted(&paths.config, directory, rules, prisma.as_ref())
+            .filter(|_| there && !version.is_some_and(prisma::is_unsupported));
+        let remembered = wanted
+            .as_ref()
+            .and_then(|wanted| config::remembered(configured, wanted));
+        Begun {
+            paths,
+            surroundings,
+            prisma,
+            to_ask: wanted.filter(|_| remembered.is_none()),
+            known: remembered.unwrap_or_default(),
+        }
+    }
+
+    fn finish(self, asked: Option<Config>) -> Project {
+        let mut project = Project::default();
+        let inventory = &mut project.inventory;
+        inventory.database.clone_from(&self.paths.database);
+        inventory.prisma_version = self
+            .prisma
+            .as_ref()
+            .and_then(|prisma| prisma.version.clone());
+        project.prisma = self.prisma;
+        let reading = Reading {
+            paths: self.paths,
+            surroundings: self.surroundings,
+            rules: Rules::of(project.inventory.prisma_version.as_deref()),
+            config: asked.unwrap_or(self.known),
+        };
+        // Without Prisma there is nobody who could be asked.
+        let nobody = matches!(reading.config, Config::Silent { .. }) && !self.paths.own_command;
+        let result = check_supported(&project)
+            .and_then(|()| match nobody {
+                true => check_prisma(&project, self.paths, self.surroundings),
+                false => Ok(()),
+            })
+            .and_then(|()| reading.fill(&mut project))
+            .and_then(|()| check_prisma(&project, self.paths, self.surroundings));
+        match result {
+            Ok(()) => project.inventory.hash = inventory_hash(&project.inventory),
+            Err((reason, what)) => {
+                let message = format!("database {}: {what}", self.paths.database);
+                project.inventory.problem = Some(Problem { reason, message });
+            }
+        }
+        project
+    }
 }
 
-fn find_prisma(
-    project: &mut Project,
-    paths: &ProjectPaths,
-    schema_folder: &Path,
-    surroundings: &Surroundings,
-) -> Result<(), migrations::Unreadable> {
-    // With a command of the user's own, a prisma on PATH may be another one than it calls.
-    let path = surroundings
-        .path
-        .as_deref()
-        .filter(|_| paths.cli.is_empty());
-    let found = prisma::find([schema_folder, surroundings.directory.as_path()], path);
-    project.inventory.prisma_version = found.as_ref().and_then(|prisma| prisma.version.clone());
-    project.prisma = found;
+fn check_supported(project: &Project) -> Result<(), migrations::Unreadable> {
     match project.inventory.prisma_version.as_deref() {
         Some(version) if prisma::is_unsupported(version) => {
             let message = format!(
@@ -223,127 +245,22 @@ fn find_prisma(
     }
 }
 
-fn schema_missing(schema: &Path, directory: &Path) -> String {
-    let found: Vec<&str> = [
-        "prisma/schema.prisma",
-        "schema.prisma",
-        "prisma/schema",
-        "src/prisma/schema.prisma",
-    ]
-    .into_iter()
-    .filter(|candidate| directory.join(candidate).exists())
-    .collect();
-    let hint = if found.is_empty() {
-        String::new()
-    } else {
-        format!(" (there is {})", found.join(", "))
-    };
-    format!(
-        "there is no Prisma schema at {}; set databases[].prisma.schema to its path in the image, relative to {}, or \
-         job.workingDir{hint}",
-        schema.display(),
-        directory.display()
-    )
-}
-
-/// The datasource and the folder of the file it stands in.
-fn find_datasource(
-    schema: &Path,
-    schema_folder: &Path,
-) -> Result<(Datasource, PathBuf), migrations::Unreadable> {
-    let files = if schema.is_dir() {
-        schema_files(schema_folder)
-    } else {
-        vec![schema.to_owned()]
-    };
-    for file in &files {
-        let bytes = fs::read(file).map_err(|error| {
-            (
-                ProblemReason::SchemaMissing,
-                format!("{} cannot be read: {error}", file.display()),
-            )
-        })?;
-        if let Some(found) = schema::datasource(&String::from_utf8_lossy(&bytes)) {
-            return Ok((found, file.parent().unwrap_or(schema_folder).to_owned()));
-        }
-    }
-    let message = format!(
-        "{} has no datasource block; set databases[].prisma.schema to the schema (or the folder of schemas) that has one",
-        schema.display()
-    );
-    Err((ProblemReason::ProviderUnsupported, message))
-}
-
-/// All schema files of a folder, in a fixed order.
-fn schema_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            let name = entry.file_name();
-            if name != OsStr::new("node_modules") && name != OsStr::new("migrations") {
-                folders.push(path);
-            }
-        } else if path.extension() == Some(OsStr::new("prisma")) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    folders.sort();
-    files.extend(folders.iter().flat_map(|folder| schema_files(folder)));
-    files
-}
-
-fn check_provider(datasource: &Datasource, schema: &Path) -> Result<(), migrations::Unreadable> {
-    let provider = datasource.provider.as_deref();
-    if matches!(provider, Some("postgresql" | "postgres")) {
+fn check_prisma(
+    project: &Project,
+    paths: &ProjectPaths,
+    surroundings: &Surroundings,
+) -> Result<(), migrations::Unreadable> {
+    if project.prisma.is_some() || !paths.cli.is_empty() {
         return Ok(());
     }
+    let directory = &surroundings.directory;
     let message = format!(
-        "the datasource in {} has the provider {}; only postgresql is supported",
-        schema.display(),
-        provider.map_or_else(
-            || "that could not be read".to_owned(),
-            |provider| format!("{provider:?}")
-        )
-    );
-    Err((ProblemReason::ProviderUnsupported, message))
-}
-
-fn migrations_folder(
-    paths: &ProjectPaths,
-    directory: &Path,
-    schema_folder: &Path,
-    datasource_folder: &Path,
-    schema_is_folder: bool,
-) -> Result<PathBuf, migrations::Unreadable> {
-    let mut candidates = Vec::new();
-    if paths.migrations.is_empty() {
-        // Prisma takes the folder beside the file with the datasource; with a configuration it is often beside the folder.
-        candidates.push(datasource_folder.join("migrations"));
-        if schema_is_folder {
-            candidates.push(schema_folder.join("migrations"));
-            candidates.extend(schema_folder.parent().map(|above| above.join("migrations")));
-        }
-    } else {
-        candidates.push(directory.join(&paths.migrations));
-    }
-    candidates.dedup();
-    if let Some(found) = candidates.iter().find(|candidate| candidate.is_dir()) {
-        return Ok(found.clone());
-    }
-    let looked: Vec<String> = candidates
-        .iter()
-        .map(|candidate| candidate.display().to_string())
-        .collect();
-    let message = format!(
-        "there is no folder of migrations at {}; copy it into the image, or set databases[].prisma.migrations to its path, \
-         relative to {}",
-        looked.join(" or "),
+        "no prisma package in a node_modules from {} or {} upward, and no program prisma on PATH; install prisma in the \
+         image (it is often a development dependency and left out), or set databases[].prisma.cli",
+        directory.join(&paths.schema).display(),
         directory.display()
     );
-    Err((ProblemReason::MigrationsMissing, message))
+    Err((ProblemReason::PrismaMissing, message))
 }
 
 #[cfg(test)]

@@ -48,20 +48,25 @@ enum Token {
 #[must_use]
 pub fn datasource(text: &str) -> Option<Datasource> {
     let tokens = tokens(text);
+    let found = blocks(&tokens, "datasource");
+    found.first().map(|body| settings(body))
+}
+
+/// The bodies of all blocks of a kind.
+fn blocks<'a>(tokens: &'a [Token], kind: &str) -> Vec<&'a [Token]> {
     let mut depth = 0_usize;
+    let mut found = Vec::new();
     for (position, token) in tokens.iter().enumerate() {
         match token {
             Token::Sign('{') => depth += 1,
             Token::Sign('}') => depth = depth.saturating_sub(1),
-            Token::Word(word) if depth == 0 && word == "datasource" => {
-                if let Some(body) = block(&tokens[position + 1..]) {
-                    return Some(settings(body));
-                }
+            Token::Word(word) if depth == 0 && word == kind => {
+                found.extend(block(&tokens[position + 1..]));
             }
             _ => {}
         }
     }
-    None
+    found
 }
 
 /// What stands between the braces after a block's name.
@@ -79,7 +84,10 @@ fn block(tokens: &[Token]) -> Option<&[Token]> {
 }
 
 fn settings(body: &[Token]) -> Datasource {
-    let mut found = Datasource::default();
+    let mut found = Datasource {
+        schemas: list(body, "schemas").unwrap_or_default(),
+        ..Datasource::default()
+    };
     for line in body.split(|token| *token == Token::LineEnd) {
         let [Token::Word(key), Token::Sign('='), value @ ..] = line else {
             continue;
@@ -95,24 +103,40 @@ fn settings(body: &[Token]) -> Datasource {
             _ => {}
         }
     }
-    found.schemas = schemas(body);
     found
 }
 
-/// The names in `schemas = ["a", "b"]`, which may stand on several lines.
-fn schemas(body: &[Token]) -> Vec<String> {
-    let key = [Token::Word("schemas".to_owned()), Token::Sign('=')];
-    let Some(at) = body.windows(2).position(|tokens| *tokens == key) else {
-        return Vec::new();
-    };
-    body[at + 2..]
+/// The texts of `key = [...]`, which may stand on several lines.
+fn list(body: &[Token], key: &str) -> Option<Vec<String>> {
+    let begins = |window: &[Token]| matches!(window, [Token::Word(word), Token::Sign('='), Token::Sign('[')] if word == key);
+    let at = body.windows(3).position(begins)?;
+    let texts = body[at + 3..]
         .iter()
-        .take_while(|token| **token != Token::Sign(']'))
-        .filter_map(|token| match token {
-            Token::Text(name) => Some(name.clone()),
-            _ => None,
+        .take_while(|token| **token != Token::Sign(']'));
+    Some(
+        texts
+            .filter_map(|token| match token {
+                Token::Text(text) => Some(text.clone()),
+                _ => None,
+            })
+            .collect(),
+    )
+}
+
+/// The preview features of the first generator of these texts that has any, which is the one that Prisma looks at.
+#[must_use]
+pub fn previews<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    texts
+        .into_iter()
+        .flat_map(|text| {
+            let tokens = tokens(text);
+            blocks(&tokens, "generator")
+                .into_iter()
+                .filter_map(|body| list(body, "previewFeatures"))
+                .collect::<Vec<_>>()
         })
-        .collect()
+        .find(|previews| !previews.is_empty())
+        .unwrap_or_default()
 }
 
 fn setting(value: &[Token]) -> Setting {
@@ -214,22 +238,15 @@ mod tests {
     }
 
     #[test]
-    fn schemas_may_stand_on_several_lines() {
-        let found = |value: &str| {
-            let text = format!(
-                "datasource db {{\n  provider = \"postgresql\"\n  {value}\n  url = env(\"A\")\n}}"
-            );
-            let found = datasource(&text).unwrap();
-            assert_eq!(found.url.variable(), Some("A"), "{value}");
-            found.schemas
-        };
-        assert_eq!(found("schemas = [\"app\", \"public\"]"), ["app", "public"]);
-        assert_eq!(
-            found("schemas=[ // which\n \"app\",\n\"a b\"\n ]"),
-            ["app", "a b"]
-        );
-        assert_eq!(found(""), Vec::<String>::new());
-        assert_eq!(found("// schemas = [\"old\"]"), Vec::<String>::new());
+    fn lists() {
+        let text = "generator a {\n provider = \"x\"\n}\ngenerator b {\n previewFeatures = [\"one\",\n \"two\"] // [\n}\n\
+                    datasource db {\n schemas = [\n \"a\",\n \"b\"\n ]\n provider = \"postgresql\"\n}\n";
+        let found = datasource(text).unwrap();
+        assert_eq!(found.schemas, ["a", "b"]);
+        assert_eq!(found.provider.as_deref(), Some("postgresql"));
+        assert_eq!(previews([text]), ["one", "two"]);
+        assert_eq!(previews(["", text]), ["one", "two"]);
+        assert!(previews([""]).is_empty());
     }
 
     #[test]

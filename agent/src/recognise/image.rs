@@ -46,7 +46,7 @@ fn unset_variable(line: &str) -> Option<Problem> {
 #[must_use]
 pub fn unset_message(name: &str) -> String {
     format!(
-        "the schema's datasource names the variable {name}, which nobody sets: set databases[].envVar to {name} if Prisma \
+        "the datasource of the schema or of prisma.config names the variable {name}, which nobody sets: set databases[].envVar to {name} if Prisma \
          migrates by it, or add {name} to databases[].env, job.env or a Secret of job.envFrom"
     )
 }

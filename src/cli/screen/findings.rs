@@ -29,6 +29,9 @@ pub(super) fn finding(finding: &FindingStatus) -> String {
             format!("{name} is pending and older than one that is applied")
         }
         FindingKind::Concurrently => format!("{name} {}", safe(&finding.text)),
+        FindingKind::Unreadable => {
+            format!("{name} has no migration.sql any more that Prisma could read; it is applied")
+        }
         FindingKind::InvalidIndex => {
             format!(
                 "index {name} is invalid: a concurrent build did not end; queries do not use it"

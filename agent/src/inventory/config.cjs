@@ -1,0 +1,176 @@
+// Asks Prisma's own loader what a prisma.config.* says; `node -e` runs it with one argument, a list of
+// {root, file, package} in JSON. Prints one line for each of them and no value of any variable.
+'use strict'
+const fs = require('node:fs')
+const path = require('node:path')
+const { createRequire } = require('node:module')
+
+const image = { ...process.env }
+
+// The variables that a configuration asks for, and those that stand in for what only the Job will set.
+class Variables {
+  constructor() {
+    this.read = new Set()
+    this.standIns = new Map()
+    this.demanded = new Set()
+    this.enumerated = false
+  }
+
+  standIn(name) {
+    const number = this.standIns.size + 1
+    this.standIns.set(name, `postgresql://dbm:dbm@dbm.invalid:5432/dbm?dbm=${number}`)
+  }
+
+  use(set) {
+    const values = { ...set, ...Object.fromEntries(this.standIns) }
+    process.env = new Proxy(values, {
+      get: (target, name) => this.note(name) && target[name],
+      has: (target, name) => this.note(name) && name in target,
+      ownKeys: (target) => {
+        if (asked()) this.enumerated = true
+        return Reflect.ownKeys(target)
+      },
+      set: (target, name, value) => {
+        target[name] = String(value)
+        return true
+      },
+    })
+    return values
+  }
+
+  note(name) {
+    if (typeof name === 'string' && asked()) this.read.add(name)
+    return true
+  }
+
+  // What it asked for, and nobody sets: neither the image nor a file that the configuration loads.
+  unset() {
+    return [...this.read].filter((name) => !process.env[name] && !this.standIns.has(name))
+  }
+}
+
+// Whether the configuration asks, or Prisma's env() for it, and not a library for itself.
+function asked() {
+  const frames = new Error().stack.split('\n').slice(1)
+  const outside = frames.find((frame) => !/\[eval\]|\(node:|at node:|<anonymous>/.test(frame))
+  return outside !== undefined && (!outside.includes('/node_modules/') || outside.includes('/@prisma/config/'))
+}
+
+// What stands in the file itself. A CommonJS file needs no loader, and Prisma's takes its time to start.
+async function load({ root, file, package: prisma }) {
+  if (file && file.endsWith('.cjs')) {
+    try {
+      const loaded = createRequire(file)(file)
+      const config = loaded && loaded.default !== undefined ? loaded.default : loaded
+      delete require.cache[fs.realpathSync(file)]
+      if (config && typeof config === 'object' && typeof config.then !== 'function') return { config: absolute(config, file), file }
+    } catch {
+      // Prisma's own loader says what is wrong.
+    }
+  }
+  let loader
+  try {
+    loader = createRequire(fs.realpathSync(prisma))('@prisma/config')
+  } catch {
+    loader = undefined
+  }
+  if (typeof loader?.loadConfigFromFile !== 'function') return { noLoader: true }
+  const loaded = await loader.loadConfigFromFile({ configRoot: root, configFile: file })
+  if (loaded.error) return { error: loaded.error.error ?? new Error(loaded.error._tag), tag: loaded.error._tag }
+  return { config: loaded.config, file: loaded.resolvedPath }
+}
+
+function absolute(config, file) {
+  const from = (value) => (value ? path.resolve(path.dirname(file), value) : undefined)
+  const migrations = { ...config.migrations, path: from(config.migrations?.path) }
+  return { ...config, schema: from(config.schema), migrations }
+}
+
+async function one(wanted) {
+  const variables = new Variables()
+  let loaded
+  let values
+  for (let round = 0; round < 20; round += 1) {
+    process.chdir(wanted.root)
+    values = variables.use(image)
+    loaded = await load(wanted)
+    if (loaded.noLoader) return { noLoader: true }
+    const missing = lacking(loaded, variables)
+    if (missing.length === 0) break
+    missing.forEach((name) => variables.standIn(name))
+  }
+  const unset = [...variables.standIns.keys()]
+  if (loaded.error) {
+    const certain = unset.length === 0 && !variables.enumerated
+    return { error: firstLine(loaded.error), certain, unset }
+  }
+  const { config, file } = loaded
+  if (!file) return {}
+  const from = (url) => {
+    if (typeof url !== 'string' || url === '') return null
+    return { variable: [...variables.read].find((name) => values[name] === url) ?? null }
+  }
+  const text = (value) => (typeof value === 'string' ? value : null)
+  const schema = text(config.schema?.filePath ?? config.schema?.folderPath ?? config.schema)
+  const migrations = text(config.migrations?.path)
+  const standsIn = [schema, migrations].some((found) => found?.includes('dbm.invalid'))
+  if (standsIn) return { error: 'its paths are made of variables that only the Job sets', certain: false, unset }
+  const adapter = config.engine === 'js' || config.adapter !== undefined || config.migrate?.adapter !== undefined
+  const datasource = adapter ? undefined : config.datasource
+  const url = from(datasource?.url)
+  const directUrl = from(datasource?.directUrl)
+  const urls = [url?.variable, directUrl?.variable]
+  const tables = config.tables?.external
+  return {
+    file,
+    schema,
+    migrations,
+    adapter,
+    datasource: datasource !== undefined && datasource !== null,
+    url,
+    directUrl,
+    externalTables: Array.isArray(tables) ? tables.filter((table) => typeof table === 'string') : [],
+    read: [...variables.read].filter((name) => !urls.includes(name) && !variables.demanded.has(name)),
+    unset: unset.filter((name) => urls.includes(name) || variables.demanded.has(name)),
+    sets: Object.keys(values).filter((name) => !(name in image) && !variables.standIns.has(name)),
+  }
+}
+
+// The variables without which it says nothing, or nothing of the connection.
+function lacking(loaded, variables) {
+  if (!loaded.error) {
+    const { datasource } = loaded.config ?? {}
+    return datasource && !datasource.url ? variables.unset() : []
+  }
+  const message = String(loaded.error?.message ?? loaded.error)
+  const named = /environment variable: ?([A-Za-z_]\w*)/.exec(message)
+  if (named && !process.env[named[1]]) {
+    variables.demanded.add(named[1])
+    return [named[1]]
+  }
+  const more = variables.enumerated ? message.match(/\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b/g) ?? [] : []
+  const unset = more.filter((name) => !process.env[name] && !variables.standIns.has(name))
+  return [...new Set([...variables.unset(), ...unset])].slice(0, 50)
+}
+
+function firstLine(error) {
+  const text = String(error?.message ?? error)
+  const line = text.split('\n').map((part) => part.trim()).find((part) => part !== '') ?? ''
+  return line.slice(0, 300)
+}
+
+async function main() {
+  const wanted = JSON.parse(process.argv[1])
+  for (const [number, each] of wanted.entries()) {
+    let said
+    try {
+      said = await one(each)
+    } catch (error) {
+      said = { error: firstLine(error), certain: false, unset: [] }
+    }
+    fs.writeSync(1, `\nDBM-CONFIG ${JSON.stringify({ number, said })}\n`)
+  }
+  process.exit(0)
+}
+
+main()

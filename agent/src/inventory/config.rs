@@ -1,0 +1,347 @@
+//! Asks Prisma's own loader, which is in the image, what a `prisma.config.*` says.
+//!
+//! A configuration is a program: nothing but running it tells what it says. It is run once for all databases, by one
+//! node, with the image's own environment, which holds no credential; what only the Job sets is stood in for.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Surroundings;
+use super::hash::hex;
+use super::layout::{Rules, same};
+use super::prisma::{Call, Prisma, on_path};
+use crate::machine;
+use crate::protocol::{Configured, Problem};
+
+const SCRIPT: &str = include_str!("config.cjs");
+
+/// What stands before each of its answers.
+const FRAME: &str = "DBM-CONFIG ";
+
+/// How long all configurations of an image may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What is read of its output, bytes.
+const OUTPUT_LIMIT: u64 = 1024 * 1024;
+
+/// Since when files of these kinds are found, besides `prisma.config.ts`.
+const ALL_KINDS: (u64, u64) = (6, 13);
+
+const SIGKILL: i32 = nix::sys::signal::Signal::SIGKILL as i32;
+
+const ENDS: [&str; 6] = ["js", "ts", "mjs", "cjs", "mts", "cts"];
+
+/// What is known of a project's configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Config {
+    /// Prisma reads none.
+    #[default]
+    Absent,
+    /// This is what it says.
+    Said(Box<Configured>),
+    /// It could not be asked.
+    Silent {
+        /// The file, where it is known.
+        file: Option<PathBuf>,
+        /// Why, in words that begin a sentence.
+        why: String,
+        /// Prisma itself could not load it either.
+        certain: bool,
+    },
+    /// There is no node that could ask it, nor run Prisma.
+    Unusable(Problem),
+}
+
+/// A configuration to ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wanted {
+    /// The working directory of Prisma.
+    root: PathBuf,
+    /// The file, where it is named, or where there is but one.
+    file: Option<PathBuf>,
+    /// The command line's script in the image.
+    package: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    number: usize,
+    said: Said,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct Said {
+    #[serde(flatten)]
+    configured: Configured,
+    error: Option<String>,
+    certain: bool,
+    no_loader: bool,
+}
+
+/// Whether this project's configuration has to be asked for.
+pub fn wanted(
+    config: &str,
+    directory: &Path,
+    rules: Rules,
+    prisma: Option<&Prisma>,
+) -> Option<Wanted> {
+    if !rules.reads_config() {
+        return None;
+    }
+    let package = prisma.and_then(|prisma| match &prisma.call {
+        Call::Script(script) => Some(script.clone()),
+        Call::Program(program) => fs::canonicalize(program).ok(),
+    });
+    if !config.is_empty() {
+        let file = directory.join(config);
+        let root = file.parent().unwrap_or(directory);
+        return Some(Wanted {
+            root: fs::canonicalize(root).unwrap_or_else(|_| root.to_owned()),
+            file: Some(file),
+            package,
+        });
+    }
+    let found = in_folder(directory, rules);
+    let file = match found.as_slice() {
+        [] => return None,
+        [one] => Some(one.clone()),
+        _ => None,
+    };
+    Some(Wanted {
+        root: directory.to_owned(),
+        file,
+        package,
+    })
+}
+
+/// The configurations that Prisma may find in this folder.
+pub fn in_folder(folder: &Path, rules: Rules) -> Vec<PathBuf> {
+    let mut names = vec!["prisma.config.ts".to_owned()];
+    if rules.at_least(ALL_KINDS) {
+        for base in ["prisma.config", ".config/prisma", ".config/prisma.config"] {
+            names.extend(ENDS.iter().map(|end| format!("{base}.{end}")));
+            names.extend(ENDS.iter().map(|end| format!("{base}/index.{end}")));
+        }
+        for base in ["prisma7.config", ".config/prisma7"] {
+            names.extend(ENDS.iter().map(|end| format!("{base}.{end}")));
+        }
+    }
+    names.dedup();
+    let mut found: Vec<PathBuf> = names
+        .iter()
+        .map(|name| folder.join(name))
+        .filter(|path| path.is_file())
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// What the inventory found, where it still holds: the same file with the same text.
+pub fn remembered(configured: Option<&Configured>, wanted: &Wanted) -> Option<Config> {
+    let configured = configured?;
+    let file = Path::new(&configured.file);
+    let same_file = match &wanted.file {
+        Some(named) => same(named, file),
+        None => file.starts_with(&wanted.root),
+    };
+    let same = same_file && digest(file).is_some_and(|digest| digest == configured.sha256);
+    same.then(|| Config::Said(Box::new(configured.clone())))
+}
+
+fn digest(file: &Path) -> Option<String> {
+    fs::read(file)
+        .ok()
+        .map(|bytes| hex(&Sha256::digest(&bytes)))
+}
+
+/// Asks for all of them; the answers stand in the same order.
+pub fn ask(wanted: &[Wanted], surroundings: &Surroundings) -> Vec<Config> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let silent = |why: &str| -> Vec<Config> {
+        wanted
+            .iter()
+            .map(|wanted| silent(wanted, why, false))
+            .collect()
+    };
+    let Some(node) = on_path("node", surroundings.path.as_deref()) else {
+        return silent("there is no program node on PATH to ask it with");
+    };
+    if let Some(problem) = machine::problem(&node) {
+        return vec![Config::Unusable(problem); wanted.len()];
+    }
+    let answers = match run(&node, wanted) {
+        Ok(answers) => answers,
+        Err(why) => return silent(&why),
+    };
+    let said = |number: usize| answers.iter().find(|answer| answer.number == number);
+    wanted
+        .iter()
+        .enumerate()
+        .map(|(number, wanted)| match said(number) {
+            Some(answer) => answered(wanted, &answer.said),
+            None => silent_one(wanted),
+        })
+        .collect()
+}
+
+fn silent_one(wanted: &Wanted) -> Config {
+    silent(
+        wanted,
+        &format!(
+            "what it says was not told: it ended the program that asked, or took longer than {}s",
+            LIMIT.as_secs()
+        ),
+        false,
+    )
+}
+
+fn silent(wanted: &Wanted, why: &str, certain: bool) -> Config {
+    Config::Silent {
+        file: wanted.file.clone(),
+        why: why.to_owned(),
+        certain,
+    }
+}
+
+fn answered(wanted: &Wanted, said: &Said) -> Config {
+    if said.no_loader {
+        return silent(
+            wanted,
+            "the prisma package of the image has no loader that could be asked",
+            false,
+        );
+    }
+    if let Some(error) = &said.error {
+        return silent(wanted, &redacted(error), said.certain);
+    }
+    if said.configured.file.is_empty() {
+        return Config::Absent;
+    }
+    let mut configured = said.configured.clone();
+    configured.sha256 = digest(Path::new(&configured.file)).unwrap_or_default();
+    Config::Said(Box::new(configured))
+}
+
+/// An error of the image's own, without anything that looks like a URL.
+fn redacted(error: &str) -> String {
+    let words: Vec<&str> = error
+        .split(' ')
+        .map(|word| {
+            if word.contains("://") && !word.starts_with("file://") {
+                "(redacted)"
+            } else {
+                word
+            }
+        })
+        .collect();
+    let line: String = words
+        .join(" ")
+        .chars()
+        .filter(|sign| !sign.is_control())
+        .collect();
+    format!("it cannot be loaded: {line}")
+}
+
+fn run(node: &Path, wanted: &[Wanted]) -> Result<Vec<Answer>, String> {
+    let request = serde_json::to_string(wanted).map_err(|_| "its path is not UTF-8".to_owned())?;
+    let mut command = Command::new(node);
+    command
+        .args(["-e", SCRIPT, "--", &request])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .env("CHECKPOINT_DISABLE", "1")
+        .env("NO_COLOR", "1");
+    let mut child = command
+        .spawn()
+        .map_err(|error| format!("node cannot be started to ask it: {error}"))?;
+    let output = child.stdout.take();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(output) = output {
+            // What came before an error counts.
+            let _ = output.take(OUTPUT_LIMIT).read_to_end(&mut text);
+        }
+        let _ = sender.send(text);
+    });
+    let deadline = Instant::now() + LIMIT;
+    let text = receiver.recv_timeout(LIMIT).ok();
+    if end(&mut child, deadline) == Some(SIGKILL) {
+        return Err(
+            "the program that was to ask it was killed, as for lack of memory: raise job.resources.limits.memory"
+                .to_owned(),
+        );
+    }
+    // After the end, what it had printed is complete.
+    let text = text.or_else(|| receiver.recv_timeout(Duration::from_secs(1)).ok());
+    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+    Ok(text
+        .lines()
+        .filter_map(|line| line.strip_prefix(FRAME))
+        .filter_map(|json| serde_json::from_str(json).ok())
+        .collect())
+}
+
+/// Waits for its end until the deadline, then ends it. The signal by which somebody else ended it, if so.
+fn end(child: &mut Child, deadline: Instant) -> Option<i32> {
+    while Instant::now() < deadline {
+        match child.try_wait() {
+            Ok(None) => thread::sleep(Duration::from_millis(2)),
+            Ok(Some(status)) => return status.signal(),
+            Err(_) => return None,
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn errors_hold_no_url() {
+        assert_eq!(
+            redacted("bad url postgresql://u:p@h/d here\u{1b}"),
+            "it cannot be loaded: bad url (redacted) here"
+        );
+    }
+
+    #[test]
+    fn what_is_found_depends_on_the_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let add = |name: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        };
+        let found = |version: &str| in_folder(folder.path(), Rules::of(Some(version))).len();
+        add("prisma.config.mjs");
+        assert_eq!((found("6.12.0"), found("6.13.0")), (0, 1));
+        add(".config/prisma.ts");
+        add("prisma.config.ts");
+        assert_eq!((found("6.12.0"), found("7.10.1")), (1, 3));
+        let wanted = |version: &str| wanted("", folder.path(), Rules::of(Some(version)), None);
+        assert_eq!(wanted("5.22.0"), None);
+        assert_eq!(wanted("6.4.0"), None);
+        assert!(wanted("6.5.0").unwrap().file.is_some());
+        assert!(wanted("6.19.3").unwrap().file.is_none(), "Prisma chooses");
+    }
+}

@@ -1,0 +1,303 @@
+//! What the agent reads of an image is what the real Prisma of that version reads: a table of layouts, each asked of the
+//! command lines that npm installs.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "layouts/ask.rs"]
+mod ask;
+#[path = "layouts/table.rs"]
+mod table;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
+
+use dbm_agent::inventory::{self, Surroundings};
+use dbm_agent::protocol::{ProblemReason, ProjectPaths};
+
+use ask::{ask, installed};
+use table::{Content, Layout, layouts};
+
+/// So many at once.
+const PARALLEL: usize = 3;
+
+const DATASOURCE: &str = "datasource db {\n  provider = \"postgresql\"\n  URL\n}\n";
+const GENERATOR: &str = "generator client {\n  provider = \"prisma-client-js\"\n  previewFeatures = [\"prismaSchemaFolder\"]\n}\n";
+
+fn schema(major: u32) -> String {
+    let url = if major < 7 {
+        "url = env(\"DATABASE_URL\")"
+    } else {
+        ""
+    };
+    DATASOURCE.replace("URL", url)
+}
+
+fn config(path: &str, body: &str, major: u32, root: &Path) -> String {
+    let datasource = if major < 7 {
+        ""
+    } else {
+        "datasource: { url: process.env.DATABASE_URL }, "
+    };
+    let export = if path.ends_with(".mjs") || path.ends_with("ts") {
+        "export default"
+    } else {
+        "module.exports ="
+    };
+    let body = body.replace("{root}", root.to_str().unwrap());
+    format!("{export} {{ {datasource}{body} }}\n")
+}
+
+/// Puts it into a folder.
+fn lay(layout: &Layout, major: u32, packages: &Path, root: &Path) {
+    let at = |path: &str| {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        path
+    };
+    for (path, content) in &layout.files {
+        let bytes = match content {
+            Content::Is(bytes) => bytes.to_vec(),
+            Content::Schema => schema(major).into_bytes(),
+            // Prisma 7 knows the feature no more and warns.
+            Content::Preview if major < 7 => format!("{GENERATOR}{}", schema(major)).into_bytes(),
+            Content::Preview => schema(major).into_bytes(),
+            Content::Config(body) => config(path, body, major, root).into_bytes(),
+            Content::Link(target) => {
+                symlink(target, at(path)).unwrap();
+                continue;
+            }
+        };
+        fs::write(at(path), bytes).unwrap();
+    }
+    let has_config = layout.files.iter().any(|(path, _)| path.contains("config"));
+    if major >= 7 && !has_config {
+        fs::write(
+            at("prisma.config.cjs"),
+            config("prisma.config.cjs", "", major, root),
+        )
+        .unwrap();
+    }
+    for package in layout.packages {
+        match package.split_once(" -> ") {
+            Some((path, target)) => symlink(target, at(path)).unwrap(),
+            None => symlink(packages.join("prisma"), at(package)).unwrap(),
+        }
+    }
+}
+
+/// What is wrong with it, if anything is.
+fn check(
+    layout: &Layout,
+    major: u32,
+    reason: Option<ProblemReason>,
+    packages: &Path,
+) -> Option<String> {
+    let image = tempfile::tempdir().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let root = image.path().canonicalize().unwrap();
+    lay(layout, major, packages, &root);
+    let paths = ProjectPaths {
+        database: "shop".to_owned(),
+        schema: layout.schema.to_owned(),
+        migrations: layout.migrations.to_owned(),
+        config: layout.config.to_owned(),
+        ..ProjectPaths::default()
+    };
+    let surroundings = Surroundings {
+        directory: root.clone(),
+        path: std::env::var_os("PATH"),
+        ..Surroundings::default()
+    };
+    let project = inventory::read(&paths, &surroundings, None);
+    let (said, printed) = ask(&paths, &project, &surroundings, scratch.path());
+    let found = project
+        .inventory
+        .problem
+        .as_ref()
+        .map(|problem| problem.reason);
+    if found != reason {
+        return Some(format!(
+            "{found:?}, not {reason:?}: {:?}; Prisma: {printed}",
+            project.inventory.problem
+        ));
+    }
+    let Some(said) = said else {
+        let fails = matches!(
+            reason,
+            Some(
+                ProblemReason::ConfigInvalid
+                    | ProblemReason::ConfigMissing
+                    | ProblemReason::SchemaMissing
+            )
+        );
+        return (!fails).then(|| format!("Prisma came not so far: {printed}"));
+    };
+    match reason {
+        None => {}
+        // It reads something, and not what was named.
+        Some(ProblemReason::MigrationsElsewhere) => {
+            let named = root.join(layout.migrations);
+            return (said.folder == named).then(|| "Prisma reads it".to_owned());
+        }
+        Some(ProblemReason::MigrationsMissing) => {
+            let nothing = said.migrations.is_empty() && !said.folder.exists();
+            return (!nothing).then(|| format!("Prisma reads {said:?}"));
+        }
+        Some(ProblemReason::ProviderUnsupported) => {
+            let handed = major < 6 || said.lock.is_some_and(|lock| lock.contains("sqlite"));
+            return (!handed).then(|| "Prisma hands no such lock file to its engine".to_owned());
+        }
+        // It is not certain what Prisma reads, which is why it is refused.
+        Some(ProblemReason::ConfigInvalid) => return None,
+        Some(other) => return Some(format!("{other:?}, and Prisma reads {said:?}")),
+    }
+    if project.inventory.doubt.is_some() {
+        return Some(format!("doubt: {:?}", project.inventory.doubt));
+    }
+    let mut schemas = said.schemas.clone();
+    schemas.sort();
+    if schemas != project.schema_files {
+        return Some(format!(
+            "the schema is {schemas:?}, not {:?}",
+            project.schema_files
+        ));
+    }
+    if said.folder != project.migrations {
+        return Some(format!(
+            "the folder is {:?}, not {:?}",
+            said.folder, project.migrations
+        ));
+    }
+    let migrations = &project.inventory.migrations;
+    let ours: Vec<&str> = migrations
+        .iter()
+        .map(|migration| migration.name.as_str())
+        .collect();
+    let theirs: Vec<&str> = said
+        .migrations
+        .iter()
+        .map(|migration| migration.name.as_str())
+        .collect();
+    if ours != theirs {
+        return Some(format!("the migrations are {theirs:?}, not {ours:?}"));
+    }
+    migrations
+        .iter()
+        .zip(&said.migrations)
+        .find_map(|(ours, theirs)| {
+            let sha256 = theirs.sha256.as_ref()?;
+            (ours.sha256 != *sha256).then(|| {
+                format!(
+                    "the digest of {} is {sha256:?}, not {:?}",
+                    ours.name, ours.sha256
+                )
+            })
+        })
+}
+
+/// What a configuration says of its connection: names of variables, and never a value.
+#[test]
+fn configurations_say_by_which_variables_they_connect() {
+    let packages = [6, 7].map(|major| (major, installed(major)));
+    let env = "import { env } from 'prisma/config'\nexport default ";
+    for (major, text, url, unset, read) in [
+        (7, format!("{env}{{ datasource: {{ url: env('A_URL'), shadowDatabaseUrl: env('B_URL') }} }}"), Some("A_URL"), &["A_URL", "B_URL"][..], &[][..]),
+        (7, "export default { datasource: { url: process.env.A_URL } }".to_owned(), Some("A_URL"), &["A_URL"], &[]),
+        (7, "export default { datasource: { url: `postgresql://u:in-spotting@${process.env.A_HOST}/d` } }".to_owned(), None, &[], &["A_HOST"]),
+        (7, "import fs from 'node:fs'\nfor (const line of fs.readFileSync('settings', 'utf8').split(' ')) { const [name, value] = line.split('='); process.env[name] = value }\nexport default { datasource: { url: process.env.A_URL } }".to_owned(), Some("A_URL"), &[], &[]),
+        (6, format!("{env}{{ engine: 'classic', datasource: {{ url: env('A_URL'), directUrl: env('B_URL') }}, migrations: {{ seed: process.env.SEED ?? 'x' }} }}"), Some("A_URL"), &["A_URL", "B_URL"], &["SEED"]),
+    ] {
+        let image = tempfile::tempdir().unwrap();
+        let root = image.path().canonicalize().unwrap();
+        let packages = &packages.iter().find(|(known, _)| *known == major).unwrap().1;
+        let layout = Layout {
+            name: "",
+            files: vec![
+                ("prisma/schema.prisma", Content::Schema),
+                ("prisma/migrations/1_a/migration.sql", Content::Is(b"SELECT 1;")),
+                ("prisma.config.ts", Content::Is(b"")),
+                ("settings", Content::Is(b"A_URL=postgresql://u:in-spotting@h/d X=1")),
+            ],
+            schema: "prisma/schema.prisma",
+            config: "",
+            migrations: "",
+            versions: Vec::new(),
+            packages: &["node_modules/prisma"],
+        };
+        lay(&layout, major, packages, &root);
+        fs::write(root.join("prisma.config.ts"), &text).unwrap();
+        let paths = ProjectPaths {
+            schema: layout.schema.to_owned(),
+            ..ProjectPaths::default()
+        };
+        let surroundings = Surroundings {
+            directory: root,
+            path: std::env::var_os("PATH"),
+            ..Surroundings::default()
+        };
+        let project = inventory::read(&paths, &surroundings, None);
+        let inventory = &project.inventory;
+        assert_eq!(inventory.problem, None, "{text}");
+        assert_eq!(inventory.url_variable.as_deref(), url, "{text}");
+        assert_eq!(project.has_config, url.is_none(), "{text}");
+        assert_eq!(inventory.unset_variables, unset, "{text}");
+        let configured = inventory.configured.as_ref().unwrap();
+        assert_eq!(configured.read, read, "{text}");
+        assert!(!serde_json::to_string(inventory).unwrap().contains("in-spotting"));
+
+        // What is known of it need not be asked for again: without node it could not be.
+        let without_node = Surroundings { path: None, ..surroundings };
+        let again = inventory::read(&paths, &without_node, Some(configured));
+        assert_eq!(again.inventory, project.inventory);
+    }
+}
+
+#[test]
+fn layouts_are_read_as_prisma_reads_them() {
+    let packages: BTreeMap<u32, PathBuf> = [5, 6, 7].map(|major| (major, installed(major))).into();
+    let table = layouts();
+    assert!(table.len() >= 30, "{}", table.len());
+    let only = std::env::var("LAYOUT").unwrap_or_default();
+    let cases = table
+        .iter()
+        .filter(|layout| layout.name.contains(&only))
+        .flat_map(|layout| {
+            layout
+                .versions
+                .iter()
+                .map(move |version| (layout, *version))
+        });
+    let work = Mutex::new(cases);
+    let wrong = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..PARALLEL {
+            scope.spawn(|| {
+                loop {
+                    let next = work.lock().unwrap().next();
+                    let Some((layout, (major, reason))) = next else {
+                        break;
+                    };
+                    if let Some(what) = check(layout, major, reason, &packages[&major]) {
+                        wrong
+                            .lock()
+                            .unwrap()
+                            .push(format!("{} (Prisma {major}): {what}", layout.name));
+                    }
+                }
+            });
+        }
+    });
+    let mut wrong = wrong.into_inner().unwrap();
+    wrong.sort();
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert!(OsStr::new(&only).is_empty() || !table.is_empty());
+}
