@@ -429,18 +429,13 @@ fn a_server_that_takes_no_connections_yet_is_waited_for_where_that_is_asked_for(
     );
 }
 
-/// Prisma 6 migrates by the schema's directUrl, also beside a configuration that says nothing of the datasource.
+/// Prisma up to 6 migrates by the schema's directUrl; `steps.rs` has it beside a configuration.
 #[test]
 fn every_variable_that_prisma_may_migrate_by_gets_the_settings() {
     let image = Image::new();
     fs::write(
         image.path("prisma/schema.prisma"),
         "datasource db {\n  provider = \"postgresql\"\n  url = env(\"DATABASE_URL\")\n  directUrl = env(\"DIRECT_URL\")\n}\n",
-    )
-    .unwrap();
-    fs::write(
-        image.path("prisma.config.ts"),
-        "export default defineConfig({ schema: 'prisma/schema.prisma' })\n",
     )
     .unwrap();
     let script = "printf '%s %s' \"$DATABASE_URL\" \"$DIRECT_URL\" >got";
