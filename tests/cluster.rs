@@ -37,6 +37,8 @@ mod generate;
 mod history;
 #[path = "cluster/interruption.rs"]
 mod interruption;
+#[path = "cluster/layouts.rs"]
+mod layouts;
 #[path = "cluster/leader.rs"]
 mod leader;
 #[path = "cluster/lock.rs"]
