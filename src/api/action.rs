@@ -35,7 +35,7 @@ use super::Time;
 #[x_kube(validation = Rule::new("(self.action in ['MarkApplied', 'MarkRolledBack']) == (self.ledgerRow != '')").message("ledgerRow, the row that was judged, is needed by MarkApplied and MarkRolledBack, and by no other action"))]
 #[x_kube(validation = Rule::new("(self.action == 'Baseline') == (self.planHash != '')").message("planHash, from .status.planHash, is needed by Baseline, and by no other action"))]
 #[x_kube(validation = Rule::new("(self.action == 'Restore') == has(self.target)").message("target is needed by Restore, and by no other action"))]
-#[x_kube(validation = Rule::new("!self.force || self.action in ['MarkApplied', 'MarkRolledBack', 'Baseline', 'Retry']").message("force is for MarkApplied, MarkRolledBack, Baseline and Retry, and for no other action"))]
+#[x_kube(validation = Rule::new("!has(self.force) || !self.force || self.action in ['MarkApplied', 'MarkRolledBack', 'Baseline', 'Retry']").message("force is for MarkApplied, MarkRolledBack, Baseline and Retry, and for no other action"))]
 pub struct MigrationActionSpec {
     /// The DatabaseMigration, in this namespace.
     #[schemars(length(min = 1, max = 63))]
