@@ -206,7 +206,7 @@ async fn a_connection_that_is_cut_is_told_apart_from_a_pooled_one() {
                 "relayed",
                 &relayed,
                 reasons::MIGRATION_UNFINISHED,
-                "was cut off",
+                "did not come to its end",
             ),
         ] {
             let failed = stage.until_failed(name).await;

@@ -33,7 +33,10 @@ async fn what_prisma_would_not_migrate_is_said_before_any_job() {
             "seven-a",
             SCHEMA,
             reasons::CONFIG_MISSING,
-            &["prisma.config.ts", "7.8.0"],
+            &[
+                "this version of Prisma",
+                "copy prisma.config.ts into the image",
+            ],
         ),
         (
             "seven-b",
@@ -130,6 +133,7 @@ async fn an_empty_folder_of_an_applied_migration_is_no_obstacle_and_a_pending_on
         let found: Vec<(FindingKind, String)> = database(&ready, "main")
             .findings
             .into_iter()
+            .filter(|finding| finding.kind != FindingKind::Log)
             .map(|finding| (finding.kind, finding.migration))
             .collect();
         let expected = (FindingKind::Unreadable, "20260102000000_note".to_owned());

@@ -126,8 +126,11 @@ async fn a_table_in_a_schema_of_the_datasource_needs_a_baseline_and_gets_it() {
     Stage::with(async |stage| {
         let db = stage.database(Server::Identity, "main").await;
         db.run(
-            "CREATE SCHEMA \"app\"; CREATE TABLE \"app\".\"Item\" (\"id\" INTEGER NOT NULL, \
-             CONSTRAINT \"Item_pkey\" PRIMARY KEY (\"id\"))",
+            &format!(
+                "SET ROLE {}; CREATE SCHEMA \"app\"; CREATE TABLE \"app\".\"Item\" (\"id\" INTEGER NOT NULL, \
+                 CONSTRAINT \"Item_pkey\" PRIMARY KEY (\"id\"))",
+                db.role()
+            ),
         )
         .await;
         stage.apply(&shop_of("multischema", &db.secret)).await;

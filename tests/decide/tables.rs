@@ -294,6 +294,12 @@ fn badly() -> Option<ContainerEnd> {
     end(1, "Error", "P3018", "42703")
 }
 
+fn naming(migration: &str, mut end: Option<ContainerEnd>) -> Option<ContainerEnd> {
+    let summary = end.as_mut().and_then(|end| end.summary.as_mut());
+    summary.unwrap().migration = Some(migration.to_owned());
+    end
+}
+
 pub(super) fn saying(words: &str) -> Option<ContainerEnd> {
     let mut end = well();
     let summary = end.as_mut().and_then(|end| end.summary.as_mut());
@@ -368,6 +374,10 @@ const ALL: &[(&str, Row)] = &[
 #[case(&[], None, "MigrationUnfinished")]
 // It never came to a row of its own.
 #[case(&[], end(1, "Error", "", "55P03"), "never began: LockTimeout")]
+// What Prisma says of a migration that began somewhere else is no word on this database.
+#[case(&[], naming("2_a", end(1, "Error", "P3018", "55P03")), "OtherDatabaseMigrated")]
+#[case(&[], naming("2_a", end(1, "Error", "P3009", "")), "OtherDatabaseMigrated")]
+#[case(&[("2_a", Row::RolledBack)], naming("2_a", end(1, "Error", "P3009", "")), "PrismaFailed")]
 #[case(&[], end(1, "Error", "P1002", ""), "never began: LockTimeout")]
 #[case(&[], end(1, "Error", "P1001", ""), "never began: UnreachableFromJob")]
 #[case(&[("2_a", Row::Applied)], end(1, "Error", "P1001", ""), "PrismaFailed")]

@@ -136,6 +136,21 @@ pub(super) fn nothing_open(
             format!("{}. {already}.", prefixed(database, &problem.message)),
         );
     }
+    // Prisma speaks of a migration that began, and the row of that is not in the watched ledger.
+    let begun = summary.and_then(|summary| summary.migration.as_deref());
+    let begun = begun.filter(|name| !rows.iter().any(|row| row.migration_name == *name));
+    if let Some(name) = begun.filter(|_| untouched) {
+        return failed(
+            reasons::OTHER_DATABASE_MIGRATED,
+            failed_status,
+            format!(
+                "{database}: the command failed with exit code {}{said}{}. It speaks of {name}, which is not in the watched ledger: it migrates another database or schema than connection.secretKeyRef names, and what it did there is not known here; {} not applied. Compare envVar, env and prisma.migrate with the schema's datasource.",
+                end.exit_code,
+                meaning(&code),
+                waits(missing)
+            ),
+        );
+    }
     if untouched && state == LOCK_NOT_AVAILABLE || code == "P1002" {
         return Verdict::NeverBegan {
             reason: reasons::LOCK_TIMEOUT,

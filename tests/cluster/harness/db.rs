@@ -56,18 +56,27 @@ impl Server {
             .options()
             .database(database)
             .application_name(application);
-        // A busy machine lets its readiness probe fail, and for a moment the Service leads nowhere.
+        // A busy machine lets its readiness probe fail, and for a moment the Service leads nowhere. A server that starts or
+        // recovers says so (57P03).
         let mut tries = 0;
         loop {
             match options.connect().await {
                 Ok(session) => return session,
-                Err(sqlx::Error::Io(_)) if tries < 60 => {
+                Err(error) if tries < 60 && is_not_up(&error) => {
                     tries += 1;
                     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
                 }
                 Err(error) => panic!("{}: {error}", self.service()),
             }
         }
+    }
+}
+
+fn is_not_up(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code == "57P03"),
+        _ => false,
     }
 }
 
