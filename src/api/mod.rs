@@ -37,6 +37,7 @@ pub use spec::{
 pub use status::{
     ChoiceStatus, Condition, DatabaseMigrationStatus, HistoryStatus, ImageStatus, Phase,
     Resolution, RunOutcome, RunStatus, StepKind, StepOutcome, StepStatus, TakenAction, Time,
+    WaitStatus,
 };
 
 /// The API group.

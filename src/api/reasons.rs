@@ -1,5 +1,9 @@
 //! Every condition type and every reason, in one place. A reason, once published, keeps its name.
 
+mod person;
+
+pub use person::{Person, needs_person, person};
+
 /// The result is there: every database is migrated and verified, for the observed generation.
 pub const READY: &str = "Ready";
 /// kstatus: it is being worked on.
@@ -151,6 +155,41 @@ pub const OUT_OF_ORDER_FOUND: &str = "OutOfOrderFound";
 pub const PENDING_FOUND: &str = "PendingFound";
 /// Two databases of the resource are one, with one ledger.
 pub const DUPLICATE_DATABASE: &str = "DuplicateDatabase";
+
+/// There is no such Secret, or ConfigMap of a certificate authority.
+pub const SECRET_MISSING: &str = "SecretMissing";
+/// The Secret has no such key.
+pub const SECRET_KEY_MISSING: &str = "SecretKeyMissing";
+/// The operator may not read the Secret.
+pub const SECRET_FORBIDDEN: &str = "SecretForbidden";
+/// The value is not a URL, or has a part that is not allowed.
+pub const URL_INVALID: &str = "UrlInvalid";
+/// A URL of something that is not PostgreSQL.
+pub const URL_NOT_POSTGRES: &str = "UrlNotPostgres";
+/// A URL that is no direct connection.
+pub const URL_NOT_DIRECT: &str = "UrlNotDirect";
+/// A connection pooler stands before the database.
+pub const URL_POOLED: &str = "UrlPooled";
+/// The URL names a file.
+pub const URL_NAMES_FILE: &str = "UrlNamesFile";
+/// The host is a loopback or link-local address.
+pub const URL_LOOPBACK: &str = "UrlLoopback";
+/// The host's name does not resolve.
+pub const HOST_UNKNOWN: &str = "HostUnknown";
+/// Nobody listens there.
+pub const CONNECTION_REFUSED: &str = "ConnectionRefused";
+/// No answer in time, or the connection was cut.
+pub const UNREACHABLE: &str = "Unreachable";
+/// User or password are wrong, or the server does not let this user in.
+pub const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
+/// There is no such database.
+pub const DATABASE_MISSING: &str = "DatabaseMissing";
+/// TLS is required, or its certificate is not trusted.
+pub const TLS_FAILED: &str = "TlsFailed";
+/// The server is starting, stopping, or has no connection left.
+pub const SERVER_UNAVAILABLE: &str = "ServerUnavailable";
+/// A query failed for another reason.
+pub const QUERY_FAILED: &str = "QueryFailed";
 
 /// The image cannot be pulled.
 pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";

@@ -166,6 +166,10 @@ pub struct RunStatus {
     /// Since when the databases are watched after the last step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watched_since: Option<Time>,
+    /// What it waits or waited for that somebody may have to mend, each once: the journal of what was told of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub waits: Vec<WaitStatus>,
     /// The step under way, the first of them where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepStatus>,
@@ -173,6 +177,21 @@ pub struct RunStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub steps: Vec<StepStatus>,
+}
+
+/// Something that a run waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitStatus {
+    /// What waits: a database, a smoke test, or the image.
+    pub subject: String,
+    /// Why, as conditions say it.
+    pub reason: String,
+    /// When it was first seen.
+    pub since: Time,
+    /// An Event was emitted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
 }
 
 /// How a run ended.

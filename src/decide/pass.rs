@@ -31,6 +31,10 @@ pub(super) struct Pass<'a> {
     pub(super) status: DatabaseMigrationStatus,
     pub(super) effects: Vec<Effect>,
     pub(super) events: Vec<Event>,
+    /// Events for what a person has to mend. They are journaled in the run's waits, so that nothing takes them away.
+    pub(super) calls: Vec<Event>,
+    /// What was met in this decision that waits: the subjects of the run's waits.
+    pub(super) waiting: BTreeSet<String>,
     pub(super) requeue_ms: Option<u64>,
     pub(super) poll_ms: Option<u64>,
     pub(super) again: bool,
@@ -50,6 +54,8 @@ impl<'a> Pass<'a> {
             status,
             effects: Vec::new(),
             events: Vec::new(),
+            calls: Vec::new(),
+            waiting: BTreeSet::new(),
             requeue_ms: None,
             poll_ms: None,
             again: false,
@@ -294,6 +300,8 @@ impl<'a> Pass<'a> {
             self.status.next_command.clone_from(&first.command);
         }
         self.status.choices = choices;
+        super::waiting::tidy(&mut self);
+        self.events.append(&mut self.calls);
         status::finish(&mut self.status);
         let changed = status::differs(&self.snapshot.resource.status, &self.status);
         Decision {

@@ -2,9 +2,10 @@
 
 use super::outcome;
 use super::pass::Pass;
+use super::snapshot::Event;
 use super::status;
 use super::unstarted;
-use crate::api::{Phase, SmokeTestSpec, StepKind, StepStatus, reasons};
+use crate::api::{Phase, SmokeTestSpec, StepKind, StepStatus, Time, WaitStatus, reasons};
 use crate::facts::{JobFacts, NotStarted, Unreadable, UnreadableReason};
 
 /// The kubelet's word for an image that is on its way.
@@ -12,6 +13,9 @@ const PULLING: &str = "Pulling";
 
 /// When a Job is looked for again of which no pod was seen, milliseconds: after that long it is not taken for new any more.
 const UNSEEN_MS: u64 = 10_000;
+
+/// So many waits of a run are journaled, the newest.
+const WAITS_LIMIT: usize = 128;
 
 /// A container that has not started yet, and why. After `timeouts.start` it is Stalled, and still waited for.
 pub(super) fn not_started(
@@ -42,9 +46,17 @@ pub(super) fn not_started(
     if let Some(told) = unstarted::explain(why) {
         let text = told.text().replace("spec.image", &image_field(pass, step));
         let message = format!("{subject}: {text}. Once that is mended, it goes on by itself.");
-        if late {
+        let what = if database.is_empty() && step.test.is_empty() {
+            "image"
+        } else {
+            subject.as_str()
+        };
+        if late && was_called(pass, what, told.reason) {
+            pass.halted(phase, told.reason, message, look);
+        } else if late {
             pass.stalled(phase, told.reason, message, look);
         } else {
+            call(pass, what, told.reason, &message);
             pass.working(phase, told.reason, message);
             pass.status.next_command = look;
         }
@@ -141,13 +153,77 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
         Phase::Pending
     };
     if pass.age(since) > limit {
-        pass.stalled(phase, why.reason.as_str(), message, "");
+        if was_called(pass, database, why.reason.as_str()) {
+            pass.halted(phase, why.reason.as_str(), message, "");
+        } else {
+            pass.stalled(phase, why.reason.as_str(), message, "");
+        }
         // Others need not wait for what nobody can tell; the database guards itself.
         outcome::release(pass, database);
     } else {
+        call(pass, database, why.reason.as_str(), &message);
         pass.working(phase, why.reason.as_str(), message);
     }
     poll(pass, reasons::OBSERVED);
+}
+
+/// Tells, once in a run, of what somebody has to mend, as soon as it is certain that it does not pass by itself. Since when, and
+/// that it was told, is journaled: another operator does not begin anew.
+fn call(pass: &mut Pass<'_>, subject: &str, reason: &'static str, message: &str) {
+    let Some(patience) = reasons::person(reason).patience() else {
+        return;
+    };
+    pass.waiting.insert(subject.to_owned());
+    let now = status::seconds(pass.now());
+    let Some(run) = &mut pass.status.run else {
+        return;
+    };
+    let is_it = |wait: &WaitStatus| wait.subject == subject && wait.reason == reason;
+    if !run.waits.iter().any(is_it) {
+        run.waits.push(WaitStatus {
+            subject: subject.to_owned(),
+            reason: reason.to_owned(),
+            since: Time(now),
+            told: false,
+        });
+    }
+    let Some(wait) = run.waits.iter_mut().find(|wait| is_it(wait)) else {
+        return;
+    };
+    if wait.told {
+        return;
+    }
+    let age = (now.as_second() - wait.since.0.as_second()).max(0);
+    if age < patience {
+        pass.requeue(milliseconds(patience - age));
+    } else {
+        wait.told = true;
+        pass.calls.push(Event {
+            warning: true,
+            reason,
+            message: status::cut(message, status::MESSAGE_LIMIT),
+        });
+    }
+}
+
+/// Whether it was told of in this run while it was only waited for: that it is Stalled by now is no news then.
+fn was_called(pass: &Pass<'_>, subject: &str, reason: &str) -> bool {
+    let is_it = |wait: &WaitStatus| wait.told && wait.subject == subject && wait.reason == reason;
+    let run = pass.status.run.as_ref();
+    run.is_some_and(|run| run.waits.iter().any(is_it))
+}
+
+/// What passed before it was told is forgotten, but for what waits for another reason now, as a server does that is out of reach
+/// in more than one way. What was told is kept as long as the run: what comes and goes is told once.
+pub(super) fn tidy(pass: &mut Pass<'_>) {
+    let Some(run) = &mut pass.status.run else {
+        return;
+    };
+    let over = run.finished_at.is_some();
+    run.waits
+        .retain(|wait| pass.waiting.contains(&wait.subject) || wait.told && !over);
+    let many = run.waits.len().saturating_sub(WAITS_LIMIT);
+    run.waits.drain(..many);
 }
 
 /// Every one of these is looked at again, and says so; and of what no look mends, that somebody has to.

@@ -1,5 +1,7 @@
 //! What was looked at is known, or it is not known and there is a reason. "Nothing there" is a thing that is known.
 
+use crate::api::reasons;
+
 /// A look at something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading<T> {
@@ -74,24 +76,24 @@ impl UnreadableReason {
     /// The condition reason: the name itself.
     pub fn as_str(self) -> &'static str {
         match self {
-            UnreadableReason::SecretMissing => "SecretMissing",
-            UnreadableReason::SecretKeyMissing => "SecretKeyMissing",
-            UnreadableReason::SecretForbidden => "SecretForbidden",
-            UnreadableReason::UrlInvalid => "UrlInvalid",
-            UnreadableReason::UrlNotPostgres => "UrlNotPostgres",
-            UnreadableReason::UrlNotDirect => "UrlNotDirect",
-            UnreadableReason::UrlPooled => "UrlPooled",
-            UnreadableReason::UrlNamesFile => "UrlNamesFile",
-            UnreadableReason::UrlLoopback => "UrlLoopback",
-            UnreadableReason::HostUnknown => "HostUnknown",
-            UnreadableReason::ConnectionRefused => "ConnectionRefused",
-            UnreadableReason::Unreachable => "Unreachable",
-            UnreadableReason::AuthenticationFailed => "AuthenticationFailed",
-            UnreadableReason::DatabaseMissing => "DatabaseMissing",
-            UnreadableReason::TlsFailed => "TlsFailed",
-            UnreadableReason::ServerUnavailable => "ServerUnavailable",
-            UnreadableReason::WaitingLock => "WaitingLock",
-            UnreadableReason::QueryFailed => "QueryFailed",
+            UnreadableReason::SecretMissing => reasons::SECRET_MISSING,
+            UnreadableReason::SecretKeyMissing => reasons::SECRET_KEY_MISSING,
+            UnreadableReason::SecretForbidden => reasons::SECRET_FORBIDDEN,
+            UnreadableReason::UrlInvalid => reasons::URL_INVALID,
+            UnreadableReason::UrlNotPostgres => reasons::URL_NOT_POSTGRES,
+            UnreadableReason::UrlNotDirect => reasons::URL_NOT_DIRECT,
+            UnreadableReason::UrlPooled => reasons::URL_POOLED,
+            UnreadableReason::UrlNamesFile => reasons::URL_NAMES_FILE,
+            UnreadableReason::UrlLoopback => reasons::URL_LOOPBACK,
+            UnreadableReason::HostUnknown => reasons::HOST_UNKNOWN,
+            UnreadableReason::ConnectionRefused => reasons::CONNECTION_REFUSED,
+            UnreadableReason::Unreachable => reasons::UNREACHABLE,
+            UnreadableReason::AuthenticationFailed => reasons::AUTHENTICATION_FAILED,
+            UnreadableReason::DatabaseMissing => reasons::DATABASE_MISSING,
+            UnreadableReason::TlsFailed => reasons::TLS_FAILED,
+            UnreadableReason::ServerUnavailable => reasons::SERVER_UNAVAILABLE,
+            UnreadableReason::WaitingLock => reasons::WAITING_LOCK,
+            UnreadableReason::QueryFailed => reasons::QUERY_FAILED,
         }
     }
 }

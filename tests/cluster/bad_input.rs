@@ -171,6 +171,10 @@ async fn a_connection_that_leads_nowhere_is_explained_and_once_mended_goes_on_by
             );
             assert_eq!(holds(&found, reasons::OBSERVED), Some(false), "{name}");
             assert_eq!(stage.jobs_of(name, "migrate").len(), 0, "{name}");
+            // Told within seconds, while it is still being worked on.
+            assert_eq!(holds(&found, reasons::RECONCILING), Some(true), "{name}");
+            let told = stage.until_events(name, expected, 1).await;
+            assert!(told[0].starts_with("main: "), "{name}: {told:?}");
         }
         let there = format!("SELECT count(*) FROM pg_database WHERE datname = '{absent}'");
         assert_eq!(good.number(&there).await, 0, "no database is made");

@@ -234,6 +234,11 @@ async fn a_container_that_cannot_start_says_what_is_wrong_with_it() {
         for case in &waiting {
             let found = until_said(stage, case).await;
             assert_waits(case, &found, "kubectl describe pod ");
+            // Told within seconds, while it is still being worked on.
+            if reasons::needs_person(case.reason) {
+                let told = stage.until_events(case.name, case.reason, 1).await;
+                assert_eq!(told.len(), 1, "{}: {told:?}", case.name);
+            }
         }
         for case in &ended {
             let found = until_said(stage, case).await;

@@ -1,0 +1,194 @@
+//! A person is called for what only a person mends: soon, once, and not for what passes within a moment.
+
+use database_migration_operator::api::reasons;
+use database_migration_operator::decide::{Decision, Snapshot, decide, status};
+use database_migration_operator::facts::{
+    JobProgress, NotStarted, Reading, Unreadable, UnreadableReason,
+};
+
+use super::cases::{finished, job, migrating, reason, snapshot, write};
+use super::world::{START, at};
+
+fn unread(snapshot: &mut Snapshot, database: &str, reason: UnreadableReason) {
+    let why = Unreadable {
+        reason,
+        message: "no".to_owned(),
+    };
+    let reading = Reading::Unknown(why);
+    snapshot.databases.insert(database.to_owned(), reading);
+}
+
+/// Decides so many seconds after the start, and what was told.
+fn look(snapshot: &mut Snapshot, seconds: i64) -> (Decision, Vec<&'static str>) {
+    snapshot.now = at(START + seconds);
+    let decision = decide(snapshot);
+    write(snapshot, &decision);
+    if !decision.again {
+        let second = decide(snapshot);
+        assert_eq!((second.status, second.events), (None, vec![]), "{seconds}");
+    }
+    let warnings = decision.events.iter().filter(|event| event.warning);
+    let told = warnings.map(|event| event.reason).collect();
+    (decision, told)
+}
+
+/// What is told at which second, of a database that cannot be read from second 1 on.
+#[rstest::rstest]
+#[case(UnreadableReason::SecretKeyMissing, Some(1))]
+#[case(UnreadableReason::UrlInvalid, Some(1))]
+#[case(UnreadableReason::UrlNotPostgres, Some(1))]
+#[case(UnreadableReason::UrlNotDirect, Some(1))]
+#[case(UnreadableReason::UrlPooled, Some(1))]
+#[case(UnreadableReason::UrlNamesFile, Some(1))]
+#[case(UnreadableReason::UrlLoopback, Some(1))]
+#[case(UnreadableReason::SecretMissing, Some(16))]
+#[case(UnreadableReason::SecretForbidden, Some(16))]
+#[case(UnreadableReason::HostUnknown, Some(16))]
+#[case(UnreadableReason::ConnectionRefused, Some(16))]
+#[case(UnreadableReason::Unreachable, Some(16))]
+#[case(UnreadableReason::AuthenticationFailed, Some(16))]
+#[case(UnreadableReason::DatabaseMissing, Some(16))]
+#[case(UnreadableReason::TlsFailed, Some(16))]
+#[case(UnreadableReason::QueryFailed, Some(16))]
+#[case(UnreadableReason::ServerUnavailable, Some(61))]
+#[case(UnreadableReason::WaitingLock, None)]
+fn what_cannot_be_read_is_told_once_and_soon(
+    #[case] why: UnreadableReason,
+    #[case] told_at: Option<i64>,
+) {
+    let mut snapshot = snapshot(1);
+    snapshot.resource.spec.timeouts.unknown.0 = "15m".to_owned();
+    unread(&mut snapshot, "db00", why);
+    let mut found = Vec::new();
+    for seconds in [1, 3, 15, 16, 17, 60, 61, 62, 200, 899] {
+        let (decision, told) = look(&mut snapshot, seconds);
+        found.extend(told.iter().map(|reason| (*reason, seconds)));
+        if let Some(at) = told_at.filter(|at| *at > seconds) {
+            let wait = decision.requeue_ms.unwrap();
+            assert!(wait <= u64::try_from(at - seconds).unwrap() * 1000);
+        }
+        let status = &snapshot.resource.status;
+        assert_eq!(status::get(status, reasons::STALLED), None, "{seconds}");
+        assert_eq!(reason(status), why.as_str());
+    }
+    let expected: Vec<_> = told_at.map(|at| (why.as_str(), at)).into_iter().collect();
+    assert_eq!(found, expected);
+    // That it is Stalled by now is no news where it was told; else it is.
+    let (_, told) = look(&mut snapshot, 1000);
+    assert_eq!(told.len(), usize::from(told_at.is_none()));
+    assert!(status::get(&snapshot.resource.status, reasons::STALLED).is_some());
+}
+
+#[test]
+fn what_passes_within_a_moment_is_not_told_and_begins_anew() {
+    let mut snapshot = snapshot(1);
+    snapshot.resource.spec.timeouts.unknown.0 = "15m".to_owned();
+    let readable = snapshot.databases.clone();
+    snapshot.resource.suspended = true;
+    for (seconds, away) in [(1, true), (5, true), (10, false), (100, true), (110, true)] {
+        if away {
+            unread(&mut snapshot, "db00", UnreadableReason::Unreachable);
+        } else {
+            snapshot.databases.clone_from(&readable);
+        }
+        let (_, told) = look(&mut snapshot, seconds);
+        assert_eq!(told, Vec::<&str>::new(), "{seconds}");
+        let run = snapshot.resource.status.run.as_ref().unwrap();
+        assert_eq!(run.waits.len(), usize::from(away), "{seconds}");
+    }
+    let (_, told) = look(&mut snapshot, 115);
+    assert_eq!(told, [reasons::UNREACHABLE]);
+    // It comes and goes.
+    for seconds in [120, 140, 160, 180] {
+        snapshot.databases.clone_from(&readable);
+        assert_eq!(look(&mut snapshot, seconds).1, Vec::<&str>::new());
+        unread(&mut snapshot, "db00", UnreadableReason::Unreachable);
+        assert_eq!(look(&mut snapshot, seconds + 1).1, Vec::<&str>::new());
+    }
+    // A new run tells it anew.
+    snapshot.resource.retry = Some("again".to_owned());
+    let mut told = Vec::new();
+    for seconds in [200, 201, 216, 220] {
+        told.extend(look(&mut snapshot, seconds).1);
+    }
+    assert_eq!(told, [reasons::UNREACHABLE]);
+}
+
+/// A server that is out of reach in turns in two ways has patience for each of them once.
+#[test]
+fn two_ways_of_being_out_of_reach_do_not_put_each_other_off() {
+    let mut snapshot = snapshot(1);
+    let mut told = Vec::new();
+    for seconds in 1..40 {
+        let why = match seconds % 2 {
+            0 => UnreadableReason::Unreachable,
+            _ => UnreadableReason::ConnectionRefused,
+        };
+        unread(&mut snapshot, "db00", why);
+        told.extend(look(&mut snapshot, seconds).1);
+    }
+    told.sort_unstable();
+    assert_eq!(told, [reasons::CONNECTION_REFUSED, reasons::UNREACHABLE]);
+}
+
+#[test]
+fn each_database_is_told_of() {
+    let mut snapshot = snapshot(2);
+    let readable = snapshot.databases.clone();
+    unread(&mut snapshot, "db00", UnreadableReason::SecretKeyMissing);
+    unread(&mut snapshot, "db01", UnreadableReason::SecretKeyMissing);
+    assert_eq!(look(&mut snapshot, 1).1.len(), 1, "one at a time");
+    snapshot.databases = readable;
+    unread(&mut snapshot, "db01", UnreadableReason::SecretKeyMissing);
+    assert_eq!(look(&mut snapshot, 5).1, [reasons::SECRET_KEY_MISSING]);
+    assert_eq!(look(&mut snapshot, 6).1, Vec::<&str>::new());
+}
+
+/// Of a finished run that is looked at nobody is called: what was migrated is.
+#[test]
+fn nobody_is_called_after_the_end() {
+    let mut snapshot = finished();
+    unread(&mut snapshot, "db00", UnreadableReason::SecretKeyMissing);
+    for seconds in [10, 100, 1000] {
+        assert_eq!(look(&mut snapshot, seconds).1, Vec::<&str>::new());
+    }
+}
+
+#[rstest::rstest]
+#[case("ErrImagePull", "not found", reasons::IMAGE_PULL_FAILED, 16)]
+#[case(
+    "CreateContainerConfigError",
+    "image has non-numeric user",
+    reasons::IMAGE_USER_NOT_NUMERIC,
+    1
+)]
+#[case("Unschedulable", "0/3 nodes", reasons::UNSCHEDULABLE, 61)]
+fn a_pod_that_does_not_start_is_told_once_and_soon(
+    #[case] word: &str,
+    #[case] message: &str,
+    #[case] expected: &str,
+    #[case] told_at: i64,
+) {
+    let (mut snapshot, name) = migrating();
+    snapshot.resource.spec.timeouts.start.0 = "10m".to_owned();
+    let mut found = Vec::new();
+    for seconds in [1, 3, 15, 16, 17, 60, 61, 62, 200, 700] {
+        // The kubelet has two words for one thing, in turns.
+        let word = match word {
+            "ErrImagePull" if seconds % 2 == 0 => "ImagePullBackOff",
+            word => word,
+        };
+        let why = NotStarted {
+            reason: word.to_owned(),
+            message: message.to_owned(),
+            silent: false,
+        };
+        let progress = JobProgress::NotStarted(why);
+        let facts = job(&snapshot, &name, progress);
+        snapshot.jobs.insert(name.clone(), facts);
+        let (_, told) = look(&mut snapshot, seconds);
+        found.extend(told.iter().map(|reason| (*reason, seconds)));
+        assert_eq!(reason(&snapshot.resource.status), expected);
+    }
+    assert_eq!(found, [(expected, told_at)]);
+}
