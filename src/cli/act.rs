@@ -300,7 +300,7 @@ async fn stay(
             let settled = verdict::settled(resource);
             settled.filter(|_| news(resource))
         };
-        let (_, exit) = follow::resource(cluster, migration, &lead, news, over).await?;
+        let (_, exit) = follow::resource(cluster, migration, &lead, news, over, None).await?;
         if exit != Exit::Done {
             say(&format!("{lead}what you can do: {status_command}"));
         }

@@ -338,6 +338,9 @@ pub struct WaitArgs {
     /// Waits for no longer than this: 90s, 30m, 1h30m
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30m")]
     pub timeout: Duration,
+    /// Ends with exit code 3 when it has waited for so long for what somebody has to mend, such as a missing Secret; 0s: at once
+    #[arg(long, value_name = "DURATION", value_parser = patience, default_value = "60s")]
+    pub patience: Duration,
 }
 
 impl Act {
@@ -366,6 +369,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     match duration.seconds() {
         Some(seconds) if seconds > 0 => Ok(duration),
         _ => Err("a duration like 90s, 30m or 1h30m".to_owned()),
+    }
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    let duration = Duration::new(text);
+    match duration.seconds() {
+        Some(seconds) if seconds >= 0 => Ok(duration),
+        _ => Err("a duration like 0s, 90s or 5m".to_owned()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Staying with something until it is over: an action, or a resource.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -113,7 +113,8 @@ pub fn has_followed(
     }
 }
 
-/// Follows a resource until `over` says how it ended, telling on standard error each change that is `news`.
+/// Follows a resource until `over` says how it ended, or until it has waited for a person for `patience`, telling on standard
+/// error each change that is `news`.
 ///
 /// # Errors
 /// When it cannot be watched, or was deleted.
@@ -123,11 +124,22 @@ pub async fn resource(
     lead: &str,
     news: impl Fn(&DatabaseMigration) -> bool,
     over: impl Fn(&DatabaseMigration) -> Option<Exit>,
+    patience: Option<Duration>,
 ) -> Result<(DatabaseMigration, Exit), Failure> {
     let mut events = pin!(cluster.watch(cluster.migrations(), name, "databasemigrations"));
     let mut told = String::new();
+    let mut waits: Option<Waits> = None;
     loop {
-        let resource = match events.next().await {
+        let next = match &mut waits {
+            None => events.next().await,
+            Some(waits) => tokio::select! {
+                // What has just come counts before the time that has just passed.
+                biased;
+                next = events.next() => next,
+                () = waits.over.as_mut() => return Ok((waits.resource.clone(), Exit::Human)),
+            },
+        };
+        let resource = match next {
             Some(Ok(Some(resource))) => resource,
             Some(Ok(None)) => {
                 return Err(Failure::failed(format!(
@@ -150,6 +162,31 @@ pub async fn resource(
         if let Some(exit) = over(&resource) {
             return Ok((resource, exit));
         }
+        waits = Waits::next(waits, resource, patience);
+    }
+}
+
+/// A resource that waits for a person.
+struct Waits {
+    /// As it was seen last.
+    resource: DatabaseMigration,
+    /// When it has waited for long enough.
+    over: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Waits {
+    /// What a new state makes of it: it goes on from where it began, also where another thing is to be mended by now.
+    fn next(
+        before: Option<Waits>,
+        resource: DatabaseMigration,
+        patience: Option<Duration>,
+    ) -> Option<Waits> {
+        let patience = patience.filter(|_| verdict::needs_person(&resource))?;
+        let over = before.map_or_else(
+            || Box::pin(tokio::time::sleep(patience)),
+            |before| before.over,
+        );
+        Some(Waits { resource, over })
     }
 }
 
@@ -189,5 +226,45 @@ pub async fn within<T>(
             "it is not over after {}; {hint}",
             limit.0
         ))),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::api::reasons;
+
+    fn waiting(reason: &str) -> DatabaseMigration {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "dbops.dev/v1alpha1",
+            "kind": "DatabaseMigration",
+            "metadata": {"name": "shop", "generation": 1},
+            "spec": {"image": "i", "databases": []},
+            "status": {"observedGeneration": 1, "conditions": [{
+                "type": "Reconciling", "status": "True", "reason": reason, "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"}]}
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn patience_begins_with_the_first_thing_to_mend_and_ends_with_the_last() {
+        let patience = Some(Duration::from_secs(60));
+        let first = Waits::next(None, waiting(reasons::SECRET_MISSING), patience).unwrap();
+        let end = first.over.deadline();
+        let second = Waits::next(Some(first), waiting(reasons::HOST_UNKNOWN), patience).unwrap();
+        assert_eq!(second.over.deadline(), end);
+        assert_eq!(second.resource, waiting(reasons::HOST_UNKNOWN));
+        let mended = Waits::next(Some(second), waiting(reasons::MIGRATING), patience);
+        assert!(mended.is_none());
+    }
+
+    #[tokio::test]
+    async fn without_patience_it_ends_at_once_and_with_none_it_stays() {
+        let wrong = || waiting(reasons::SECRET_KEY_MISSING);
+        let waits = Waits::next(None, wrong(), Some(Duration::ZERO)).unwrap();
+        waits.over.await;
+        assert!(Waits::next(None, wrong(), None).is_none());
     }
 }

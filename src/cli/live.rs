@@ -108,7 +108,8 @@ async fn lines(cluster: &Cluster, name: &str) -> Result<Exit, Failure> {
             .status
             .as_ref()
             .map_or(String::new(), follow::progress_words);
-        if words != told && !words.is_empty() {
+        // What the operator said of an older spec is not about now.
+        if verdict::is_current(&resource) && words != told && !words.is_empty() {
             let time = clock::now().to_zoned(jiff::tz::TimeZone::UTC);
             print(&format!("{} {words}\n", time.strftime("%H:%M:%SZ")));
             told = words;

@@ -56,11 +56,24 @@ pub fn settled(resource: &DatabaseMigration) -> Option<Exit> {
     }
 }
 
-/// The exit code of a look: what is under way, or suspended on purpose, is well.
+/// It is being worked on, and waits for what a person has to mend.
+pub fn needs_person(resource: &DatabaseMigration) -> bool {
+    is_current(resource)
+        && resource
+            .status
+            .as_ref()
+            .and_then(|status| condition(status, reasons::RECONCILING))
+            .is_some_and(|condition| {
+                condition.status == "True" && reasons::needs_person(&condition.reason)
+            })
+}
+
+/// The exit code of a look: what is under way, or suspended on purpose, is well, unless it waits for a person.
 pub fn look(resource: &DatabaseMigration) -> Exit {
     let phase = resource.status.as_ref().and_then(|status| status.phase);
     match settled(resource) {
         Some(exit) if phase != Some(Phase::Suspended) => exit,
+        None if needs_person(resource) => Exit::Human,
         _ => Exit::Done,
     }
 }
@@ -123,6 +136,30 @@ mod tests {
         let resource = resource(observed, phase, conditions);
         assert_eq!(settled(&resource), waited);
         assert_eq!(look(&resource), looked);
+    }
+
+    #[rstest::rstest]
+    #[case(2, reasons::SECRET_KEY_MISSING, Exit::Human)]
+    #[case(2, reasons::SECRET_MISSING, Exit::Human)]
+    #[case(2, reasons::HOST_UNKNOWN, Exit::Human)]
+    #[case(2, reasons::AUTHENTICATION_FAILED, Exit::Human)]
+    #[case(2, reasons::IMAGE_PULL_FAILED, Exit::Human)]
+    #[case(2, reasons::PULLING_IMAGE, Exit::Done)]
+    #[case(2, reasons::UNSCHEDULABLE, Exit::Done)]
+    #[case(2, reasons::WAITING_LOCK, Exit::Done)]
+    // Of the spec before, which somebody has corrected by now.
+    #[case(1, reasons::SECRET_KEY_MISSING, Exit::Done)]
+    fn what_waits_for_a_person_is_not_well(
+        #[case] observed: i64,
+        #[case] reason: &str,
+        #[case] looked: Exit,
+    ) {
+        let conditions = [("Ready", "False"), ("Reconciling", "True")];
+        let mut resource = resource(observed, Phase::Pending, &conditions);
+        resource.status.as_mut().unwrap().conditions[1].reason = reason.to_owned();
+        assert_eq!(settled(&resource), None, "it may still go on");
+        assert_eq!(look(&resource), looked);
+        assert_eq!(needs_person(&resource), looked == Exit::Human);
     }
 
     #[rstest::rstest]

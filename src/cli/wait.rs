@@ -1,5 +1,7 @@
 //! `wait`: for a pipeline, or an application that must not start before its schema is there.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use kube::ResourceExt;
 
@@ -49,7 +51,11 @@ pub async fn wait(cluster: &Cluster, args: &WaitArgs) -> Result<Exit, Failure> {
                 safe(&cluster.namespace)
             );
             let over = |resource: &DatabaseMigration| reached(resource, args.goal);
-            let work = follow::resource(cluster, &name, &lead, |_| true, over);
+            let patience = args.patience.seconds().unwrap_or_default();
+            let patience = Duration::from_secs(u64::try_from(patience).unwrap_or_default());
+            // What the operator said of an older spec is not about now.
+            let news = verdict::is_current;
+            let work = follow::resource(cluster, &name, &lead, news, over, Some(patience));
             let (_, exit) = follow::within(Some(&args.timeout), &command, work).await?;
             if exit == Exit::Done {
                 let word = match args.goal {

@@ -27,6 +27,8 @@ fn the_grammar_is_sound() {
 #[case("dbm logs shop -f --database tasks")]
 #[case("dbm suspend -l team=shop -y")]
 #[case("dbm wait shop --for migrated --timeout 90s")]
+#[case("dbm wait shop --patience 0s")]
+#[case("dbm wait shop --patience 5m")]
 #[case("dbm completion zsh")]
 fn taken(#[case] line: &str) {
     parse(line).unwrap();
@@ -42,6 +44,8 @@ fn taken(#[case] line: &str) {
 #[case("dbm mark-applied -l a=b")]
 #[case("dbm baseline shop")]
 #[case("dbm wait shop --timeout soon")]
+#[case("dbm wait shop --patience soon")]
+#[case("dbm wait shop --patience -5s")]
 #[case("dbm wait shop --for lunch")]
 #[case("dbm approve shop")]
 #[case("dbm logs shop -f --run r1-x")]
