@@ -3,7 +3,7 @@
 use database_migration_operator::api::reasons;
 use database_migration_operator::decide::{Decision, Snapshot, decide, status};
 use database_migration_operator::facts::{
-    JobProgress, NotStarted, Reading, Unreadable, UnreadableReason,
+    ContainerEnd, JobProgress, NotStarted, Reading, Unreadable, UnreadableReason,
 };
 
 use super::cases::{finished, job, migrating, reason, snapshot, write};
@@ -191,4 +191,52 @@ fn a_pod_that_does_not_start_is_told_once_and_soon(
         assert_eq!(reason(&snapshot.resource.status), expected);
     }
     assert_eq!(found, [(expected, told_at)]);
+}
+
+/// What is found beside a database that cannot be read is told all the same, once.
+#[test]
+fn a_pod_that_does_not_start_beside_an_unreadable_database_is_told_too() {
+    let mut snapshot = snapshot(2);
+    snapshot.resource.spec.timeouts.unknown.0 = "15m".to_owned();
+    let decision = decide(&snapshot);
+    let name = write(&mut snapshot, &decision);
+    let why = NotStarted {
+        reason: "ErrImagePull".to_owned(),
+        message: "not found".to_owned(),
+        silent: false,
+    };
+    let facts = job(&snapshot, &name, JobProgress::NotStarted(why));
+    snapshot.jobs.insert(name, facts);
+    unread(&mut snapshot, "db01", UnreadableReason::HostUnknown);
+    let mut told = Vec::new();
+    for seconds in 1..40 {
+        told.extend(look(&mut snapshot, seconds).1);
+    }
+    told.sort_unstable();
+    assert_eq!(told, [reasons::HOST_UNKNOWN, reasons::IMAGE_PULL_FAILED]);
+}
+
+/// That a run ends for what it was waiting for is news: it does not go on by itself any more.
+#[test]
+fn an_end_is_told_although_its_reason_was() {
+    let (mut snapshot, name) = migrating();
+    let why = NotStarted {
+        reason: "StartError".to_owned(),
+        message: "exec format error".to_owned(),
+        silent: false,
+    };
+    let progress = JobProgress::NotStarted(why);
+    let facts = job(&snapshot, &name, progress);
+    snapshot.jobs.insert(name.clone(), facts);
+    assert_eq!(look(&mut snapshot, 1).1, [reasons::WRONG_ARCHITECTURE]);
+    let end = ContainerEnd {
+        exit_code: 128,
+        reason: "StartError".to_owned(),
+        said: "exec format error".to_owned(),
+        finished_at: at(START + 4),
+        summary: None,
+    };
+    let facts = job(&snapshot, &name, JobProgress::Ended(end));
+    snapshot.jobs.insert(name, facts);
+    assert_eq!(look(&mut snapshot, 5).1, [reasons::WRONG_ARCHITECTURE]);
 }
