@@ -97,6 +97,7 @@ impl From<SessionBody> for Session {
 struct WaitBody {
     waiting: i32,
     seconds: Option<i64>,
+    relation: Option<String>,
     blocker: SessionBody,
 }
 
@@ -311,6 +312,7 @@ fn activity(row: &Row, facts: &mut DatabaseFacts) -> Result<(), Unreadable> {
             let wait = Wait {
                 waiting: wait.waiting,
                 seconds: wait.seconds.map(not_negative),
+                relation: wait.relation,
                 blocker: wait.blocker.into(),
             };
             facts.waits.retain(|known| {

@@ -93,10 +93,11 @@ fn sessions() -> String {
          select 'session', {own}::text from pg_stat_activity a \
            where a.datname = current_database() and a.application_name like 'dbm/%' \
            and a.backend_type is distinct from 'parallel worker' and a.pid <> pg_backend_pid() order by a.pid;\n\
-         select 'wait', json_build_object('waiting', w.pid, 'seconds', w.seconds, 'blocker', {blocker})::text \
+         select 'wait', json_build_object('waiting', w.pid, 'seconds', w.seconds, 'relation', w.relation, 'blocker', {blocker})::text \
            from (select l.pid, \
                    floor(extract(epoch from clock_timestamp() - coalesce( \
-                     min((to_jsonb(l) ->> 'waitstart')::timestamptz), min(a.query_start))))::bigint as seconds \
+                     min((to_jsonb(l) ->> 'waitstart')::timestamptz), min(a.query_start))))::bigint as seconds, \
+                   min(case when l.locktype = 'relation' then l.relation::regclass::text end) as relation \
                  from pg_locks l join pg_stat_activity a on a.pid = l.pid \
                  where not l.granted and a.datname = current_database() \
                    and (a.application_name like 'dbm/%' or ({PRISMA_LOCK})) \

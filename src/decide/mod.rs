@@ -40,6 +40,7 @@ mod pass;
 mod plan;
 mod planning;
 mod restore_points;
+mod rhythm;
 mod rollback;
 mod run;
 mod running;

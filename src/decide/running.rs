@@ -10,12 +10,13 @@ use super::names::lease_name;
 use super::outcome;
 use super::pass::Pass;
 use super::plan::ledger_digest;
+use super::rhythm;
 use super::run;
 use super::shown::{bounded, count_applied};
 use super::snapshot::Effect;
 use super::status;
 use crate::api::{CurrentStatus, Phase, StepKind, StepStatus, Time, reasons};
-use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger, OBSERVER, Session};
+use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger, OBSERVER, Session, Wait};
 use crate::tools::prisma::{self, RowState};
 
 /// After how many seconds a command that migrates is expected to have opened its session.
@@ -42,15 +43,15 @@ pub(super) fn running(
     let concurrent = pass
         .database(&step.database)
         .is_some_and(|entry| concurrently::is_planned(&entry.findings));
-    // A lock is waited for at once or never, and not for long: who holds it is seen early or not at all. What is run
-    // CONCURRENTLY waits for one session after the other.
-    let soon = if concurrent { age / 8 } else { age };
-    pass.requeue(u64::try_from(soon.clamp(1, observe)).unwrap_or(10) * 1000);
     let mut next = String::new();
     let mut reason = reasons::MIGRATING;
     let name = step.database.clone();
     let mut message = format!("{name}: migrating");
-    if let (Some(facts), Some(inventory)) = (pass.facts(&name), inventories.get(&name)) {
+    let application = prisma::application_name(&pass.run().id, &name);
+    let facts = pass.facts(&name);
+    let waiting = facts.is_some_and(|facts| waits(facts, &application).is_some());
+    look_again(pass, step, since, waiting);
+    if let (Some(facts), Some(inventory)) = (facts, inventories.get(&name)) {
         progress(pass, &name, inventory, facts);
         if let Some(entry) = pass.database(&name) {
             message = format!("{name}: {} of {} applied", entry.applied, entry.total);
@@ -58,10 +59,9 @@ pub(super) fn running(
                 message.push_str(&format!("; {}", current.name));
             }
         }
-        let application = prisma::application_name(&pass.run().id, &name);
         if let Some(wait) = waits(facts, &application) {
             reason = reasons::WAITING_LOCK;
-            let holder = who(&wait.blocker);
+            let holder = holder(wait);
             next = terminate(wait.blocker.pid);
             if let Some(entry) = pass.step_mut(&step.job) {
                 entry.message.clone_from(&holder);
@@ -78,7 +78,11 @@ pub(super) fn running(
             };
             message.push_str(&format!(" waits {seconds}for {holder}{then}"));
         } else {
-            message.push_str(&format!(", running for {age}s"));
+            // Every second of it would be a write.
+            let shown = age - age % observe;
+            if shown > 0 {
+                message.push_str(&format!(", running for {shown}s"));
+            }
             if concurrent {
                 message.push_str(&concurrently::other_snapshots(facts, None));
             }
@@ -125,6 +129,18 @@ pub(super) fn running(
     pass.status.next_command = next;
 }
 
+/// Comes back when the database of a running step is to be looked at again.
+pub(super) fn look_again(pass: &mut Pass<'_>, step: &StepStatus, since: Timestamp, waits: bool) {
+    let seconds = rhythm::seconds(
+        &pass.spec.timeouts,
+        &pass.status,
+        step,
+        pass.age(since),
+        waits,
+    );
+    pass.requeue(u64::try_from(seconds).unwrap_or(10) * 1000);
+}
+
 /// Whether it was overdue when its database was last read, before it could not be read for a while.
 fn told_before(pass: &Pass<'_>, name: &str, since: Timestamp) -> bool {
     let before = &pass.snapshot.resource.status;
@@ -153,10 +169,7 @@ pub(super) fn terminate(pid: i32) -> String {
     format!("psql \"${{DATABASE_URL%%\\?*}}\" -c 'SELECT pg_terminate_backend({pid})'")
 }
 
-pub(super) fn waits<'a>(
-    facts: &'a DatabaseFacts,
-    application: &str,
-) -> Option<&'a crate::facts::Wait> {
+pub(super) fn waits<'a>(facts: &'a DatabaseFacts, application: &str) -> Option<&'a Wait> {
     let ours: Vec<i32> = facts
         .our_sessions
         .iter()
@@ -188,6 +201,20 @@ pub(super) fn who(session: &Session) -> String {
         format!("pid {}", session.pid)
     } else {
         format!("pid {} ({})", session.pid, parts.join(", "))
+    }
+}
+
+/// Who holds the lock that is waited for, and which, if it is a table's:
+/// `pid 4242 (portal, idle in transaction 3m, holds a lock on "User")`.
+pub(super) fn holder(wait: &Wait) -> String {
+    let who = who(&wait.blocker);
+    let Some(relation) = wait.relation.as_deref().filter(|name| !name.is_empty()) else {
+        return who;
+    };
+    let relation = status::cut(relation, status::NAME_LIMIT);
+    match who.strip_suffix(')') {
+        Some(who) => format!("{who}, holds a lock on {relation})"),
+        None => format!("{who} (holds a lock on {relation})"),
     }
 }
 

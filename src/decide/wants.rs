@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::actions;
-use super::concurrently;
+use super::rhythm;
 use super::run::cause;
 use super::snapshot::Resource;
 use crate::api::{DatabasePhase, RunOutcome, StepKind, StepStatus};
@@ -47,12 +49,13 @@ impl LookWant {
     }
 }
 
-/// Decides it from the journal, the Jobs and the actions.
+/// Decides it from the journal, the Jobs, the actions and the time.
 pub fn wants(
     resource: &Resource,
     jobs: &BTreeMap<String, Option<JobFacts>>,
     actions: &[ActionFacts],
     look_due: bool,
+    now: Timestamp,
 ) -> Wants {
     let mut wants = Wants::default();
     if resource.frozen || resource.deleting {
@@ -63,14 +66,14 @@ pub fn wants(
         wants.inventories = true;
         for step in run.iter().flat_map(|run| &run.steps) {
             if step.finished_at.is_none() {
-                of_step(&mut wants, resource, step, jobs);
+                of_step(&mut wants, resource, step, jobs, now);
             }
         }
         return wants;
     }
     match run.filter(|run| run.finished_at.is_none()) {
         None => at_rest(&mut wants, resource, look_due),
-        Some(run) => at_work(&mut wants, resource, &run.steps, jobs),
+        Some(run) => at_work(&mut wants, resource, &run.steps, jobs, now),
     }
     // Where the history does not fit the image, what stands there decides whether it was squashed.
     for entry in resource
@@ -139,8 +142,8 @@ fn of_step(
     resource: &Resource,
     step: &StepStatus,
     jobs: &BTreeMap<String, Option<JobFacts>>,
+    now: Timestamp,
 ) {
-    let observe = resource.spec.timeouts.observe.seconds().unwrap_or(10);
     let job = jobs.get(&step.job).and_then(Option::as_ref);
     let progress = job.map(|job| &job.progress);
     match step.name {
@@ -156,13 +159,9 @@ fn of_step(
     }
     match progress {
         Some(JobProgress::Running { .. }) if step.name == StepKind::Restore => {}
-        Some(JobProgress::Running { .. }) => {
-            // Whom it waits for changes.
-            let mut entries = resource.status.databases.iter();
-            let concurrent = entries.any(|entry| {
-                entry.name == step.database && concurrently::is_planned(&entry.findings)
-            });
-            let age = if concurrent { observe.min(1) } else { observe };
+        Some(JobProgress::Running { since }) => {
+            let age =
+                rhythm::by_status(&resource.spec.timeouts, &resource.status, step, *since, now);
             wants
                 .databases
                 .insert(step.database.clone(), LookWant::at(age));
@@ -192,6 +191,7 @@ fn at_work(
     resource: &Resource,
     steps: &[StepStatus],
     jobs: &BTreeMap<String, Option<JobFacts>>,
+    now: Timestamp,
 ) {
     wants.inventories = true;
     let active: Vec<_> = steps
@@ -199,7 +199,7 @@ fn at_work(
         .filter(|step| step.finished_at.is_none())
         .collect();
     for step in &active {
-        of_step(wants, resource, step, jobs);
+        of_step(wants, resource, step, jobs, now);
     }
     let observe = resource.spec.timeouts.observe.seconds().unwrap_or(10);
     let waits =

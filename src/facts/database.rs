@@ -151,6 +151,8 @@ pub struct Wait {
     pub waiting: i32,
     /// For how long, seconds, as far as can be seen.
     pub seconds: Option<i64>,
+    /// The table or index whose lock it waits for, if it is one of those.
+    pub relation: Option<String>,
     /// Who holds what it waits for.
     pub blocker: Session,
 }

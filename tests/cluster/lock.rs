@@ -25,11 +25,20 @@ async fn a_lock_time_out_without_a_trace_is_tried_again_and_the_blocker_is_named
         )
         .await;
         let pid: i32 = backend_pid(&mut blocker).await;
-        let mut object = identity_resource("shop", &variant("lock"));
-        object["spec"]["timeouts"] = json!({"lock": "4s", "lockAttempts": 6, "observe": "1s"});
-        stage.apply(&object).await;
+        // With the default time-outs, which are those of the incident.
+        stage
+            .apply(&identity_resource("shop", &variant("lock")))
+            .await;
         let pid = format!("pid {pid}");
-        let parts = ["identity: ", NICKNAME, &pid, "portal", "attempt 1 of 6"];
+        let parts = [
+            "identity: ",
+            NICKNAME,
+            &pid,
+            "portal",
+            "a lock on",
+            "User",
+            "attempt 1 of 5",
+        ];
         stage
             .until("shop", &format!("waiting, with {parts:?}"), |object| {
                 let text = message(object);
@@ -154,7 +163,7 @@ async fn a_lock_that_clears_after_six_seconds_is_had_and_one_that_never_does_end
         object["spec"]["timeouts"] = json!({"lock": "3s", "lockAttempts": 5});
         stage.apply(&object).await;
         let mut object = on(&never, variant("lock"));
-        object["spec"]["timeouts"] = json!({"lock": "4s", "lockAttempts": 2, "observe": "1s"});
+        object["spec"]["timeouts"] = json!({"lock": "4s", "lockAttempts": 2});
         stage.apply(&object).await;
         let from = std::time::Instant::now();
         stage.until_events("clears", "StepRetried", 1).await;

@@ -118,6 +118,7 @@ fn whom_it_waits_for_is_named_with_those_that_come_after() {
     facts.waits = vec![Wait {
         waiting: 9,
         seconds: Some(2),
+        relation: None,
         blocker: session(4, "report"),
     }];
     facts.old_snapshots = vec![session(4, "report"), session(5, "export")];

@@ -13,7 +13,7 @@ use super::humans;
 use super::operator::Operator;
 use super::schedule::{Setup, second};
 use super::setup;
-use super::world::World;
+use super::world::{World, at};
 
 fn after(setup: &Setup, seconds: u32) -> (World, Operator) {
     let mut world = setup::world(setup);
@@ -313,7 +313,7 @@ fn offers(#[case] setup: Setup, #[case] expected: &[&str]) {
 fn a_decision_has_its_database_looked_at() {
     let (mut world, _) = after(&failing(Some(0)), 40);
     let resource = world.objects[0].resource.clone();
-    let looks = |actions: &[ActionFacts]| wants(&resource, &BTreeMap::new(), actions, false);
+    let looks = |actions: &[ActionFacts]| wants(&resource, &BTreeMap::new(), actions, false, at(0));
     assert_eq!(looks(&[]).databases, BTreeMap::new());
     for (kind, twist, exact) in [
         (RESTORE, 0, Some("b")),
@@ -365,7 +365,7 @@ fn between_two_databases_the_next_one_is_looked_at(
     run.steps[0].finished_at = run.steps[0].started_at.clone();
     resource.status.databases[0].phase = DatabasePhase::Succeeded;
     resource.status.databases[1].pending_count = pending;
-    let wants = wants(resource, &BTreeMap::new(), &[], false);
+    let wants = wants(resource, &BTreeMap::new(), &[], false, at(0));
     let looked: Vec<&str> = wants.databases.keys().map(String::as_str).collect();
     assert_eq!(looked, expected);
 }

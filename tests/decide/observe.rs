@@ -58,7 +58,7 @@ impl Operator {
             }
         }
         let now = at(world.now);
-        let wants = wants(&object, &jobs, &actions, look_due);
+        let wants = wants(&object, &jobs, &actions, look_due, now);
         let mut inventories = BTreeMap::new();
         if wants.inventories {
             for database in &object.spec.databases {

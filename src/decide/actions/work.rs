@@ -193,12 +193,18 @@ pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
                     kept::not_started(pass, &step, job, why, gives_way);
                     return;
                 }
-                JobProgress::Running { .. } => {
-                    if !waits_for_lock(pass, &step) {
+                JobProgress::Running { since } => {
+                    let waits = waits_for_lock(pass, &step);
+                    if !waits {
                         announce(pass, &step);
                     }
-                    let observe = pass.spec.timeouts.observe.seconds().unwrap_or(10).max(1);
-                    pass.requeue(u64::try_from(observe).unwrap_or(10) * 1000);
+                    if restore {
+                        // Its database is down, and not looked at.
+                        let observe = pass.spec.timeouts.observe.seconds().unwrap_or(10).max(1);
+                        pass.requeue(u64::try_from(observe).unwrap_or(10) * 1000);
+                    } else {
+                        running::look_again(pass, &step, *since, waits);
+                    }
                     return;
                 }
                 JobProgress::Ended(end) => Some(end),
@@ -215,16 +221,24 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
     let Some(wait) = pass
         .facts(&step.database)
         .and_then(|facts| running::waits(facts, &application))
+        .cloned()
     else {
         return false;
     };
+    let holder = running::holder(&wait);
+    if step.name == StepKind::Down
+        && let Some(entry) = pass.step_mut(&step.job)
+    {
+        // Its failure names who that was.
+        entry.message.clone_from(&holder);
+    }
     let (phase, _, text) = words(pass, step);
     let text = format!(
-        "{text}; it waits for {}. To end that session: SELECT pg_terminate_backend({});",
-        running::who(&wait.blocker),
+        "{text}; it waits for {holder}. To end that session: SELECT pg_terminate_backend({});",
         wait.blocker.pid
     );
     pass.working(phase, reasons::WAITING_LOCK, text);
+    pass.status.next_command = running::terminate(wait.blocker.pid);
     true
 }
 

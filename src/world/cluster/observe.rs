@@ -55,7 +55,7 @@ impl Cluster {
             self.memory().of(&resource.uid).targets.clear();
         }
         let actions = self.actions_of(&resource);
-        let wants = wants(&resource, &jobs, &actions, look_due);
+        let wants = wants(&resource, &jobs, &actions, look_due, clock::now());
 
         let refusals = self.memory().of(&resource.uid).refusals();
         let refused = |job: &String| refusals.contains_key(job);
