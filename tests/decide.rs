@@ -31,6 +31,8 @@ mod invariants;
 mod inventory;
 #[path = "decide/kept_waiting.rs"]
 mod kept_waiting;
+#[path = "decide/locks.rs"]
+mod locks;
 #[path = "decide/moved.rs"]
 mod moved;
 #[path = "decide/observe.rs"]

@@ -1,6 +1,7 @@
 //! What a human can do now, safest first, each with the command that does it. Derived from status alone.
 
 mod indexes;
+pub(super) mod locks;
 
 use crate::api::{
     ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus,
@@ -63,7 +64,28 @@ pub(super) fn choices(
         .filter(|entry| entry.phase != DatabasePhase::RolledBack)
         .find_map(|entry| Some((entry, entry.failed.as_ref()?)));
     let ended = now.run.as_ref().and_then(|run| run.outcome);
+    let blocked = locks::blocked_down(now);
     match (reason, failed) {
+        // Of a migration that was applied.
+        (reasons::ROLLBACK_FAILED, None) if blocked.is_some() => {
+            if let Some(step) = blocked {
+                let at = [
+                    ("database", step.database.as_str()),
+                    ("migration", step.migration.as_str()),
+                ];
+                let words = "then undo it with its down.sql again";
+                locks::then(
+                    &mut list,
+                    &step.message,
+                    words,
+                    &[commands.dbm("down", &at)],
+                );
+            }
+        }
+        // It was Prisma's own lock, or its row is marked rolled back.
+        (reasons::LOCK_TIMEOUT, Some((_, failed))) if failed.ledger_row.is_empty() => {
+            locks::run_again(&mut list, &commands, &failed.blocked_by);
+        }
         (reasons::BASELINE_NEEDED, _) => {
             if let Some(entry) = spoken_of(now) {
                 baseline(&mut list, &commands, entry);
@@ -104,6 +126,13 @@ pub(super) fn choices(
         }
         (_, Some((entry, failed))) if !failed.name.is_empty() => {
             of_migration(&mut list, &commands, now, entry, failed);
+        }
+        (reasons::ROLLED_BACK, _) if let Some(who) = locks::undone(now) => {
+            let title = match who {
+                "" => "once the lock is free, run it again".to_owned(),
+                _ => format!("once the session that held the lock is gone, run it again: {who}"),
+            };
+            push(&mut list, title, commands.dbm("retry", &[]));
         }
         (
             reasons::ROLLED_BACK
@@ -155,11 +184,20 @@ fn of_migration(
         true => "the run goes on with the next database",
         false => "the run goes on",
     };
-    indexes::of_failed(list, commands, failed, &at);
+    let held = holds(entry, &failed.name);
+    let blocked = locks::blocked_down(now)
+        .filter(|step| step.database == entry.name && step.migration == failed.name);
+    let lock = locks::is_lock(failed) && !failed.ledger_row.is_empty();
+    if lock && failed.invalid_indexes.is_empty() {
+        // Whom its down.sql waited for is the latest news.
+        let who = blocked.map_or(&failed.blocked_by, |step| &step.message);
+        return locks::of_failed(list, commands, failed, who, &at, held, then);
+    }
     if let Some(pid) = blocker(&failed.blocked_by) {
         let title = format!("end the session that held the lock: {}", failed.blocked_by);
         push(list, title, super::running::terminate(pid));
     }
+    indexes::of_failed(list, commands, failed, &at);
     if failed.ledger_row.is_empty() {
         let title = "nothing of it is left, and its row is marked rolled back: ask for a new run";
         push(list, title, commands.dbm("retry", &[]));
@@ -169,7 +207,6 @@ fn of_migration(
         "finish it by hand in SQL, then tell Prisma so",
         commands.dbm("mark-applied", &with_reason),
     );
-    let held = holds(entry, &failed.name);
     // Of several that failed at once the reason is that of one.
     let said = spoken_of(now).is_some_and(|spoken| spoken.name == entry.name);
     if status::ready_reason(now) == reasons::SCRIPT_DONE_NOT_RECORDED && said && held {
@@ -198,15 +235,30 @@ fn of_migration(
         };
         push(list, title, commands.dbm("mark-rolled-back", &with_reason));
     } else if failed.has_down && held {
-        let title = "undo it with its down.sql, then release a corrected image";
-        push(list, title, commands.dbm("down", &at));
+        let words = "undo it with its down.sql, then release a corrected image";
+        let down = commands.dbm("down", &at);
+        match blocked {
+            Some(step) => locks::then(list, &step.message, &format!("then {words}"), &[down]),
+            None => push(list, words, down),
+        }
     }
     if held {
         push(list, format!("{}; {then}", applied.0), applied.1);
     }
     if failed.traces != Traces::None {
-        let title = "undo it by hand in SQL, mark it rolled back, then release a corrected image";
-        push(list, title, commands.dbm("mark-rolled-back", &with_reason));
+        let mark = commands.dbm("mark-rolled-back", &with_reason);
+        if lock {
+            let title = "undo it by hand in SQL, mark it rolled back, and run it again";
+            push(
+                list,
+                title,
+                format!("{mark} && {}", commands.dbm("retry", &[])),
+            );
+        } else {
+            let title =
+                "undo it by hand in SQL, mark it rolled back, then release a corrected image";
+            push(list, title, mark);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a run ends: succeeded, failed, rolled back, not valid, aborted; or it is held.
 
 use super::invalid;
+use super::judge::LOCK_NOT_AVAILABLE;
 use super::pass::Pass;
 use super::run;
 use super::snapshot::Event;
@@ -165,9 +166,16 @@ pub(super) fn finish_rolled_back(pass: &mut Pass<'_>, database: &str, text: &str
     }
     run::tidy(pass);
     pass.condition(reasons::ROLLED_BACK, true, reasons::ROLLED_BACK, text);
-    let text = format!(
-        "{text}. Nothing starts by itself: release a corrected image, or ask for a new run."
-    );
+    let lock = pass
+        .database(database)
+        .and_then(|entry| entry.failed.as_ref())
+        .is_some_and(|failed| failed.sql_state == LOCK_NOT_AVAILABLE);
+    let then = if lock {
+        "once the lock is free, ask for a new run"
+    } else {
+        "release a corrected image, or ask for a new run"
+    };
+    let text = format!("{text}. Nothing starts by itself: {then}.");
     pass.halted(Phase::RolledBack, reasons::ROLLED_BACK, text, "");
 }
 

@@ -330,7 +330,7 @@ fn open_row(
             None => text.clone(),
         },
         traces,
-        blocked_by: step.message.clone(),
+        blocked_by: waited_for(step, state, &sql_state),
         invalid_indexes: own_invalid_indexes(step, inventory, facts, name),
         ..FailedStatus::default()
     };
@@ -384,6 +384,16 @@ fn open_row(
             let (reason, told) = unfinished::told(&case, cause, name, &failed_status, facts, &left);
             failed(reason, failed_status, format!("{database}: {told}"))
         }
+    }
+}
+
+/// Who held the lock that it waited for when it ended; a wait that was over before says nothing of the failure.
+fn waited_for(step: &StepStatus, state: RowState, sql_state: &str) -> String {
+    let cut = ["", LOCK_NOT_AVAILABLE, "57014"].contains(&sql_state);
+    if state != RowState::Failed || cut {
+        step.message.clone()
+    } else {
+        String::new()
     }
 }
 

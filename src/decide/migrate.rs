@@ -240,9 +240,10 @@ fn follow(
         Verdict::Traceless { migration } => outcome::traceless(pass, step, facts, &migration),
         Verdict::Failed {
             reason,
-            failed,
+            mut failed,
             mut message,
         } => {
+            outcome::name_holder(pass, step, &mut failed, &mut message);
             let unlimited = pass
                 .database(&step.database)
                 .is_some_and(|entry| concurrently::is_planned(&entry.findings));

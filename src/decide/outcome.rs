@@ -124,13 +124,25 @@ pub(super) fn never_began(
 ) {
     pass.end_step(&step.job, StepOutcome::NeverBegan);
     let bound = pass.spec.timeouts.lock_attempts;
+    let lock = reason == reasons::LOCK_TIMEOUT;
+    let holder = if lock {
+        holder(pass, step)
+    } else {
+        String::new()
+    };
     if step.attempt >= bound {
+        let times = count(step.attempt as usize, "time");
+        let mut text = format!("{message}. Tried {times}.");
+        if lock {
+            let held = end_that_session(&holder);
+            text.push_str(&format!(" {held}, then ask for a new run."));
+        }
         let failed = crate::api::FailedStatus {
             summary: message.to_owned(),
             traces: crate::api::Traces::None,
+            blocked_by: holder,
             ..Default::default()
         };
-        let text = format!("{message}. Tried {}.", count(step.attempt as usize, "time"));
         fail_database(pass, step, reason, failed, text);
         return;
     }
@@ -142,7 +154,50 @@ pub(super) fn never_began(
     );
     pass.event(false, reasons::events::STEP_RETRIED, text.clone());
     pass.working(Phase::Migrating, reasons::WAITING_RETRY, text);
+    if let Some(pid) = super::choices::blocker(&holder) {
+        pass.status.next_command = super::running::terminate(pid);
+    }
     pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
+}
+
+/// Who held the lock that this attempt waited for, or an earlier one of the same run, if this one's was not seen.
+pub(super) fn holder(pass: &Pass<'_>, step: &StepStatus) -> String {
+    if !step.message.is_empty() {
+        return step.message.clone();
+    }
+    let earlier = |other: &&StepStatus| {
+        other.name == StepKind::Migrate
+            && other.database == step.database
+            && other.outcome == Some(StepOutcome::NeverBegan)
+            && !other.message.is_empty()
+    };
+    let last = pass.steps().iter().rfind(earlier);
+    last.map_or_else(String::new, |other| other.message.clone())
+}
+
+/// A migration that failed because of a lock is to say who held it, and that nothing of it needs correcting.
+pub(super) fn name_holder(
+    pass: &Pass<'_>,
+    step: &StepStatus,
+    failed: &mut crate::api::FailedStatus,
+    message: &mut String,
+) {
+    if failed.sql_state != LOCK_NOT_AVAILABLE || failed.name.is_empty() {
+        return;
+    }
+    failed.blocked_by = holder(pass, step);
+    let held = end_that_session(&failed.blocked_by);
+    message.push_str(&format!(
+        " {held}. The migration itself needs no correction."
+    ));
+}
+
+/// What is to be done about who held a lock, without a full stop.
+pub(super) fn end_that_session(holder: &str) -> String {
+    match holder {
+        "" => "Find out who holds the lock, and end that session or wait for its end".to_owned(),
+        _ => format!("The lock was held by {holder}: end that session, or wait for its end"),
+    }
 }
 
 /// 2, 4, 8 ... 60 seconds after the first, second, third ... attempt.
@@ -186,20 +241,21 @@ pub(super) fn traceless(
     migration: &str,
 ) {
     pass.end_step(&step.job, StepOutcome::NeverBegan);
-    let holder = if step.message.is_empty() {
+    let who = holder(pass, step);
+    let held = if who.is_empty() {
         String::new()
     } else {
-        format!(", held by {},", step.message)
+        format!(", held by {who},")
     };
     let last = step.attempt >= pass.spec.timeouts.lock_attempts;
     let then = if last { "" } else { " and tried again" };
     let text = format!(
-        "{}: {migration} could not get its lock{holder} within {} and left no trace; it is marked rolled back{then}",
+        "{}: {migration} could not get its lock{held} within {} and left no trace; it is marked rolled back{then}",
         step.database, pass.spec.timeouts.lock.0
     );
     pass.event(false, reasons::events::STEP_RETRIED, text.clone());
     pass.working(Phase::Migrating, reasons::WAITING_RETRY, text);
-    if let Some(pid) = super::choices::blocker(&step.message) {
+    if let Some(pid) = super::choices::blocker(&who) {
         pass.status.next_command = super::running::terminate(pid);
     }
     let mut resolve = StepStatus {
@@ -215,22 +271,19 @@ pub(super) fn traceless(
 
 /// The lock could not be had in the last attempt either. Nothing is left of it: its row is marked rolled back.
 pub(super) fn lock_timeout(pass: &mut Pass<'_>, step: &StepStatus, migration: &str) {
+    let who = holder(pass, step);
+    let held = end_that_session(&who);
     let failed = crate::api::FailedStatus {
         name: migration.to_owned(),
         code: "P3018".to_owned(),
         sql_state: LOCK_NOT_AVAILABLE.to_owned(),
         summary: "canceling statement due to lock timeout".to_owned(),
         traces: crate::api::Traces::None,
-        blocked_by: step.message.clone(),
+        blocked_by: who,
         ..Default::default()
     };
-    let holder = if step.message.is_empty() {
-        "Find out who holds the lock".to_owned()
-    } else {
-        format!("It was held by {}: end that session", step.message)
-    };
     let text = format!(
-        "{}: {migration} could not get its lock within {} in {} (SQLSTATE 55P03); it left no trace and is marked rolled back. {holder}, or raise timeouts.lock; then ask for a new run.",
+        "{}: {migration} could not get its lock within {} in {} (SQLSTATE 55P03); it left no trace and is marked rolled back. {held}, or raise timeouts.lock; then ask for a new run.",
         step.database,
         pass.spec.timeouts.lock.0,
         count(step.attempt as usize, "attempt")

@@ -41,6 +41,7 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
             "the same up to",
             "tell Prisma that the database holds",
             "nothing of it is left",
+            "see who holds the lock",
             "undo it with its down.sql",
             "its script ran to its end",
             "accept it",
@@ -75,6 +76,7 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
 #[case::asked_by_prisma("Prisma asked for a baseline", &["baseline"])]
 #[case::traceless("failed, and nothing is left", &["mark-rolled-back", "mark-applied"])]
 #[case::traces("failed, and something is left", &["down", "mark-applied", "mark-rolled-back"])]
+#[case::locked("the lock was not had", &["retry"])]
 #[case::silent("failed without a word", &["mark-rolled-back", "mark-applied"])]
 #[case::not_recorded("not recorded", &["mark-applied"])]
 #[case::reverted("reverted", &["retry"])]

@@ -231,6 +231,11 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
             stage.fate(FIRST, Fate::FailsWithTraces);
             reasons::MIGRATION_FAILED
         }
+        "the lock was not had" => {
+            stage.edit(|resource| resource.spec.timeouts.lock_attempts = 1);
+            stage.fate(FIRST, Fate::LockTimeout);
+            reasons::LOCK_TIMEOUT
+        }
         "failed without a word" => {
             stage.fate(FIRST, Fate::FailsSilently);
             reasons::MIGRATION_UNFINISHED

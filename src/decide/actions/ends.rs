@@ -1,7 +1,9 @@
 //! What an action that was carried out leads to.
 
+use super::super::choices::locks::UNSEEN;
 use super::super::ending;
 use super::super::invalid;
+use super::super::judge::LOCK_NOT_AVAILABLE;
 use super::super::outcome;
 use super::super::pass::Pass;
 use super::super::plan::ledger_digest;
@@ -198,6 +200,16 @@ pub(super) fn judge_down(
         end,
         &format!("{database}: the down.sql of {name} failed"),
     );
+    let summary = end.and_then(|end| end.summary.as_deref());
+    let lock = summary.is_some_and(|s| s.sql_state.as_deref() == Some(LOCK_NOT_AVAILABLE));
+    if let Some(entry) = pass.step_mut(&step.job) {
+        // Kept only where it says why it failed: the choices are made of it.
+        match (lock, entry.message.is_empty()) {
+            (false, _) => entry.message.clear(),
+            (true, true) => entry.message = UNSEEN.to_owned(),
+            (true, false) => {}
+        }
+    }
     let left = if work::in_transaction(pass, step) {
         "It ran in one transaction, so nothing of it took effect."
     } else if facts.catalog.is_some() && facts.catalog.as_ref() == Some(&step.catalog) {
@@ -205,7 +217,14 @@ pub(super) fn judge_down(
     } else {
         "It cannot run in a transaction, and a part of it took effect: look at the schema."
     };
-    let then = super::fits::by_hand(pass, database, name, row);
+    let then = if lock {
+        let held = outcome::end_that_session(&step.message);
+        format!("{held}, then undo it with its down.sql again; nothing needs correcting")
+    } else {
+        super::fits::by_hand(pass, database, name, row)
+    };
+    let why = why.trim_end_matches('.');
+    let then = then.trim_end_matches('.');
     failed(pass, Some(step), &format!("{why}. {left} {then}."));
 }
 

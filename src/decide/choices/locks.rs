@@ -1,0 +1,126 @@
+//! After a lock time-out: nothing is to be corrected. The session that held the lock has to end, then the same runs again.
+
+use super::super::judge::LOCK_NOT_AVAILABLE;
+use super::super::running::terminate;
+use super::super::status;
+use super::{Commands, blocker, push};
+use crate::api::{
+    ChoiceStatus, DatabaseMigrationStatus, DatabasePhase, FailedStatus, StepKind, StepOutcome,
+    StepStatus, Traces, reasons,
+};
+
+/// What is said of a session that was not seen while it held the lock.
+pub(in super::super) const UNSEEN: &str = "a session that was not seen";
+
+/// Whether a migration failed because of a lock that it did not get.
+pub(super) fn is_lock(failed: &FailedStatus) -> bool {
+    failed.sql_state == LOCK_NOT_AVAILABLE
+}
+
+/// The down.sql that was carried out last, if it failed because of a lock that it did not get.
+pub(super) fn blocked_down(now: &DatabaseMigrationStatus) -> Option<&StepStatus> {
+    if status::ready_reason(now) != reasons::ROLLBACK_FAILED {
+        return None;
+    }
+    let mut steps = now.run.as_ref()?.steps.iter();
+    let last = steps.rfind(|step| step.name == StepKind::Down)?;
+    // Only of such an end it is kept who held the lock.
+    (last.outcome == Some(StepOutcome::Failed) && !last.message.is_empty()).then_some(last)
+}
+
+/// Who held the lock because of which a migration failed that was undone, or marked rolled back, since; empty where that
+/// was not seen.
+pub(super) fn undone(now: &DatabaseMigrationStatus) -> Option<&str> {
+    let undone = now
+        .databases
+        .iter()
+        .filter(|entry| entry.phase == DatabasePhase::RolledBack);
+    let mut failed = undone.filter_map(|entry| entry.failed.as_ref());
+    failed
+        .find(|failed| is_lock(failed))
+        .map(|failed| failed.blocked_by.as_str())
+}
+
+/// How the lock gets free, as the beginning of a title and of a command.
+pub(super) fn free(who: &str) -> (String, Vec<String>) {
+    match blocker(who) {
+        Some(pid) => (
+            format!("end the session that held the lock: {who}"),
+            vec![terminate(pid)],
+        ),
+        None => (
+            "see who holds the lock (pg_locks and pg_stat_activity; it was not seen), and end that session or wait for its end"
+                .to_owned(),
+            Vec::new(),
+        ),
+    }
+}
+
+/// Frees the lock, then goes on with what is said in words and commands.
+pub(super) fn then(list: &mut Vec<ChoiceStatus>, who: &str, words: &str, commands: &[String]) {
+    let (title, mut all) = free(who);
+    all.extend_from_slice(commands);
+    push(list, format!("{title}; {words}"), all.join(" && "));
+}
+
+/// Nothing of it is left, not even an open row.
+pub(super) fn run_again(list: &mut Vec<ChoiceStatus>, commands: &Commands<'_>, who: &str) {
+    let retry = commands.dbm("retry", &[]);
+    let words = "then run it again: nothing of it is left, and its image needs no correction";
+    then(list, who, words, &[retry]);
+}
+
+/// A migration failed whose row blocks every deploy. `held`: the image holds it; `goes_on`: what follows once it is
+/// marked applied.
+pub(super) fn of_failed(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    failed: &FailedStatus,
+    who: &str,
+    at: &[(&str, &str)],
+    held: bool,
+    goes_on: &str,
+) {
+    let retry = commands.dbm("retry", &[]);
+    let free_now = [at, &[("reason", "the lock is free")]].concat();
+    let mark = commands.dbm("mark-rolled-back", &free_now);
+    let with_reason = [at, &[("reason", "...")]].concat();
+    let down = failed.has_down && held;
+    // Of a later migration of its step the catalog does not prove it, and what took effect is seen by name.
+    let left = failed.traces == Traces::Some
+        || failed
+            .left
+            .iter()
+            .any(|line| line.contains(" took effect: "));
+    let again = [mark, retry.clone()];
+    let undo = [commands.dbm("down", at), retry.clone()];
+    let nothing = failed.traces == Traces::None;
+    if nothing {
+        let words = "then mark it rolled back, because nothing of it is left, and run it again";
+        then(list, who, words, &again);
+    } else if left && down {
+        let words = "then undo it with its down.sql, and run it again";
+        then(list, who, words, &undo);
+    } else if left {
+        let words = "then finish or undo by hand what it left, as is said below";
+        then(list, who, words, &[]);
+    } else {
+        let words =
+            "then, if you see that nothing of it is left, mark it rolled back and run it again";
+        then(list, who, words, &again);
+        if down {
+            let words =
+                "then, if something of it is left, undo it with its down.sql and run it again";
+            then(list, who, words, &undo);
+        }
+    }
+    if held {
+        let title = format!("finish it by hand in SQL, then tell Prisma so; {goes_on}");
+        push(list, title, commands.dbm("mark-applied", &with_reason));
+    }
+    if !nothing {
+        let title = "undo it by hand in SQL, mark it rolled back, and run it again";
+        let mark = commands.dbm("mark-rolled-back", &with_reason);
+        push(list, title, format!("{mark} && {retry}"));
+    }
+}
