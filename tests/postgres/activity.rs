@@ -138,7 +138,7 @@ async fn a_blocked_session_names_its_blocker() {
             assert_eq!(facts.waits.len(), 1);
             let wait = &facts.waits[0];
             assert_eq!((wait.waiting, wait.blocker.pid), (waiting, blocker));
-            assert_eq!(wait.relation.as_deref(), Some("orders"));
+            assert_eq!(wait.relation.as_deref(), Some("public.orders"));
             assert_eq!(wait.blocker.application_name, "web");
             assert_eq!(
                 wait.blocker.state.as_deref(),
