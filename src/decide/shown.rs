@@ -85,11 +85,12 @@ fn show(pass: &mut Pass<'_>, name: &str, inventory: &DatabaseInventory, plan: &D
 }
 
 /// What was found when a migration failed is not found again: then the catalog from before it was known. Of the very row
-/// that blocks it stays true that nothing is left, or nothing but an index that is still invalid.
+/// that blocks it stays true that nothing is left, or nothing but an index that is still invalid, and who held the lock.
 fn remembered(open: &mut FailedStatus, known: Option<&FailedStatus>, invalid: &[String]) {
     let Some(known) = known.filter(|known| known.ledger_row == open.ledger_row) else {
         return;
     };
+    open.blocked_by.clone_from(&known.blocked_by);
     let only_indexes = known.left.len() == known.invalid_indexes.len();
     if known.traces == Traces::None {
         open.traces = Traces::None;

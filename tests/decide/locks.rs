@@ -337,6 +337,18 @@ fn a_failure_for_another_reason_blames_no_lock() {
     assert_eq!(verbs(&now.choices[0]), ["mark-rolled-back"]);
 }
 
+/// A retry without the mark finds the row, and still knows who held the lock.
+#[test]
+fn who_held_the_lock_is_known_in_the_next_run() {
+    let mut snapshot = failed(ROWS, false, true, |_| {});
+    snapshot.resource.retry = Some("1".to_owned());
+    settle(&mut snapshot);
+    let now = shown(&snapshot);
+    assert_eq!(reason(now), reasons::FAILED_ROW_FOUND, "{}", now.message);
+    assert_eq!(verbs(&now.choices[0]), ["end", "mark-rolled-back", "retry"]);
+    assert_nothing_is_to_be_corrected(now);
+}
+
 /// What was marked rolled back after a lock time-out is run again as it is.
 #[test]
 fn after_the_mark_the_same_image_is_run_again() {
