@@ -208,6 +208,9 @@ fn configurations_say_by_which_variables_they_connect() {
         (7, format!("{env}{{ datasource: {{ url: env('A_URL'), shadowDatabaseUrl: env('B_URL') }} }}"), Some("A_URL"), &["A_URL", "B_URL"][..], &[][..]),
         (7, "export default { datasource: { url: process.env.A_URL } }".to_owned(), Some("A_URL"), &["A_URL"], &[]),
         (7, "export default { datasource: { url: `postgresql://u:in-spotting@${process.env.A_HOST}/d` } }".to_owned(), None, &[], &["A_HOST"]),
+        // Which of them will be set is not known, and one is enough.
+        (7, "export default { datasource: { url: process.env.A_URL ?? process.env.B_URL } }".to_owned(), None, &[], &["A_URL", "B_URL"]),
+        (7, "export default { datasource: { url: process.env.A_URL, shadowDatabaseUrl: process.env.B_URL } }".to_owned(), Some("A_URL"), &["A_URL"], &["B_URL"]),
         (7, "import fs from 'node:fs'\nfor (const line of fs.readFileSync('settings', 'utf8').split(' ')) { const [name, value] = line.split('='); process.env[name] = value }\nexport default { datasource: { url: process.env.A_URL } }".to_owned(), Some("A_URL"), &[], &[]),
         (6, format!("{env}{{ engine: 'classic', datasource: {{ url: env('A_URL'), directUrl: env('B_URL') }}, migrations: {{ seed: process.env.SEED ?? 'x' }} }}"), Some("A_URL"), &["A_URL", "B_URL"], &["SEED"]),
     ] {
@@ -254,6 +257,65 @@ fn configurations_say_by_which_variables_they_connect() {
         let again = inventory::read(&paths, &without_node, Some(configured));
         assert_eq!(again.inventory, project.inventory);
     }
+}
+
+/// What a configuration throws may hold what it was given; a folder of schemas that it names may hold the default one.
+#[test]
+fn a_configuration_that_fails_shows_no_value_and_a_folder_around_the_schema_is_the_same_project() {
+    let packages = installed(7);
+    let read = |text: &str| {
+        let image = tempfile::tempdir().unwrap();
+        let root = image.path().canonicalize().unwrap();
+        let layout = Layout {
+            name: "",
+            files: vec![
+                ("prisma/schema.prisma", Content::Schema),
+                (
+                    "prisma/migrations/1_a/migration.sql",
+                    Content::Is(b"SELECT 1;"),
+                ),
+                ("prisma.config.ts", Content::Is(b"")),
+            ],
+            schema: "prisma/schema.prisma",
+            config: "",
+            migrations: "",
+            versions: Vec::new(),
+            packages: &["node_modules/prisma"],
+        };
+        lay(&layout, 7, &packages, &root);
+        fs::write(root.join("prisma.config.ts"), text).unwrap();
+        let paths = ProjectPaths {
+            schema: layout.schema.to_owned(),
+            ..ProjectPaths::default()
+        };
+        let surroundings = Surroundings {
+            directory: root,
+            path: std::env::var_os("PATH"),
+            ..Surroundings::default()
+        };
+        inventory::read(&paths, &surroundings, None).inventory
+    };
+    for text in [
+        "process.env.KEY = 'in-spotting'; throw new Error(`the key ${process.env.KEY} is none`)",
+        "process.env.KEY = 'in-spotting'; JSON.parse(process.env.KEY); export default {}",
+    ] {
+        let problem = read(text).problem.unwrap();
+        assert_eq!(problem.reason, ProblemReason::ConfigInvalid);
+        assert!(
+            !problem.message.contains("in-spotting"),
+            "{}",
+            problem.message
+        );
+        assert!(
+            problem.message.contains("prisma.config.ts"),
+            "{}",
+            problem.message
+        );
+    }
+    let folder =
+        read("export default { schema: 'prisma', datasource: { url: process.env.A_URL } }");
+    assert_eq!(folder.problem, None);
+    assert_eq!(folder.migrations.len(), 1);
 }
 
 #[test]

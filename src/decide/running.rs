@@ -28,7 +28,7 @@ const ELSEWHERE: &str = "; no session of it is in the watched database, and its 
 /// How long a session may outlive its process before that is said, seconds.
 const BACKEND_GRACE: i64 = 3;
 /// The pod's own agent ends a migration after `timeouts.kill`; so much later the operator takes its Job away, seconds.
-const KILL_GRACE: i64 = 60;
+const KILL_GRACE: i64 = 240;
 
 /// It runs: what it has done, what it does, whom it waits for. Nothing is ended but by `timeouts.kill`.
 pub(super) fn running(

@@ -157,7 +157,11 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
     environment::check_lock(&before)?;
     let findings = Findings::new(&call.request.log_patterns)?;
     let surroundings = Surroundings::of_process().map_err(internal)?;
-    let project = project(call, &surroundings)?;
+    // What a configuration of the image's says of an error may hold what it was given.
+    let project = project(call, &surroundings).map_err(|refusal| {
+        let secrets = environment::secrets(&before, &before, &call.request, None);
+        without_secrets(refusal, &secrets)
+    })?;
     let mut variables = before.clone();
     let named = match &project {
         Some(project) if project.has_config => {
@@ -181,6 +185,9 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
     )?;
     let secrets = environment::secrets(&before, &variables, &call.request, project.as_ref());
     environment::add_defaults(&mut variables, &call.request.ca_file);
+    if call.request.confirm.is_some() {
+        wait_for(server.as_ref(), call);
+    }
     confirm_plan(call, project.as_ref(), &surroundings, &variables, &secrets)?;
     Ok(Prepared {
         commands,
@@ -191,6 +198,24 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
         script,
         server,
     })
+}
+
+fn without_secrets(refusal: Refusal, secrets: &Secrets) -> Refusal {
+    match refusal {
+        Refusal::Problem(problem) => Refusal::Problem(Problem {
+            message: redact_text(secrets, &problem.message),
+            ..problem
+        }),
+        other => other,
+    }
+}
+
+/// Waits until the database's server can be reached, for so long as is asked for.
+fn wait_for(server: Option<&(String, u16)>, call: &Call) {
+    let patience = patience(call);
+    if let Some(server) = server.filter(|_| !patience.is_zero()) {
+        reach::wait(server, patience, || !signals::asked(), say);
+    }
 }
 
 /// Where there is doubt, Prisma is asked what it would apply, the same way as it will be called.
@@ -302,10 +327,7 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
         script: _until_the_end,
         server,
     } = prepared;
-    let patience = patience(call);
-    if let Some(server) = server.filter(|_| !patience.is_zero()) {
-        reach::wait(&server, patience, || !signals::asked(), say);
-    }
+    wait_for(server.as_ref(), call);
     // Again: reading a big image may have taken its time, and somebody may have asked to stop meanwhile.
     if signals::asked() {
         return refused(Refusal::TooLate);

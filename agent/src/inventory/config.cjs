@@ -90,6 +90,7 @@ async function one(wanted) {
   const variables = new Variables()
   let loaded
   let values
+  let alternatives = []
   for (let round = 0; round < 20; round += 1) {
     process.chdir(wanted.root)
     values = variables.use(image)
@@ -97,6 +98,8 @@ async function one(wanted) {
     if (loaded.noLoader) return { noLoader: true }
     const missing = lacking(loaded, variables)
     if (missing.length === 0) break
+    // As in `process.env.A ?? process.env.B`: which of them will be set is not known.
+    if (saysNoUrl(loaded) && missing.length > 1) alternatives = await sufficient(wanted, variables, missing)
     missing.forEach((name) => variables.standIn(name))
   }
   const unset = [...variables.standIns.keys()]
@@ -106,9 +109,11 @@ async function one(wanted) {
   }
   const { config, file } = loaded
   if (!file) return {}
+  const isAlternative = (name) => alternatives.length > 1 && alternatives.includes(name)
   const from = (url) => {
     if (typeof url !== 'string' || url === '') return null
-    return { variable: [...variables.read].find((name) => values[name] === url) ?? null }
+    const variable = [...variables.read].find((name) => values[name] === url) ?? null
+    return { variable: isAlternative(variable) ? null : variable }
   }
   const text = (value) => (typeof value === 'string' ? value : null)
   const schema = text(config.schema?.filePath ?? config.schema?.folderPath ?? config.schema)
@@ -136,12 +141,29 @@ async function one(wanted) {
   }
 }
 
+function saysNoUrl(loaded) {
+  const datasource = loaded.error ? undefined : loaded.config?.datasource
+  return datasource !== undefined && datasource !== null && !datasource.url
+}
+
+// Those of them by each of which alone it has a URL.
+async function sufficient(wanted, variables, names) {
+  const found = []
+  const before = new Map(variables.standIns)
+  for (const name of names) {
+    variables.standIn(name)
+    variables.use(image)
+    const loaded = await load(wanted)
+    if (!loaded.error && !saysNoUrl(loaded)) found.push(name)
+    variables.standIns = new Map(before)
+  }
+  variables.use(image)
+  return found
+}
+
 // The variables without which it says nothing, or nothing of the connection.
 function lacking(loaded, variables) {
-  if (!loaded.error) {
-    const { datasource } = loaded.config ?? {}
-    return datasource && !datasource.url ? variables.unset() : []
-  }
+  if (!loaded.error) return saysNoUrl(loaded) ? variables.unset() : []
   const message = String(loaded.error?.message ?? loaded.error)
   const named = /environment variable: ?([A-Za-z_]\w*)/.exec(message)
   if (named && !process.env[named[1]]) {
@@ -155,7 +177,12 @@ function lacking(loaded, variables) {
 
 function firstLine(error) {
   const text = String(error?.message ?? error)
-  const line = text.split('\n').map((part) => part.trim()).find((part) => part !== '') ?? ''
+  let line = text.split('\n').map((part) => part.trim()).find((part) => part !== '') ?? ''
+  // What is quoted so may be a value, as in what JSON.parse says; and no variable's value is to be seen, but for a path.
+  line = line.replace(/"[^"]*"/g, '"..."')
+  for (const value of Object.values(process.env)) {
+    if (value && value.length >= 6 && !value.startsWith('/')) line = line.replaceAll(value, '...')
+  }
   return line.slice(0, 300)
 }
 

@@ -28,7 +28,7 @@ const SCRIPT: &str = include_str!("config.cjs");
 const FRAME: &str = "DBM-CONFIG ";
 
 /// How long all configurations of an image may take.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What is read of its output, bytes.
 const OUTPUT_LIMIT: u64 = 1024 * 1024;

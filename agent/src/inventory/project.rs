@@ -140,7 +140,8 @@ impl Reading<'_> {
             && self.paths.schema == DEFAULT_SCHEMA
             && configured != path
         {
-            if !path.exists() {
+            // A folder of schemas that holds this one, too, is the same project.
+            if !path.exists() || configured.is_dir() && path.starts_with(&configured) {
                 return Ok(configured);
             }
             if !self.paths.own_command && configured.exists() && !same(&configured, &path) {
