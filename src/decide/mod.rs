@@ -194,7 +194,9 @@ fn beside_unreadable(
         // That something waits or is overdue is news once, and what was said of it last is not in the status now.
         pass.events.truncate(told_before);
     }
-    if pass.status.phase != Some(Phase::Failed) {
+    let run = pass.status.run.as_ref();
+    let over = run.is_some_and(|run| run.finished_at.is_some());
+    if !over && pass.status.phase != Some(Phase::Failed) {
         keep_words(pass, &shown);
     }
 }

@@ -40,7 +40,7 @@ fn past_its_kill_timeout_it_is_said_once_and_its_job_is_taken_away_only_where_th
     };
     later(&mut snapshot, &name, 20);
     assert_ne!(reason(&snapshot.resource.status), reasons::KILLED);
-    for (age, told, deleted) in [(31, 1, false), (40, 0, false), (95, 0, true)] {
+    for (age, told, deleted) in [(31, 1, false), (200, 0, false), (275, 0, true)] {
         let decision = later(&mut snapshot, &name, age);
         assert_eq!(reason(&snapshot.resource.status), reasons::KILLED, "{age}");
         let news = decision

@@ -348,6 +348,7 @@ pub fn at_offer(
             .collect();
         super::humans::by_hand(world, resource, &title, &spec);
         super::humans::create(world, resource, spec);
+        let offered = title.clone();
         let Some(action) = world.actions.pop() else {
             return;
         };
@@ -363,7 +364,7 @@ pub fn at_offer(
         });
         if let Some(why) = refused {
             let text = format!(
-                "resource {resource} offers {:?} and refuses it: {why} ({})",
+                "resource {resource} offers {offered:?}, {:?} and refuses it: {why} ({})",
                 action.facts.spec, status.message
             );
             world.violate(text);
