@@ -199,6 +199,48 @@ fn check(
         })
 }
 
+/// A project with this configuration, in a folder of its own that goes with the first of them.
+fn with_configuration(
+    major: u32,
+    packages: &Path,
+    text: &str,
+) -> (tempfile::TempDir, ProjectPaths, Surroundings) {
+    let image = tempfile::tempdir().unwrap();
+    let root = image.path().canonicalize().unwrap();
+    let layout = Layout {
+        name: "",
+        files: vec![
+            ("prisma/schema.prisma", Content::Schema),
+            (
+                "prisma/migrations/1_a/migration.sql",
+                Content::Is(b"SELECT 1;"),
+            ),
+            ("prisma.config.ts", Content::Is(b"")),
+            (
+                "settings",
+                Content::Is(b"A_URL=postgresql://u:in-spotting@h/d X=1"),
+            ),
+        ],
+        schema: "prisma/schema.prisma",
+        config: "",
+        migrations: "",
+        versions: Vec::new(),
+        packages: &["node_modules/prisma"],
+    };
+    lay(&layout, major, packages, &root);
+    fs::write(root.join("prisma.config.ts"), text).unwrap();
+    let paths = ProjectPaths {
+        schema: layout.schema.to_owned(),
+        ..ProjectPaths::default()
+    };
+    let surroundings = Surroundings {
+        directory: root,
+        path: std::env::var_os("PATH"),
+        ..Surroundings::default()
+    };
+    (image, paths, surroundings)
+}
+
 /// What a configuration says of its connection: names of variables, and never a value.
 #[test]
 fn configurations_say_by_which_variables_they_connect() {
@@ -214,34 +256,8 @@ fn configurations_say_by_which_variables_they_connect() {
         (7, "import fs from 'node:fs'\nfor (const line of fs.readFileSync('settings', 'utf8').split(' ')) { const [name, value] = line.split('='); process.env[name] = value }\nexport default { datasource: { url: process.env.A_URL } }".to_owned(), Some("A_URL"), &[], &[]),
         (6, format!("{env}{{ engine: 'classic', datasource: {{ url: env('A_URL'), directUrl: env('B_URL') }}, migrations: {{ seed: process.env.SEED ?? 'x' }} }}"), Some("A_URL"), &["A_URL", "B_URL"], &["SEED"]),
     ] {
-        let image = tempfile::tempdir().unwrap();
-        let root = image.path().canonicalize().unwrap();
         let packages = &packages.iter().find(|(known, _)| *known == major).unwrap().1;
-        let layout = Layout {
-            name: "",
-            files: vec![
-                ("prisma/schema.prisma", Content::Schema),
-                ("prisma/migrations/1_a/migration.sql", Content::Is(b"SELECT 1;")),
-                ("prisma.config.ts", Content::Is(b"")),
-                ("settings", Content::Is(b"A_URL=postgresql://u:in-spotting@h/d X=1")),
-            ],
-            schema: "prisma/schema.prisma",
-            config: "",
-            migrations: "",
-            versions: Vec::new(),
-            packages: &["node_modules/prisma"],
-        };
-        lay(&layout, major, packages, &root);
-        fs::write(root.join("prisma.config.ts"), &text).unwrap();
-        let paths = ProjectPaths {
-            schema: layout.schema.to_owned(),
-            ..ProjectPaths::default()
-        };
-        let surroundings = Surroundings {
-            directory: root,
-            path: std::env::var_os("PATH"),
-            ..Surroundings::default()
-        };
+        let (_image, paths, surroundings) = with_configuration(major, packages, &text);
         let project = inventory::read(&paths, &surroundings, None);
         let inventory = &project.inventory;
         assert_eq!(inventory.problem, None, "{text}");
@@ -264,35 +280,7 @@ fn configurations_say_by_which_variables_they_connect() {
 fn a_configuration_that_fails_shows_no_value_and_a_folder_around_the_schema_is_the_same_project() {
     let packages = installed(7);
     let read = |text: &str| {
-        let image = tempfile::tempdir().unwrap();
-        let root = image.path().canonicalize().unwrap();
-        let layout = Layout {
-            name: "",
-            files: vec![
-                ("prisma/schema.prisma", Content::Schema),
-                (
-                    "prisma/migrations/1_a/migration.sql",
-                    Content::Is(b"SELECT 1;"),
-                ),
-                ("prisma.config.ts", Content::Is(b"")),
-            ],
-            schema: "prisma/schema.prisma",
-            config: "",
-            migrations: "",
-            versions: Vec::new(),
-            packages: &["node_modules/prisma"],
-        };
-        lay(&layout, 7, &packages, &root);
-        fs::write(root.join("prisma.config.ts"), text).unwrap();
-        let paths = ProjectPaths {
-            schema: layout.schema.to_owned(),
-            ..ProjectPaths::default()
-        };
-        let surroundings = Surroundings {
-            directory: root,
-            path: std::env::var_os("PATH"),
-            ..Surroundings::default()
-        };
+        let (_image, paths, surroundings) = with_configuration(7, &packages, text);
         inventory::read(&paths, &surroundings, None).inventory
     };
     for text in [

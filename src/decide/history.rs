@@ -104,6 +104,12 @@ fn said<'a>(
     inventory.migrations.iter().filter_map(only).collect()
 }
 
+/// The names of the image's migrations.
+fn names_of(inventory: &DatabaseInventory) -> BTreeSet<&str> {
+    let all = inventory.migrations.iter();
+    all.map(|migration| migration.name.as_str()).collect()
+}
+
 /// Applied migrations that the image does not have, and nobody accounted for: neither has the image their content under
 /// another name, applied as well, nor did a human say after them that something else of the image is applied.
 pub(super) fn lost<'a>(
@@ -111,11 +117,7 @@ pub(super) fn lost<'a>(
     rows: &'a [LedgerRow],
 ) -> BTreeMap<&'a str, &'a LedgerRow> {
     let applied = applied(rows);
-    let known: BTreeSet<&str> = inventory
-        .migrations
-        .iter()
-        .map(|m| m.name.as_str())
-        .collect();
+    let known = names_of(inventory);
     let said = said(inventory, rows);
     let mut lost = applied.clone();
     lost.retain(|name, row| {
@@ -339,11 +341,7 @@ fn renamed(
     rows: &[LedgerRow],
     applied: &BTreeMap<&str, &LedgerRow>,
 ) -> Vec<(String, String)> {
-    let known: BTreeSet<&str> = inventory
-        .migrations
-        .iter()
-        .map(|m| m.name.as_str())
-        .collect();
+    let known = names_of(inventory);
     let said = said(inventory, rows);
     let mut found = Vec::new();
     for migration in &inventory.migrations {

@@ -27,7 +27,8 @@ const ELSEWHERE: &str = "; no session of it is in the watched database, and its 
     prisma.migrate with the schema's datasource. Nothing is ended; at its end the ledger decides";
 /// How long a session may outlive its process before that is said, seconds.
 const BACKEND_GRACE: i64 = 3;
-/// The pod's own agent ends a migration after `timeouts.kill`; so much later the operator takes its Job away, seconds.
+/// The pod's own agent ends a migration after `timeouts.kill`; so much later the operator takes its Job away, seconds. Before its
+/// command, from which the agent counts, it may ask a configuration, wait for the network and ask Prisma, 60 s each.
 const KILL_GRACE: i64 = 240;
 
 /// It runs: what it has done, what it does, whom it waits for. Nothing is ended but by `timeouts.kill`.
