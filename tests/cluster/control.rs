@@ -179,7 +179,7 @@ async fn a_spec_edited_mid_run_waits_for_the_running_job_and_is_a_new_run() {
         assert_eq!(before.applied, 8);
         assert_eq!(db.applied().await.len(), 8);
         assert_eq!(db.ledger().await.len(), 8, "nothing was begun twice");
-        let ends = stage.migrations_of("shop");
+        let ends = stage.migrations_of("shop").await;
         assert_eq!(ends.last().unwrap().exit_code, 0, "the Job finished");
     })
     .await;

@@ -62,7 +62,7 @@ async fn a_migration_whose_pod_is_killed_pauses_and_a_human_decides() {
         assert_eq!(reason(&failed), reasons::MIGRATION_UNFINISHED);
         assert_eq!(row_of(&failed).name, SLOW);
         assert!(!db.ledger().await.last().unwrap().finished);
-        assert_eq!(stage.migrations_of("slow").last().unwrap().exit_code, 137);
+        assert_eq!(stage.migrations_of("slow").await.last().unwrap().exit_code, 137);
         assert_eq!(stage.attempts("slow"), 1, "it is not run again by itself");
         undo(&db, &failed).await;
         stage.done(of_row(&failed, "MarkRolledBack")).await;

@@ -21,7 +21,7 @@ async fn deleted_mid_migration(stage: &Stage, parameters: DeleteParams) {
     assert_eq!(db.ledger().await.len(), 8, "nothing was begun twice");
     assert!(stage.ever("slow", |object| message(object).contains("being deleted")));
     assert_eq!(stage.attempts("slow"), 1);
-    let end = stage.migrations_of("slow").pop().unwrap();
+    let end = stage.migrations_of("slow").await.pop().unwrap();
     assert_eq!(end.exit_code, 0, "the Job finished");
 }
 
@@ -58,7 +58,10 @@ async fn two_resources_on_one_database_by_two_host_names_take_turns() {
         stage.until_ready("second").await;
         assert_eq!(db.ledger_of("public").await.len(), 8);
         assert_eq!(db.ledger_of("other").await.len(), 8);
-        let (first, second) = (stage.migrations_of("first"), stage.migrations_of("second"));
+        let (first, second) = (
+            stage.migrations_of("first").await,
+            stage.migrations_of("second").await,
+        );
         assert!(!first.is_empty() && !second.is_empty());
         for one in &first {
             for other in &second {

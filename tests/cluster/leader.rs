@@ -117,7 +117,7 @@ async fn arrives_late(held: impl Fn(&str) -> bool + Send + Sync + 'static) {
         comes_back_and_is_fenced(stage, &mut first, &audit).await;
         assert_eq!(db.ledger().await.len(), 8, "nothing was begun twice");
         assert_eq!(stage.jobs_of("slow", "migrate").len(), 1);
-        assert_eq!(stage.migrations_of("slow").len(), 1);
+        assert_eq!(stage.migrations_of("slow").await.len(), 1);
     })
     .await;
 }

@@ -64,7 +64,7 @@ async fn a_job_that_is_deleted_mid_run_is_not_made_again_and_the_database_decide
         .await;
         for (name, db, _) in &ways {
             migrated_once(stage, name, db).await;
-            let end = stage.migrations_of(name).pop().unwrap();
+            let end = stage.migrations_of(name).await.pop().unwrap();
             assert_eq!(end.exit_code, 0, "{name}: the statement ended first");
         }
     })
@@ -139,7 +139,15 @@ async fn a_drained_node_waits_for_the_statement_within_the_grace_period() {
             },
         );
         drop(backend);
-        assert_eq!(stage.migrations_of("patient").pop().unwrap().exit_code, 0);
+        assert_eq!(
+            stage
+                .migrations_of("patient")
+                .await
+                .pop()
+                .unwrap()
+                .exit_code,
+            0
+        );
         let waited = stage.pods.all().into_iter().any(|seen| {
             let pod = seen.object;
             let statuses = pod
@@ -162,7 +170,10 @@ async fn a_drained_node_waits_for_the_statement_within_the_grace_period() {
 
         let failed = stage.until_failed("hasty").await;
         assert_eq!(reason(&failed), reasons::MIGRATION_UNFINISHED);
-        assert_eq!(stage.migrations_of("hasty").pop().unwrap().exit_code, 137);
+        assert_eq!(
+            stage.migrations_of("hasty").await.pop().unwrap().exit_code,
+            137
+        );
         assert_eq!(stage.attempts("hasty"), 1);
     })
     .await;

@@ -85,7 +85,7 @@ async fn ten_megabytes_of_noise_are_bounded_and_hold_no_password() {
             (found.code.as_str(), found.sql_state.as_str()),
             ("P3018", "42701")
         );
-        let end = stage.migrations_of("noise").remove(0);
+        let end = stage.migrations_of("noise").await.remove(0);
         assert_eq!(
             end.exit_code, 1,
             "99: the agent needed more memory than it may"

@@ -222,7 +222,10 @@ async fn a_transaction_that_is_left_open_is_no_success() {
                 "Nothing of it is left",
             ],
         );
-        assert_eq!(stage.migrations_of("app").last().unwrap().exit_code, 0);
+        assert_eq!(
+            stage.migrations_of("app").await.last().unwrap().exit_code,
+            0
+        );
         assert_eq!(
             db.number("SELECT count(*) FROM pg_class WHERE relname = 'Late'")
                 .await,
@@ -327,7 +330,10 @@ async fn an_engine_that_is_killed_under_a_command_that_ends_well_is_no_success()
             &message(&failed),
             &["main: 20260102000000_slow", "exit code 0", "engine"],
         );
-        assert_eq!(stage.migrations_of("app").last().unwrap().exit_code, 0);
+        assert_eq!(
+            stage.migrations_of("app").await.last().unwrap().exit_code,
+            0
+        );
         assert_eq!(db.applied().await.len(), 1);
         assert_eq!(stage.attempts("app"), 2, "it is not run again by itself");
     })

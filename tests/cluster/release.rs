@@ -83,7 +83,7 @@ async fn a_release_migrates_two_databases_in_order_and_leaves_nothing_behind() {
             assert_eq!(owners.len(), 1, "{}", job.name_any());
             assert_eq!(Some(&owners[0].uid), done.uid().as_ref());
         }
-        let ran = stage.migrations_of("shop");
+        let ran = stage.migrations_of("shop").await;
         assert!(ran[0].finished_at <= ran[1].started_at, "{ran:?}");
         let names: Vec<_> = jobs
             .iter()

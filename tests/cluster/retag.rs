@@ -47,7 +47,7 @@ async fn a_tag_that_moves_between_plan_and_run_is_planned_anew() {
             [Some(StepOutcome::NeverBegan), Some(StepOutcome::Succeeded)]
         );
         assert_eq!(steps(&ready, StepKind::Inventory).len(), 2);
-        let ends = stage.migrations_of("shop");
+        let ends = stage.migrations_of("shop").await;
         let first = ends[0].message.clone().unwrap_or_default();
         assert!(first.contains("inventoryChanged"), "{first}");
         assert_eq!(ends.len(), 2);

@@ -25,12 +25,21 @@ async fn a_migration_that_is_overdue_is_said_to_be_and_nothing_is_killed() {
         );
         stage.until_ready("slow").await;
         assert_eq!(db.applied().await.len(), 8);
-        assert_eq!(stage.migrations_of("slow").pop().unwrap().exit_code, 0);
+        assert_eq!(
+            stage.migrations_of("slow").await.pop().unwrap().exit_code,
+            0
+        );
         let told = stage.until_events("slow", reasons::OVERDUE, 1).await;
         assert_eq!(told.len(), 1, "said once: {told:?}");
     })
     .await;
 }
+
+/// Holds up whoever makes an index, as long as that table is there.
+const HELD_UP: &str = "CREATE SCHEMA held_up; CREATE TABLE held_up.here (); \
+    CREATE FUNCTION held_up.wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN \
+    WHILE to_regclass('held_up.here') IS NOT NULL LOOP PERFORM pg_sleep(0.1); END LOOP; END $$; \
+    CREATE EVENT TRIGGER held_up ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION held_up.wait()";
 
 #[tokio::test]
 async fn a_migration_past_its_kill_timeout_is_ended_and_then_the_database_decides() {
@@ -40,10 +49,14 @@ async fn a_migration_past_its_kill_timeout_is_ended_and_then_the_database_decide
             .apply(&identity_resource("slow", &shop("1.0.0")))
             .await;
         stage.until_ready("slow").await;
-        // Time enough to come to the migration, and not to its end.
+        // Time enough to come to the migration; and it does not end before it has been killed.
+        db.run(HELD_UP).await;
         let mut object = slow("slow");
-        object["spec"]["timeouts"]["kill"] = "7s".into();
+        object["spec"]["timeouts"]["kill"] = "20s".into();
         stage.apply(&object).await;
+        until_slow(stage, "slow").await;
+        assert_eq!(stage.migrations_of("slow").await.pop().unwrap().exit_code, 1);
+        db.run("DROP TABLE held_up.here").await;
         let failed = stage.until_failed("slow").await;
         assert_eq!(reason(&failed), reasons::KILLED);
         let text = message(&failed);

@@ -7,7 +7,7 @@ use database_migration_operator::api::{
 };
 use database_migration_operator::build::CONTAINER;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ContainerStateTerminated;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use kube::ResourceExt;
 
 use super::stage::Stage;
@@ -122,29 +122,17 @@ impl Stage {
     }
 
     /// The ends of the containers in which a resource's migrations ran, in the order of the pods' making: also of pods
-    /// that are gone.
-    pub fn migrations_of(&self, name: &str) -> Vec<ContainerStateTerminated> {
-        let mut found: Vec<(Option<String>, Option<ContainerStateTerminated>)> = Vec::new();
-        for pod in self.pods.all().into_iter().map(|seen| seen.object) {
-            let labels = pod.labels();
-            if labels.get(LABEL_MIGRATION).map(String::as_str) != Some(name)
-                || labels.get(LABEL_STEP).map(String::as_str) != Some("migrate")
-            {
-                continue;
-            }
-            let uid = pod.uid();
-            let containers = pod.status.and_then(|status| status.container_statuses);
-            let end = containers
-                .into_iter()
-                .flatten()
-                .find(|container| container.name == CONTAINER)
-                .and_then(|container| container.state?.terminated);
-            match found.iter_mut().find(|(known, _)| *known == uid) {
-                Some(entry) => entry.1 = end.or(entry.1.take()),
-                None => found.push((uid, end)),
-            }
-        }
-        found.into_iter().filter_map(|(_, end)| end).collect()
+    /// that are gone. The operator may judge by the database before the kubelet has said that the container has ended,
+    /// and the resource and the pods come by two watches: so it waits for the ends of all that began, of one at least.
+    pub async fn migrations_of(&self, name: &str) -> Vec<ContainerStateTerminated> {
+        let found = self.pods.until(LIMIT, |seen| {
+            let ends = migrations(name, seen.iter().map(|seen| &seen.object));
+            let all: Option<Vec<_>> = ends.into_iter().collect();
+            all.filter(|ends| !ends.is_empty())
+        });
+        found
+            .await
+            .unwrap_or_else(|| panic!("a migration of {name} did not end within {LIMIT:?}"))
     }
 
     /// How many Jobs of a resource got so far as to migrate something. Where the machine is so busy that a Job does not
@@ -159,4 +147,35 @@ impl Stage {
             .filter(|step| step.outcome == Some(StepOutcome::NeverBegan));
         jobs - never.count()
     }
+}
+
+/// Of each pod in which a resource's migrations began, in the order of their making: how its container ended, if it did.
+fn migrations<'a>(
+    name: &str,
+    versions: impl Iterator<Item = &'a Pod>,
+) -> Vec<Option<ContainerStateTerminated>> {
+    let mut found: Vec<(Option<String>, Option<ContainerStateTerminated>)> = Vec::new();
+    for pod in versions {
+        let labels = pod.labels();
+        if labels.get(LABEL_MIGRATION).map(String::as_str) != Some(name)
+            || labels.get(LABEL_STEP).map(String::as_str) != Some("migrate")
+        {
+            continue;
+        }
+        let containers = pod
+            .status
+            .iter()
+            .flat_map(|s| s.container_statuses.iter().flatten());
+        let state = containers
+            .filter(|container| container.name == CONTAINER)
+            .find_map(|container| container.state.clone());
+        let Some(state) = state.filter(|s| s.running.is_some() || s.terminated.is_some()) else {
+            continue;
+        };
+        match found.iter_mut().find(|(known, _)| *known == pod.uid()) {
+            Some(entry) => entry.1 = state.terminated.or(entry.1.take()),
+            None => found.push((pod.uid(), state.terminated)),
+        }
+    }
+    found.into_iter().map(|(_, end)| end).collect()
 }
