@@ -178,7 +178,10 @@ pub struct FailedStatus {
     /// Which of its statements failed, where that can be known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<FailedStatement>,
-    /// What it left behind, and what it may have left that cannot be seen.
+    /// Of an error that something exists already: what was there before the migration ran.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub was_there: String,
+    /// What took effect, and what may have and is unknown, with how to see it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub left: Vec<String>,

@@ -34,7 +34,7 @@ pub(super) fn statements(
         of: u32::try_from(at.of).unwrap_or(u32::MAX),
         text: at.text,
     });
-    let at = failed
+    let mut at = failed
         .statement
         .as_ref()
         .map(|statement| {
@@ -44,6 +44,15 @@ pub(super) fn statements(
             )
         })
         .unwrap_or_default();
+    failed.was_there = sql::was_there(script, schema, &stopped)
+        .map(|what| status::cut(&what, 300))
+        .unwrap_or_default();
+    if !failed.was_there.is_empty() {
+        at.push_str(&format!(
+            " {} was there before it ran.",
+            capital(&failed.was_there)
+        ));
+    }
     let indexes = invalid_indexes(failed);
     let made = sql::indexes(script, schema);
     let is_invalid = |object: &&Object| {
@@ -94,7 +103,7 @@ pub(super) fn statements(
         lines.push("the schema has changed".to_owned());
     }
     // What may have left an index is known to have.
-    let known = |line: &String| line.contains("may have left index") && !indexes.is_empty();
+    let known = |line: &String| line.contains(", which failed, left index") && !indexes.is_empty();
     lines.extend(left.unseen.into_iter().filter(|line| !known(line)));
     lines.truncate(LEFT_LIMIT);
     let text = sentences(&lines);

@@ -32,7 +32,9 @@ pub use concurrent::{Indexes, indexes, is_named, waits_beside_others, waits_for_
 pub use effects::{StatementEffects, describe, effects};
 pub use expected::{expected, missing_objects, not_there};
 pub use held::{Held, held, held_up_to, left_of};
-pub use left_behind::{LeftBehind, Stopped, failed_statement, left_behind, left_behind_after};
+pub use left_behind::{
+    LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, was_there,
+};
 pub use reference::{StatementRef, statement, statement_at};
 pub use transactional::transactional;
 pub use transactions::{Transactions, is_one_undone, transactions};

@@ -46,8 +46,8 @@ fn a_migration_fails_at_3_a_m() {
 What happened   ERROR: column "full_name" of relation "User" does not exist  (SQLSTATE 42703, undefined column; P3018)
                 in statement 3 of 4: UPDATE "User" SET ...
 What is left    statements 1 and 2 took effect: column "User"."first_name" added, column "User"."last_name" added
+                statement 4 did not run
 Running now     nothing: Prisma's lock is free, no session of the migration is left
-Data            20261122101500_split_name changes rows; whether it did cannot be seen
 
 What you can do, safest first
   1  undo it with its down.sql, then release a corrected image

@@ -126,7 +126,7 @@ async fn the_second_of_three_fails_in_both_ways_of_sending() {
             left(
                 &[1],
                 &[added],
-                &["statement 2 changes rows; whether it did cannot be seen"]
+                &["unknown: whether statement 2 changed rows: UPDATE \"User\" ...; to see: SELECT * FROM \"User\" LIMIT 20"]
             )
         );
 
@@ -153,7 +153,7 @@ async fn the_third_of_three_fails_with_a_transaction_of_its_own_before_it() {
             left(
                 &[2],
                 &["table \"a\" added"],
-                &["statement 3 changes rows; whether it did cannot be seen"]
+                &["unknown: whether statement 3 changed rows: INSERT INTO a VALUES ...; to see: SELECT * FROM a LIMIT 20"]
             ),
             "what its COMMIT kept stands, what came after it does not"
         );

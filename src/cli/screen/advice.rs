@@ -48,20 +48,6 @@ pub(super) fn advice(screen: &Screen) -> String {
     if stalled {
         running_now(screen, &mut body, status, &failed);
     }
-    let mut heading = "Data";
-    for database in &failed {
-        if let Some(failure) = &database.failed
-            && database.phase != DatabasePhase::RolledBack
-        {
-            data(
-                screen,
-                &mut body,
-                std::mem::take(&mut heading),
-                database,
-                failure,
-            );
-        }
-    }
     if let Some(action) = &status.action {
         screen.section(&mut body, "Last action", &action_line(screen, action));
     }
@@ -161,51 +147,37 @@ fn failed_database(
     let mut say = |out: &mut String, text: &str| {
         screen.section(out, std::mem::take(&mut heading), text);
     };
-    for text in failed.left.iter().filter(|text| !is_about_data(text)) {
+    for text in &failed.left {
         say(out, &format!("{whose}{}", safe(text)));
     }
-    if failed.left.iter().all(|text| is_about_data(text)) {
+    let (after, known) = match &failed.statement {
+        Some(at) if !failed.left.is_empty() => (at.number, at.of),
+        _ => (0, 0),
+    };
+    if after < known {
+        let statements = match known - after {
+            1 => format!("statement {known}"),
+            2 => format!("statements {} and {known}", after + 1),
+            _ => format!("statements {} to {known}", after + 1),
+        };
+        say(out, &format!("{whose}{statements} did not run"));
+    }
+    if failed.left.is_empty() {
         let text = match failed.traces {
-            Traces::None => "nothing: the catalog is as before the migration",
-            Traces::Some => "something: the catalog is not as before the migration",
-            Traces::Unknown => "it cannot be told; look at the schema before you decide",
+            Traces::None => "nothing: the schema is as before the migration",
+            Traces::Some => "something: the schema is not as before the migration",
+            Traces::Unknown => "unknown: compare the schema with the migration before you decide",
         };
         say(out, &format!("{whose}{text}"));
     }
-}
-
-/// What may have happened to rows is said by itself.
-fn is_about_data(text: &str) -> bool {
-    text.starts_with("data: ") || text.contains("cannot be seen")
-}
-
-fn data(
-    screen: &Screen,
-    out: &mut String,
-    heading: &str,
-    database: &DatabaseStatus,
-    failed: &FailedStatus,
-) {
-    let mut heading = heading;
-    let mut said = false;
-    for text in failed.left.iter().filter(|text| is_about_data(text)) {
-        let text = text.strip_prefix("data: ").unwrap_or(text);
-        screen.section(out, std::mem::take(&mut heading), &safe(text));
-        said = true;
-    }
-    if !said {
-        let name = if failed.name.is_empty() {
-            safe(&database.name)
-        } else {
-            safe(&failed.name)
-        };
-        let text = match failed.traces {
-            Traces::None => format!("as before: {name} has no statement that changes rows"),
-            Traces::Some | Traces::Unknown => {
-                format!("whether {name} changed rows cannot be seen")
-            }
-        };
-        screen.section(out, heading, &text);
+    if !failed.was_there.is_empty() {
+        say(
+            out,
+            &format!(
+                "{whose}{} is not the migration's: it was there before",
+                safe(&failed.was_there)
+            ),
+        );
     }
 }
 

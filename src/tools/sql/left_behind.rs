@@ -6,8 +6,10 @@
 //! through and compared with the catalog. What all of those say that fit is certain; nothing else is.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::change::{self, Change, Read, Unseen};
+use super::cursor::Cursor;
 use super::differences::changes;
 use super::effects::{StatementEffects, describe};
 use super::initial;
@@ -24,7 +26,7 @@ pub struct LeftBehind {
     pub statements: Vec<usize>,
     /// What they did, in words: `column "User"."first_name" added`.
     pub changes: Vec<String>,
-    /// What may have happened and cannot be seen: `statement 3 changes rows; whether it did cannot be seen`.
+    /// What may have happened, and the catalog does not show: `unknown: whether statement 3 changed rows: UPDATE t SET ...`.
     pub unseen: Vec<String>,
 }
 
@@ -47,6 +49,39 @@ impl Stopped<'_> {
             Some("42P07" | "42701" | "42710" | "42723" | "42P06")
         )
     }
+
+    /// The message names that object, and the SQLSTATE is one of its kind.
+    fn names(&self, object: &Object) -> bool {
+        let kind = object.kind;
+        let of_its_kind = match self.sql_state {
+            Some("42P07") => matches!(
+                kind,
+                ObjectKind::Table | ObjectKind::View | ObjectKind::Sequence | ObjectKind::Index
+            ),
+            Some("42701") => kind == ObjectKind::Column,
+            Some("23505") => kind == ObjectKind::Index,
+            Some("42P06") => kind == ObjectKind::Schema,
+            Some("42723") => kind == ObjectKind::Function,
+            _ => matches!(
+                kind,
+                ObjectKind::Type
+                    | ObjectKind::EnumValue
+                    | ObjectKind::Constraint
+                    | ObjectKind::Trigger
+                    | ObjectKind::Extension
+            ),
+        };
+        let own = if object.part.is_empty() {
+            &object.name
+        } else {
+            &object.part
+        };
+        of_its_kind
+            && self.message.contains(&format!("\"{own}\""))
+            && (object.part.is_empty()
+                || kind == ObjectKind::EnumValue
+                || self.message.contains(&format!("\"{}\"", object.name)))
+    }
 }
 
 /// What a migration has left, judged from what stands in the catalog now, when nothing is known of its failure. It takes
@@ -68,7 +103,7 @@ pub fn left_behind_after(
         Some(failed) => judge(sql, schema, objects, Some(failed.number)),
         None if stopped.exists_already() => LeftBehind {
             unseen: vec![
-                "something that the migration makes stood there before it, so what it made itself cannot be told"
+                "unknown: what it made itself, because something of the same name was there before it ran"
                     .to_owned(),
             ],
             ..LeftBehind::default()
@@ -89,46 +124,33 @@ pub fn failed_statement(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Optio
     if !stopped.exists_already() && !index {
         return None;
     }
-    let of_its_kind = |kind: ObjectKind| match stopped.sql_state {
-        Some("42P07") => matches!(
-            kind,
-            ObjectKind::Table | ObjectKind::View | ObjectKind::Sequence | ObjectKind::Index
-        ),
-        Some("42701") => kind == ObjectKind::Column,
-        Some("23505") => kind == ObjectKind::Index,
-        Some("42P06") => kind == ObjectKind::Schema,
-        Some("42723") => kind == ObjectKind::Function,
-        _ => matches!(
-            kind,
-            ObjectKind::Type
-                | ObjectKind::EnumValue
-                | ObjectKind::Constraint
-                | ObjectKind::Trigger
-                | ObjectKind::Extension
-        ),
-    };
-    let named = |object: &Object| {
-        let own = if object.part.is_empty() {
-            &object.name
-        } else {
-            &object.part
-        };
-        of_its_kind(object.kind)
-            && stopped.message.contains(&format!("\"{own}\""))
-            && (object.part.is_empty()
-                || object.kind == ObjectKind::EnumValue
-                || stopped.message.contains(&format!("\"{}\"", object.name)))
-    };
     let effects = super::effects(sql, schema);
     let mut makers = effects
         .iter()
-        .filter(|effects| effects.adds.iter().any(named));
+        .filter(|effects| effects.adds.iter().any(|object| stopped.names(object)));
     let maker = makers.next().filter(|_| makers.next().is_none())?;
     let written_anew = |later: &StatementEffects| later.unseen == Some(Unseen::Other);
     if index && effects.iter().skip(maker.number).any(written_anew) {
         return None;
     }
     statement(sql, maker.number)
+}
+
+/// What the failed statement was to make, where something of that name was there before the migration ran, in words:
+/// `column "User"."nickname"`.
+pub fn was_there(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<String> {
+    if !stopped.exists_already() {
+        return None;
+    }
+    let failed = failed_statement(sql, schema, stopped)?;
+    let effects = super::effects(sql, schema);
+    let (before, rest) = effects.split_at_checked(failed.number.checked_sub(1)?)?;
+    let mut adds = rest.first()?.adds.iter();
+    let object = adds.find(|object| stopped.names(object))?;
+    let own = |effects: &StatementEffects| {
+        effects.adds.contains(object) || effects.unseen == Some(Unseen::Other)
+    };
+    (!before.iter().any(own)).then(|| describe(object, schema))
 }
 
 fn judge(sql: &str, schema: &str, objects: &BTreeSet<Object>, failed: Option<usize>) -> LeftBehind {
@@ -152,7 +174,7 @@ fn judge(sql: &str, schema: &str, objects: &BTreeSet<Object>, failed: Option<usi
                 && objects.contains(object)
             {
                 left.unseen.push(format!(
-                    "statement {failed} failed and may have left {}, which is then not valid",
+                    "unknown: whether statement {failed}, which failed, left {}, which is then INVALID",
                     describe(object, schema)
                 ));
             }
@@ -164,29 +186,31 @@ fn judge(sql: &str, schema: &str, objects: &BTreeSet<Object>, failed: Option<usi
         explanations(sql, &statements, objects)
     };
     let (Some(certain), Some(possible)) = (fitting.first(), fitting.last()) else {
-        let doubts = doubts(&statements, 0, statements.len());
+        let doubts = doubts(sql, &statements, 0..statements.len(), "");
         if !doubts.is_empty() {
             left.unseen.extend(doubts);
             left.unseen.push(
-                "what stands in the catalog fits no part of the migration: something else changed it as well"
+                "the schema is not as any part of this migration alone would leave it: something else changed it, too"
                     .to_owned(),
             );
         }
         return left;
     };
     let visible = |read: &Read| read.changes.iter().any(proves);
+    left.changes = changes(&statements[..*certain], objects, schema);
+    // What a later statement that took effect came after has run, whether it is seen or not.
     for ((_, read), number) in statements[..*certain].iter().zip(1..) {
-        if visible(read) {
+        if visible(read) || read.unseen.is_some() {
             left.statements.push(number);
-        } else if let Some(unseen) = read.unseen {
-            left.unseen.push(format!(
-                "statement {number} {}; it did, because statement {certain} after it took effect",
-                what(unseen)
-            ));
+        }
+        if read.unseen == Some(Unseen::Rows) {
+            left.changes
+                .push(format!("rows changed by statement {number}"));
         }
     }
-    left.changes = changes(&statements[..*certain], objects, schema);
-    left.unseen.extend(doubts(&statements, *certain, *possible));
+    let why = ", as the schema looks the same either way";
+    left.unseen
+        .extend(doubts(sql, &statements, *certain..*possible, why));
     left
 }
 
@@ -238,33 +262,59 @@ pub(super) fn proves(change: &Change) -> bool {
     }
 }
 
-fn what(unseen: Unseen) -> &'static str {
-    match unseen {
-        Unseen::Rows => "changes rows",
-        Unseen::Other => "runs code, or changes what has no name of its own",
-    }
-}
-
-/// What is said of the statements behind `certain`, up to `possible`, of which it is open whether they ran.
-fn doubts(statements: &[(&[Token], Read)], certain: usize, possible: usize) -> Vec<String> {
+/// What is said of the statements of which it is open whether they ran. `why`: why that is so of what the schema shows.
+fn doubts(
+    sql: &str,
+    statements: &[(&[Token], Read)],
+    open: Range<usize>,
+    why: &str,
+) -> Vec<String> {
     statements
         .iter()
         .zip(1..)
-        .take(possible)
-        .skip(certain)
-        .filter_map(|((_, read), number)| {
-            if let Some(unseen) = read.unseen {
-                let what = what(unseen);
-                Some(format!(
-                    "statement {number} {what}; whether it did cannot be seen"
-                ))
-            } else if read.changes.is_empty() {
-                None
-            } else {
-                Some(format!(
-                    "statement {number} may have taken effect: what stands there proves neither"
-                ))
-            }
+        .take(open.end)
+        .skip(open.start)
+        .filter(|((_, read), _)| read.unseen.is_some() || !read.changes.is_empty())
+        .map(|((tokens, read), number)| {
+            let (verb, why) = match read.unseen {
+                Some(Unseen::Rows) => ("changed rows", ""),
+                Some(Unseen::Other) => ("took effect", ""),
+                None => ("took effect", why),
+            };
+            let text =
+                statement(sql, number).map_or(String::new(), |found| format!(": {}", found.text));
+            let look = look(Cursor { sql, tokens })
+                .map_or(String::new(), |look| format!("; to see: {look}"));
+            format!("unknown: whether statement {number} {verb}{why}{text}{look}")
         })
         .collect()
+}
+
+/// What shows in `psql` whether a statement has run: the rows of its table, or what it alters.
+fn look(mut cursor: Cursor<'_>) -> Option<String> {
+    let rows = match cursor.take_word()? {
+        "UPDATE" => true,
+        "INSERT" => cursor.take("INTO"),
+        "DELETE" => cursor.take("FROM"),
+        "ALTER" if cursor.take("TABLE") => {
+            cursor.take_if_exists();
+            false
+        }
+        _ => return None,
+    };
+    cursor.take("ONLY");
+    let start = cursor.tokens.first()?.span.start;
+    let before = cursor.tokens;
+    if !cursor.take_name() {
+        return None;
+    }
+    let last = before.get(before.len() - cursor.tokens.len() - 1)?;
+    let name = cursor.sql.get(start..last.span.end)?;
+    if name.contains(char::is_control) || name.chars().count() > 80 {
+        return None;
+    }
+    Some(match rows {
+        true => format!("SELECT * FROM {name} LIMIT 20"),
+        false => format!("\\d {name}"),
+    })
 }

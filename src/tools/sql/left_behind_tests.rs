@@ -28,80 +28,78 @@ const ENUM: &str = "BEGIN; CREATE TYPE \"Role_new\" AS ENUM ('A', 'B'); \
 const PASSING: &str =
     "CREATE TABLE x (a int); INSERT INTO x VALUES (1); DROP TABLE x; CREATE TABLE y (a int);";
 
-const ROWS_3: &str = "statement 3 changes rows; whether it did cannot be seen";
-
 #[rstest]
 #[case::nothing(SPLIT_NAME, BEFORE, &[], &[], &[])]
 #[case::two_of_four(
     SPLIT_NAME, "CREATE TABLE \"User\" (id int, name text, first_name text, last_name text)",
-    &[1, 2], &["column \"User\".\"first_name\" added", "column \"User\".\"last_name\" added"], &[ROWS_3]
+    &[1, 2], &["column \"User\".\"first_name\" added", "column \"User\".\"last_name\" added"], &["unknown: whether statement 3 changed rows: UPDATE \"User\" SET ...; to see: SELECT * FROM \"User\" LIMIT 20"]
 )]
 #[case::all(
     SPLIT_NAME, "CREATE TABLE \"User\" (id int, first_name text, last_name text)",
-    &[1, 2, 4],
-    &["column \"User\".\"first_name\" added", "column \"User\".\"last_name\" added", "column \"User\".\"name\" removed"],
-    &["statement 3 changes rows; it did, because statement 4 after it took effect"]
+    &[1, 2, 3, 4],
+    &["column \"User\".\"first_name\" added", "column \"User\".\"last_name\" added", "column \"User\".\"name\" removed", "rows changed by statement 3"],
+    &[]
 )]
 #[case::somebody_else_was_here(
     SPLIT_NAME, "CREATE TABLE \"User\" (id int, name text, last_name text)", &[], &[],
-    &["statement 1 may have taken effect: what stands there proves neither",
-      "statement 2 may have taken effect: what stands there proves neither", ROWS_3,
-      "statement 4 may have taken effect: what stands there proves neither",
-      "what stands in the catalog fits no part of the migration: something else changed it as well"]
+    &["unknown: whether statement 1 took effect: ALTER TABLE \"User\" ADD COLUMN \"first_name\" TEXT; to see: \\d \"User\"",
+      "unknown: whether statement 2 took effect: ALTER TABLE \"User\" ADD COLUMN \"last_name\" TEXT; to see: \\d \"User\"",
+      "unknown: whether statement 3 changed rows: UPDATE \"User\" SET ...; to see: SELECT * FROM \"User\" LIMIT 20",
+      "unknown: whether statement 4 took effect: ALTER TABLE \"User\" DROP COLUMN \"name\"; to see: \\d \"User\"",
+      "the schema is not as any part of this migration alone would leave it: something else changed it, too"]
 )]
 #[case::an_enum_before_or_after(
     ENUM, "CREATE TABLE t (r int); CREATE TYPE \"Role\" AS ENUM ('A', 'B')", &[], &[],
-    &["statement 2 may have taken effect: what stands there proves neither",
-      "statement 3 runs code, or changes what has no name of its own; whether it did cannot be seen",
-      "statement 4 may have taken effect: what stands there proves neither",
-      "statement 5 may have taken effect: what stands there proves neither",
-      "statement 6 may have taken effect: what stands there proves neither"]
+    &["unknown: whether statement 2 took effect, as the schema looks the same either way: CREATE TYPE \"Role_new\" AS ENUM (?, ?)",
+      "unknown: whether statement 3 took effect: ALTER TABLE t ALTER COLUMN r TYPE \"Role_new\" USING (r::text::\"Role_new\"); to see: \\d t",
+      "unknown: whether statement 4 took effect, as the schema looks the same either way: ALTER TYPE \"Role\" RENAME TO \"Role_old\"",
+      "unknown: whether statement 5 took effect, as the schema looks the same either way: ALTER TYPE \"Role_new\" RENAME TO \"Role\"",
+      "unknown: whether statement 6 took effect, as the schema looks the same either way: DROP TYPE \"Role_old\""]
 )]
 #[case::an_enum_before(ENUM, "CREATE TYPE \"Role\" AS ENUM ('A')", &[], &[], &[])]
 #[case::an_enum_in_between(
     ENUM, "CREATE TYPE \"Role_new\" AS ENUM ('A', 'B'); CREATE TYPE \"Role\" AS ENUM ('A')",
     &[2], &["type \"Role_new\" added"],
-    &["statement 3 runs code, or changes what has no name of its own; whether it did cannot be seen"]
+    &["unknown: whether statement 3 took effect: ALTER TABLE t ALTER COLUMN r TYPE \"Role_new\" USING (r::text::\"Role_new\"); to see: \\d t"]
 )]
 #[case::an_enum_after(
-    ENUM, "CREATE TYPE \"Role\" AS ENUM ('A', 'B'); CREATE TABLE after (id int)", &[2, 4, 5, 6, 8],
-    &["type \"Role\" replaced", "table \"after\" added"], &["statement 3 runs code, or changes what has no name of its own; it did, because statement 8 after it took effect"]
+    ENUM, "CREATE TYPE \"Role\" AS ENUM ('A', 'B'); CREATE TABLE after (id int)", &[2, 3, 4, 5, 6, 8],
+    &["type \"Role\" replaced", "table \"after\" added"], &[]
 )]
 #[case::passing_or_nothing(
     PASSING, "", &[], &[],
-    &["statement 1 may have taken effect: what stands there proves neither",
-      "statement 2 changes rows; whether it did cannot be seen",
-      "statement 3 may have taken effect: what stands there proves neither"]
+    &["unknown: whether statement 1 took effect, as the schema looks the same either way: CREATE TABLE x (a int)",
+      "unknown: whether statement 2 changed rows: INSERT INTO x VALUES ...; to see: SELECT * FROM x LIMIT 20",
+      "unknown: whether statement 3 took effect, as the schema looks the same either way: DROP TABLE x"]
 )]
 #[case::passing_stays(
     PASSING, "CREATE TABLE x (a int)", &[1], &["table \"x\" added"],
-    &["statement 2 changes rows; whether it did cannot be seen"]
+    &["unknown: whether statement 2 changed rows: INSERT INTO x VALUES ...; to see: SELECT * FROM x LIMIT 20"]
 )]
 #[case::passing_went(
-    PASSING, "CREATE TABLE y (a int)", &[1, 3, 4], &["table \"y\" added"],
-    &["statement 2 changes rows; it did, because statement 4 after it took effect"]
+    PASSING, "CREATE TABLE y (a int)", &[1, 2, 3, 4], &["table \"y\" added", "rows changed by statement 2"], &[]
 )]
 #[case::conditional_proves_nothing(
     "CREATE TABLE IF NOT EXISTS x (a int)", "CREATE TABLE x (a int)", &[], &[],
-    &["statement 1 may have taken effect: what stands there proves neither"]
+    &["unknown: whether statement 1 took effect, as the schema looks the same either way: CREATE TABLE IF NOT EXISTS x (a int)"]
 )]
 #[case::conditional_and_not_there("CREATE TABLE IF NOT EXISTS x (a int)", "", &[], &[], &[])]
 #[case::a_concurrent_build_may_have_failed(
     "CREATE INDEX CONCURRENTLY i ON t (a)", "CREATE TABLE t (a int); CREATE INDEX i ON t (a)", &[], &[],
-    &["statement 1 may have taken effect: what stands there proves neither"]
+    &["unknown: whether statement 1 took effect, as the schema looks the same either way: CREATE INDEX CONCURRENTLY i ON t (a)"]
 )]
 #[case::made_anew(
     "DROP INDEX i; CREATE INDEX i ON t (b)", "CREATE TABLE t (a int, b int); CREATE INDEX i ON t (a)", &[], &[],
-    &["statement 1 may have taken effect: what stands there proves neither",
-      "statement 2 may have taken effect: what stands there proves neither"]
+    &["unknown: whether statement 1 took effect, as the schema looks the same either way: DROP INDEX i",
+      "unknown: whether statement 2 took effect, as the schema looks the same either way: CREATE INDEX i ON t (b)"]
 )]
 #[case::dropped_and_not_made_anew(
     "DROP INDEX i; CREATE INDEX i ON t (b)", "CREATE TABLE t (a int, b int)", &[1], &["index \"i\" removed"], &[]
 )]
 #[case::code_may_have_made_what_is_dropped(
     "DO $$ BEGIN EXECUTE 'CREATE TABLE x (a int)'; END $$; DROP TABLE x", "", &[], &[],
-    &["statement 1 runs code, or changes what has no name of its own; whether it did cannot be seen",
-      "statement 2 may have taken effect: what stands there proves neither"]
+    &["unknown: whether statement 1 took effect: DO ...",
+      "unknown: whether statement 2 took effect, as the schema looks the same either way: DROP TABLE x"]
 )]
 #[case::a_sequence_may_be_the_servers(
     "CREATE TABLE x (a serial); ALTER TABLE x ALTER a DROP DEFAULT; DROP SEQUENCE x_a_seq", "", &[], &[], &[]
@@ -109,20 +107,20 @@ const ROWS_3: &str = "statement 3 changes rows; whether it did cannot be seen";
 #[case::an_index_that_a_column_took_along(
     "ALTER TABLE t DROP COLUMN a, ADD COLUMN a text; CREATE INDEX i ON t (a)",
     "CREATE TABLE t (a text); CREATE INDEX i ON t (a)", &[], &[],
-    &["statement 1 may have taken effect: what stands there proves neither",
-      "statement 2 may have taken effect: what stands there proves neither"]
+    &["unknown: whether statement 1 took effect, as the schema looks the same either way: ALTER TABLE t DROP COLUMN a, ADD COLUMN a text; to see: \\d t",
+      "unknown: whether statement 2 took effect, as the schema looks the same either way: CREATE INDEX i ON t (a)"]
 )]
 #[case::a_table_of_the_same_name(
     "DROP TABLE t; CREATE TABLE t (b int)", "CREATE TABLE t (b int)", &[], &[],
-    &["statement 1 may have taken effect: what stands there proves neither",
-      "statement 2 may have taken effect: what stands there proves neither"]
+    &["unknown: whether statement 1 took effect, as the schema looks the same either way: DROP TABLE t",
+      "unknown: whether statement 2 took effect, as the schema looks the same either way: CREATE TABLE t (b int)"]
 )]
 #[case::a_temporary_table("CREATE TEMP TABLE x (a int); DROP TABLE x", "", &[], &[],
-    &["statement 2 runs code, or changes what has no name of its own; whether it did cannot be seen"])]
+    &["unknown: whether statement 2 took effect: DROP TABLE x"])]
 #[case::its_own_rollback(
     "CREATE TABLE x (a int); ROLLBACK", "CREATE TABLE x (a int)", &[], &[],
-    &["statement 1 may have taken effect: what stands there proves neither",
-      "what stands in the catalog fits no part of the migration: something else changed it as well"]
+    &["unknown: whether statement 1 took effect: CREATE TABLE x (a int)",
+      "the schema is not as any part of this migration alone would leave it: something else changed it, too"]
 )]
 #[case::another_schema("CREATE TABLE s.x (a int)", "CREATE TABLE s.x (a int)", &[1], &["table \"s\".\"x\" added"], &[])]
 #[case::renamed_twice(
@@ -156,12 +154,12 @@ fn only_what_stands_before_the_failure_can_have_taken_effect() {
     let left = left_behind_after(sql, "public", &objects, &at(14));
     assert_eq!(left, LeftBehind::default());
     let left = left_behind_after(sql, "public", &objects, &at(50));
-    assert_eq!(left.statements, [2]);
-    assert_eq!(left.changes, ["table \"a\" added"]);
+    assert_eq!(left.statements, [1, 2]);
     assert_eq!(
-        left.unseen,
-        ["statement 1 changes rows; it did, because statement 2 after it took effect"]
+        left.changes,
+        ["table \"a\" added", "rows changed by statement 1"]
     );
+    assert!(left.unseen.is_empty());
 }
 
 #[rstest]
@@ -255,7 +253,7 @@ fn a_failed_concurrent_build_is_not_nothing() {
     let stands = there("CREATE TABLE t (a int); CREATE UNIQUE INDEX u ON t (a)");
     assert_eq!(
         left_behind_after(sql, "public", &stands, &stopped).unseen,
-        ["statement 1 failed and may have left index \"u\", which is then not valid"]
+        ["unknown: whether statement 1, which failed, left index \"u\", which is then INVALID"]
     );
     assert_eq!(
         left_behind_after(sql, "public", &BTreeSet::new(), &stopped),
@@ -401,4 +399,20 @@ proptest! {
             prop_assert!(left != LeftBehind::default(), "{text}\n{before:?}");
         }
     }
+}
+
+#[rstest]
+#[case::before_the_migration("ALTER TABLE t ADD c int;", Some("column \"t\".\"c\""))]
+#[case::by_the_file_itself("ALTER TABLE t ADD c int; ALTER TABLE t ADD c int;", None)]
+#[case::perhaps_by_its_code("DO $$ BEGIN END $$; ALTER TABLE t ADD c int;", None)]
+fn what_exists_already_was_there_unless_the_file_made_it(
+    #[case] sql: &str,
+    #[case] expected: Option<&str>,
+) {
+    let stopped = Stopped {
+        position: sql.rfind("ALTER").map(|at| at + 1),
+        sql_state: Some("42701"),
+        message: "ERROR: column \"c\" of relation \"t\" already exists",
+    };
+    assert_eq!(was_there(sql, "public", &stopped).as_deref(), expected);
 }
