@@ -37,7 +37,7 @@ async fn a_migration_that_is_overdue_is_said_to_be_and_nothing_is_killed() {
 
 /// Holds up whoever makes an index, as long as that table is there.
 const HELD_UP: &str = "CREATE SCHEMA held_up; CREATE TABLE held_up.here (); \
-    CREATE FUNCTION held_up.wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN \
+    CREATE FUNCTION held_up.wait() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN \
     WHILE to_regclass('held_up.here') IS NOT NULL LOOP PERFORM pg_sleep(0.1); END LOOP; END $$; \
     CREATE EVENT TRIGGER held_up ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION held_up.wait()";
 

@@ -1,26 +1,37 @@
 //! Who may be worked on at the same time. A database that does not answer is waited for at the side, where only its like
-//! is held up: hundreds of resources whose databases cannot be reached leave the others their time.
+//! is held up: hundreds of resources whose databases cannot be reached leave the others their time. One that answered the
+//! last time, and is slow for once, is waited for at a side of its own: it would find no place among those.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Resources at the side at once. They only wait; each holds one connection that a server has not answered yet.
+/// Resources at each side at once. They only wait; each holds one connection that a server has not answered yet.
 const SIDE: u16 = 16;
 /// So long a look may take on the road. An ordinary one takes tens of milliseconds.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// The road, and its side.
+/// The road, and its two sides.
 pub struct Lanes {
     road: Arc<Semaphore>,
     side: Arc<Semaphore>,
+    answered: Arc<Semaphore>,
     patience: Duration,
 }
 
 /// The side is full: the resource is to come again later.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Full;
+
+/// What is known of a database before it is asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Past {
+    /// It was slow: it is asked at the side at once.
+    pub slow: bool,
+    /// It answered the last time.
+    pub answered: bool,
+}
 
 /// A resource that is being worked on.
 pub struct Turn<'a> {
@@ -41,6 +52,7 @@ impl Lanes {
         Lanes {
             road: Arc::new(Semaphore::new(road.into())),
             side: Arc::new(Semaphore::new(SIDE.into())),
+            answered: Arc::new(Semaphore::new(SIDE.into())),
             patience: PATIENCE,
         }
     }
@@ -67,17 +79,18 @@ async fn place(semaphore: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
 }
 
 impl Turn<'_> {
-    /// Waits for an answer: on the road if it comes soon, else at the side. One that is known to be `slow` goes there at once.
+    /// Waits for an answer: on the road if it comes soon, else at the side.
     ///
     /// # Errors
     /// There is no room at the side. The question is dropped.
-    pub async fn ask<T>(&self, slow: bool, question: impl Future<Output = T>) -> Result<T, Full> {
+    pub async fn ask<T>(&self, past: Past, question: impl Future<Output = T>) -> Result<T, Full> {
         let mut question = std::pin::pin!(question);
-        if !slow && let Ok(answer) = tokio::time::timeout(self.lanes.patience, &mut question).await
+        if !past.slow
+            && let Ok(answer) = tokio::time::timeout(self.lanes.patience, &mut question).await
         {
             return Ok(answer);
         }
-        self.step_aside()?;
+        self.step_aside(past.answered)?;
         Ok(question.await)
     }
 
@@ -89,10 +102,14 @@ impl Turn<'_> {
         }
     }
 
-    fn step_aside(&self) -> Result<(), Full> {
+    fn step_aside(&self, answered: bool) -> Result<(), Full> {
         let mut held = self.held();
         if held.side.is_none() {
-            let side = self.lanes.side.clone().try_acquire_owned();
+            let side = match answered {
+                true => &self.lanes.answered,
+                false => &self.lanes.side,
+            };
+            let side = side.clone().try_acquire_owned();
             held.side = Some(side.map_err(|_| Full)?);
             held.road = None;
         }
@@ -116,6 +133,11 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(30);
 
+    const SLOW: Past = Past {
+        slow: true,
+        answered: false,
+    };
+
     fn lanes(road: u16) -> Lanes {
         Lanes {
             patience: Duration::from_millis(2),
@@ -125,8 +147,12 @@ mod tests {
 
     async fn unanswered(lanes: &Lanes, slow: bool) {
         let turn = lanes.enter().await.unwrap();
+        let past = Past {
+            slow,
+            answered: false,
+        };
         // Who is turned away leaves.
-        let _ = turn.ask(slow, pending::<()>()).await;
+        let _ = turn.ask(past, pending::<()>()).await;
     }
 
     /// Whether somebody whose question is answered gets through, in spite of so many others that are there before.
@@ -134,7 +160,7 @@ mod tests {
         let healthy = async {
             sleep(Duration::from_millis(1)).await;
             let turn = lanes.enter().await.unwrap();
-            turn.ask(false, async {}).await.unwrap();
+            turn.ask(Past::default(), async {}).await.unwrap();
             turn.back().await;
         };
         let others = async {
@@ -198,16 +224,28 @@ mod tests {
             let mut held = Vec::new();
             for _ in 0..SIDE {
                 let turn = lanes.enter().await.unwrap();
-                turn.ask(true, async {}).await.unwrap();
+                turn.ask(SLOW, async {}).await.unwrap();
                 held.push(turn);
             }
             let turn = lanes.enter().await.unwrap();
-            assert_eq!(turn.ask(true, async {}).await, Err(Full));
-            let slow = turn.ask(false, sleep(Duration::from_millis(50))).await;
+            assert_eq!(turn.ask(SLOW, async {}).await, Err(Full));
+            let slow = turn
+                .ask(Past::default(), sleep(Duration::from_millis(50)))
+                .await;
+            drop(turn);
             assert_eq!(slow, Err(Full), "it turned out to be slow");
+            for slow in [false, true] {
+                let past = Past {
+                    slow,
+                    answered: true,
+                };
+                let turn = lanes.enter().await.unwrap();
+                let answer = turn.ask(past, sleep(Duration::from_millis(50))).await;
+                assert_eq!(answer, Ok(()), "it answered before: {past:?}");
+            }
         }
         let turn = lanes.enter().await.unwrap();
-        turn.ask(false, sleep(Duration::from_millis(50)))
+        turn.ask(Past::default(), sleep(Duration::from_millis(50)))
             .await
             .unwrap();
         assert_eq!(lanes.road.available_permits(), 1, "it stepped aside");
