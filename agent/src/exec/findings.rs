@@ -39,7 +39,7 @@ impl Findings {
         })
     }
 
-    /// Takes the next line, redacted.
+    /// Takes the next line, redacted. A line that was kept already is not counted again.
     pub fn look(&mut self, line: &str) {
         self.line = self.line.saturating_add(1);
         let pattern = self
@@ -49,10 +49,13 @@ impl Findings {
         if pattern.is_none() && !is_warning(line) {
             return;
         }
+        let mut text = line.trim().to_owned();
+        shorten(&mut text, TEXT_LIMIT);
+        if self.kept.iter().any(|kept| kept.text == text) {
+            return;
+        }
         self.count = self.count.saturating_add(1);
         if self.kept.len() < KEPT {
-            let mut text = line.trim().to_owned();
-            shorten(&mut text, TEXT_LIMIT);
             self.kept.push(LogFinding {
                 line: self.line,
                 text,
@@ -134,8 +137,20 @@ fn invalid(pattern: &str, error: &regex::Error) -> Refusal {
     })
 }
 
-/// Whether Prisma itself warns: `prisma:warn ...`, `warn ...`, `warn(prisma...)`, `WARNING: ...`.
+/// What Prisma says of an image each time, whatever is migrated: which OpenSSL it looks for, that a driver adapter
+/// connects, where its configuration stands, how its client is generated.
+const BANNERS: [&str; 4] = [
+    "libssl/openssl",
+    "Driver Adapter",
+    "package.json#prisma",
+    "prisma generate --no-engine",
+];
+
+/// Whether Prisma itself warns of what it does: `prisma:warn ...`, `warn ...`, `warn(prisma...)`, `WARNING: ...`.
 fn is_warning(line: &str) -> bool {
+    if BANNERS.iter().any(|banner| line.contains(banner)) {
+        return false;
+    }
     let start = line.trim_start();
     let word = start.strip_prefix("warn").is_some_and(|rest| {
         !rest.starts_with(|sign: char| sign.is_alphanumeric() || sign == '_' || sign == '-')
@@ -161,17 +176,20 @@ mod tests {
     #[test]
     fn prismas_warnings() {
         for line in [
-            "prisma:warn Prisma failed to detect the libssl/openssl version to use",
-            "warn The configuration property `package.json#prisma` is deprecated",
+            "prisma:warn The migration was edited",
             "  warn: x",
             "warn(prisma-client) x",
             "[12:00] warn(prisma:client) x",
-            "WARNING: Your schema specifies the following datasource properties",
+            "WARNING: x",
         ] {
             assert_eq!(found(&[], &[line]).1, 1, "{line}");
         }
         for line in [
             "",
+            "prisma:warn Prisma failed to detect the libssl/openssl version to use, and may not work as expected. Defaulting to \"openssl-1.1.x\".",
+            "WARNING: Your schema specifies the following datasource properties but you are using a Driver Adapter via prisma.config.ts:",
+            "warn The configuration property `package.json#prisma` is deprecated",
+            "prisma:warn In production, we recommend using `prisma generate --no-engine`",
             "warnings_table was created",
             "warning-free",
             "Applying migration `20260101_warn`",
@@ -198,11 +216,20 @@ mod tests {
 
     #[test]
     fn many_and_long_ones_are_counted_and_cut() {
-        let line = format!("warn {}", "é".repeat(1000));
-        let lines = vec![line.as_str(); 5000];
+        let long = "é".repeat(1000);
+        let lines: Vec<String> = (0..5000).map(|at| format!("warn {at} {long}")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let (kept, count) = found(&[], &lines);
         assert_eq!((kept.len(), count), (KEPT, 5000));
         assert!(kept.iter().all(|finding| finding.text.len() <= TEXT_LIMIT));
+    }
+
+    #[test]
+    fn a_banner_is_found_where_it_is_looked_for_and_an_equal_line_is_one() {
+        let banner = "prisma:warn Prisma failed to detect the libssl/openssl version to use";
+        let (kept, count) = found(&["openssl"], &[banner, "warn x", " warn x", banner]);
+        let lines: Vec<_> = kept.iter().map(|finding| finding.line).collect();
+        assert_eq!((lines, count), (vec![1, 2], 2));
     }
 
     #[test]
