@@ -55,7 +55,7 @@ async fn a_migration_past_its_kill_timeout_is_ended_and_then_the_database_decide
         object["spec"]["timeouts"]["kill"] = "20s".into();
         stage.apply(&object).await;
         until_slow(stage, "slow").await;
-        assert_eq!(stage.migrations_of("slow").await.pop().unwrap().exit_code, 1);
+        assert_eq!(stage.migrations_of("slow").await.pop().unwrap().exit_code, 124);
         db.run("DROP TABLE held_up.here").await;
         let failed = stage.until_failed("slow").await;
         assert_eq!(reason(&failed), reasons::KILLED);
