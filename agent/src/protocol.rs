@@ -6,9 +6,20 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The version of this protocol. Of a container's end no other is read; an inventory of another is refused where the image brings
-/// its own agent, because that would not understand the requests.
+/// The version of this protocol. Of a container's end this one and the one before are read, because a Job may outlive an upgrade of
+/// the operator; an inventory of another is refused where the image brings its own agent, because that would not understand the
+/// requests.
 pub const VERSION: u32 = 4;
+
+/// How long all configurations of an image may take to say what they say, seconds.
+pub const CONFIG_SECONDS: u64 = 60;
+
+/// For how long a server that takes no connections yet is waited for, seconds. A proxy of a service mesh that is added to the pod
+/// takes some ten seconds, on a busy node half a minute.
+pub const REACH_SECONDS: u64 = 60;
+
+/// How long Prisma may take to say what is pending, seconds.
+pub const QUESTION_SECONDS: u64 = 60;
 
 /// What stands before the base64 of the compressed [`InventoryReport`] on its one line of the log.
 pub const INVENTORY_FRAME: &str = "DBM-INVENTORY-1 ";

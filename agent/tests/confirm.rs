@@ -3,7 +3,12 @@
 
 mod image;
 
-use dbm_agent::protocol::{Outcome, Planned, Refusal};
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use dbm_agent::protocol::{Outcome, Planned, Refusal, Summary};
 use serde_json::json;
 
 use image::*;
@@ -65,16 +70,166 @@ fn what_prisma_would_apply_beyond_the_plan_is_refused() {
 
 #[test]
 fn without_an_answer_nothing_is_applied() {
+    for (status, code, expected) in [
+        (
+            "I am no such command\\n",
+            1,
+            "did not say it: I am no such command",
+        ),
+        (
+            "Error: P1001: out of nowhere\\n",
+            0,
+            "did not say it: Error: P1001",
+        ),
+        ("", 1, "did not say it: it printed nothing"),
+    ] {
+        let image = Image::new();
+        let refusal = image.refusal(&mut image.prisma(planned(&["0_init"]), &prisma(status, code)));
+        let Refusal::OtherMigrations(message) = refusal else {
+            panic!("{refusal:?}")
+        };
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+/// A server that cannot be reached, starts, or has no connection left says nothing of what Prisma reads: it is the same failure as
+/// that of the command itself, with the same account.
+#[test]
+fn what_fails_when_it_is_asked_fails_as_when_it_is_told() {
+    let reached = "Timed out trying to acquire a postgres advisory lock";
+    for (said, code, state) in [
+        (
+            "Error: P1000: Authentication failed against database server, `tr@in-spotting`",
+            "P1000",
+            "",
+        ),
+        (
+            "Error: P1001: Can't reach database server at `db:5432`",
+            "P1001",
+            "",
+        ),
+        (
+            &*format!(
+                "Error: P1002\n\nThe database server at `db:5432` was reached but timed out.\n\nContext: {reached}"
+            ),
+            "P1002",
+            "",
+        ),
+        ("Error: P1003: Database `shop` does not exist", "P1003", ""),
+        ("Error: P1008: Operations timed out", "P1008", ""),
+        (
+            "Error: P1010: User `app` was denied access on the database `shop`",
+            "P1010",
+            "",
+        ),
+        (
+            "Error: P1011: Error opening a TLS connection: refused",
+            "P1011",
+            "",
+        ),
+        (
+            "Error: P1017: Server has closed the connection.",
+            "P1017",
+            "",
+        ),
+        (
+            "Error: Schema engine error:\nFATAL: sorry, too many clients already",
+            "",
+            "53300",
+        ),
+        (
+            "Error: Schema engine error:\nFATAL: the database system is starting up",
+            "",
+            "57P03",
+        ),
+        (
+            "Error: ERROR: canceling statement due to lock timeout",
+            "",
+            "55P03",
+        ),
+    ] {
+        let told = Image::new();
+        let failing = "cat words; exit 1";
+        told.file("words", &format!("{said}\n"));
+        let output = told.prisma(json!({}), failing).output().unwrap();
+        let expected = told.summary();
+        assert_eq!(expected.outcome, Outcome::Failed, "{output:?}");
+        assert_eq!(expected.code.as_deref().unwrap_or_default(), code, "{said}");
+        assert_eq!(
+            expected.sql_state.as_deref().unwrap_or_default(),
+            state,
+            "{said}"
+        );
+
+        let asked = Image::new();
+        asked.file("words", &format!("{said}\n"));
+        let script = format!("case \"$*\" in\n*status*) {failing};;\n*) echo \"$*\" >ran;;\nesac");
+        let output = asked
+            .prisma(planned(&["0_init"]), &script)
+            .output()
+            .unwrap();
+        assert!(!asked.path("ran").exists(), "{said}");
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            !shown(&output).contains("in-spotting"),
+            "{}",
+            shown(&output)
+        );
+        let found = asked.summary();
+        let times = |mut summary: Summary| {
+            (summary.started_at, summary.finished_at) = (None, None);
+            summary
+        };
+        assert_eq!(times(found), times(expected), "{said}");
+    }
+}
+
+#[test]
+fn one_that_is_killed_while_it_is_asked_has_failed_by_that_signal() {
     let image = Image::new();
-    let failing = prisma("Error: P1000: no such user tr@in-spotting\\n", 1);
-    let refusal = image.refusal(&mut image.prisma(planned(&["0_init"]), &failing));
-    let Refusal::OtherMigrations(message) = refusal else {
-        panic!("{refusal:?}")
-    };
-    assert!(
-        message.contains("did not say it: Error: P1000"),
-        "{message}"
+    let script = "case \"$*\" in\n*status*) kill -9 $$;;\n*) echo \"$*\" >ran;;\nesac";
+    let output = image.prisma(planned(&["0_init"]), script).output().unwrap();
+    assert_eq!(output.status.code(), Some(137));
+    assert_eq!(image.summary().outcome, Outcome::Failed);
+    assert_eq!(image.summary().signal, Some(9));
+    assert!(!image.path("ran").exists());
+}
+
+/// A proxy in the pod opens the network seconds after the container has started: it is waited for once, before the first that needs it.
+#[test]
+fn the_network_is_waited_for_before_prisma_is_asked() {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let image = Image::new();
+    let mut more = planned(&["0_init", "1_more"]);
+    more["reachSeconds"] = json!(30);
+    // Asked before the port is open, it cannot answer.
+    let script = format!(
+        "if [ ! -e open ]; then echo \"$*\" >early; fi\n{}",
+        prisma(PENDING, 1)
     );
+    let agent = image
+        .prisma(more, &script)
+        .env(
+            "DATABASE_URL",
+            format!("postgresql://app:x@127.0.0.1:{port}/shop"),
+        )
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    thread::sleep(Duration::from_millis(1500));
+    assert!(!image.path("asked").exists() && !image.path("early").exists());
+    image.file("open", "");
+    let _proxy = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let output = agent.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(image.summary().outcome, Outcome::Succeeded, "{text}");
+    assert!(image.path("asked").exists() && image.path("ran").exists());
+    assert!(!image.path("early").exists(), "{text}");
+    assert_eq!(text.matches("it takes connections").count(), 1, "{text}");
 }
 
 /// It costs a second, so it is asked only where it is told to.

@@ -1,6 +1,6 @@
 //! What the agent is told.
 
-use dbm_agent::protocol::{ExecRequest, InventoryRequest, ProjectPaths, Script};
+use dbm_agent::protocol::{ExecRequest, InventoryRequest, ProjectPaths, REACH_SECONDS, Script};
 
 use super::down::down_script;
 use super::environment;
@@ -12,10 +12,6 @@ use crate::tools::prisma;
 /// How often a server looks whether its client is still there, milliseconds: a killed migration's backend ends soon
 /// after it, instead of committing later.
 const CONNECTION_CHECK_MS: u64 = 2_000;
-
-/// For how long a server that takes no connections yet is waited for, seconds. A proxy of a service mesh that is added to the
-/// pod takes some ten seconds, on a busy node half a minute.
-const REACH_SECONDS: u64 = 60;
 
 /// The agent's arguments for a step.
 pub(super) fn arguments(step: &Step) -> Vec<String> {

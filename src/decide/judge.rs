@@ -243,7 +243,7 @@ fn refused(database: &str, refusal: &Refusal) -> Verdict {
             nothing(),
             format!(
                 "{}. Nothing was executed. Set databases[].prisma.schema, migrations and config to what Prisma reads in the image, then ask for a new run.",
-                prefixed(database, message.trim_end_matches('.'))
+                prefixed(database, message.trim_end_matches(['.', '?']))
             ),
         ),
         Refusal::Problem(problem) => failed(

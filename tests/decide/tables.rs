@@ -381,6 +381,13 @@ const ALL: &[(&str, Row)] = &[
 #[case(&[], end(1, "Error", "P1002", ""), "never began: LockTimeout")]
 #[case(&[], end(1, "Error", "P1001", ""), "never began: UnreachableFromJob")]
 #[case(&[("2_a", Row::Applied)], end(1, "Error", "P1001", ""), "PrismaFailed")]
+#[case(&[], end(1, "Error", "P1017", ""), "never began: UnreachableFromJob")]
+#[case(&[("2_a", Row::Applied)], end(1, "Error", "P1017", ""), "PrismaFailed")]
+#[case(&[], end(1, "Error", "", "53300"), "never began: UnreachableFromJob")]
+#[case(&[], end(1, "Error", "", "57P03"), "never began: UnreachableFromJob")]
+#[case(&[], end(1, "Error", "", "57P01"), "never began: UnreachableFromJob")]
+#[case(&[], end(1, "Error", "", "08006"), "never began: UnreachableFromJob")]
+#[case(&[], end(1, "Error", "P1000", ""), "PrismaFailed")]
 // The schema is as before, but the script inserts rows: it may have left some.
 #[case(&[("2_a", Row::Failed("55P03"))], end(1, "Error", "P3018", "55P03"), "MigrationFailed")]
 fn judges(#[case] rows: &[(&str, Row)], #[case] end: Option<ContainerEnd>, #[case] expected: &str) {
@@ -575,5 +582,62 @@ fn a_server_that_the_job_does_not_reach_is_told_with_what_may_stand_between() {
         "sidecar.istio.io/inject: \"false\"",
     ] {
         assert!(message.contains(part), "{part} in: {message}");
+    }
+}
+
+/// Each way of having no connection is told with what mends it.
+#[rstest]
+#[case("P1017", "", "Server has closed the connection", "the session")]
+#[case(
+    "",
+    "53300",
+    "FATAL: sorry, too many clients already",
+    "max_connections"
+)]
+#[case("", "57P03", "FATAL: the database system is starting up", "starting")]
+#[case(
+    "P1002",
+    "",
+    "The database server at `db:5432` was reached but timed out.",
+    "network policies"
+)]
+fn a_connection_that_fails_is_told_by_how_it_failed(
+    #[case] code: &str,
+    #[case] state: &str,
+    #[case] said: &str,
+    #[case] advice: &str,
+) {
+    let mut end = end(1, "Error", code, state).unwrap();
+    end.summary.as_mut().unwrap().message = Some(said.to_owned());
+    let verdict = judge(
+        "shop",
+        &step(),
+        Some(&end),
+        &inventory(),
+        &facts(&[]),
+        "dbm/r1/shop",
+    );
+    let Verdict::NeverBegan { reason, message } = verdict else {
+        panic!("{verdict:?}")
+    };
+    assert_eq!(reason, "UnreachableFromJob");
+    assert!(
+        message.contains(said) && message.contains(advice),
+        "{message}"
+    );
+    // Of Prisma's lock the same code is said.
+    if code == "P1002" {
+        let words =
+            format!("{said}\nContext: Timed out trying to acquire a postgres advisory lock");
+        end.summary.as_mut().unwrap().message = Some(words);
+        let verdict = judge(
+            "shop",
+            &step(),
+            Some(&end),
+            &inventory(),
+            &facts(&[]),
+            "dbm/r1/shop",
+        );
+        assert_eq!(word(&verdict), "never began: LockTimeout");
     }
 }

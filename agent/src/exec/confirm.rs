@@ -1,7 +1,8 @@
 //! Asks Prisma itself what is pending before anything is applied, where it is not certain that it reads what was planned.
 
 use std::io::Read;
-use std::process::{Child, Command as Process, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command as Process, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,11 +10,10 @@ use std::time::{Duration, Instant};
 use super::command::Command;
 use super::environment::Variables;
 use super::redact::redact_text;
+use super::run::Ended;
 use super::secrets::Secrets;
-use crate::protocol::{Planned, Refusal};
-
-/// How long the question may take.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::protocol::{Planned, QUESTION_SECONDS, Refusal};
+use crate::recognise::{Recognised, Window, recognise};
 
 /// What is read of the answer, bytes.
 const OUTPUT_LIMIT: u64 = 4 * 1024 * 1024;
@@ -24,6 +24,15 @@ const NAMES: usize = 5;
 /// What is asked.
 pub(super) const CALL: [&str; 2] = ["migrate", "status"];
 
+/// Why nothing is applied.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// It may not be.
+    Refused(Refusal),
+    /// Prisma failed when it was asked, as it would have when it was told to migrate.
+    Failed(Box<Ended>),
+}
+
 /// Compares what Prisma says is pending with the plan.
 ///
 /// # Errors
@@ -33,16 +42,50 @@ pub(super) fn confirm(
     command: &Command,
     variables: &Variables,
     secrets: &Secrets,
-) -> Result<(), Refusal> {
+) -> Result<(), Stop> {
     let unknown = |why: String| {
-        Refusal::OtherMigrations(format!(
+        Stop::Refused(Refusal::OtherMigrations(format!(
             "it is not certain which migrations Prisma would apply, and prisma migrate status did not say it: {}",
             redact_text(secrets, &why)
-        ))
+        )))
     };
-    let output = run(command, variables).map_err(unknown)?;
-    let pending = pending(&output).ok_or_else(|| unknown(last_line(&output)))?;
-    difference(planned, &pending).map_or(Ok(()), |what| Err(Refusal::OtherMigrations(what)))
+    let limit = Duration::from_secs(QUESTION_SECONDS);
+    let (output, status) = run(command, variables, limit).map_err(unknown)?;
+    let Some(pending) = pending(&output) else {
+        return Err(failure(&redact_text(secrets, &output), status)
+            .unwrap_or_else(|| unknown(last_line(&output))));
+    };
+    difference(planned, &pending).map_or(Ok(()), |what| {
+        Err(Stop::Refused(Refusal::OtherMigrations(what)))
+    })
+}
+
+/// What failed, where that is known: a server that cannot be reached is no answer to what was asked.
+fn failure(output: &str, status: Option<ExitStatus>) -> Option<Stop> {
+    let status = status?;
+    let known = recognise(output) != Recognised::default();
+    if status.success() || !known && status.signal().is_none() {
+        return None;
+    }
+    super::say("Prisma was asked what is pending, by prisma migrate status, and failed:");
+    let mut window = Window::default();
+    for line in without_colours(output).lines() {
+        window.push(line);
+        super::say(line);
+    }
+    // It applied nothing, whichever it names.
+    let recognised = Recognised {
+        migration: None,
+        ..window.recognised()
+    };
+    Some(Stop::Failed(Box::new(Ended {
+        exit_code: status.code(),
+        signal: status.signal(),
+        recognised,
+        problem: window.problem(),
+        last_line: window.last_line(),
+        ..Ended::default()
+    })))
 }
 
 /// What differs, if anything does.
@@ -133,8 +176,12 @@ fn last_line(output: &str) -> String {
     )
 }
 
-/// All that it prints. Its exit code says nothing more: 1 is what it ends with where something is pending.
-fn run(command: &Command, variables: &Variables) -> Result<String, String> {
+/// All that it prints, and how it ended. Its exit code alone says little: 1 is what it ends with where something is pending.
+fn run(
+    command: &Command,
+    variables: &Variables,
+    limit: Duration,
+) -> Result<(String, Option<ExitStatus>), String> {
     let mut process = Process::new(&command.program);
     process
         .args(&command.arguments)
@@ -163,31 +210,37 @@ fn run(command: &Command, variables: &Variables) -> Result<String, String> {
             let _ = sender.send((number, text));
         });
     }
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + limit;
     let mut texts = [Vec::new(), Vec::new()];
     for _ in 0..texts.len() {
         let left = deadline.saturating_duration_since(Instant::now());
         let Ok((number, text)) = receiver.recv_timeout(left) else {
             end(&mut child);
-            return Err(format!("it took longer than {}s", LIMIT.as_secs()));
+            return Err(format!(
+                "it took longer than {} s, and was ended: is the server busy, does a session hold a lock on _prisma_migrations, \
+                 or does Prisma's configuration wait for something?",
+                limit.as_secs()
+            ));
         };
         texts[number] = text;
     }
-    end(&mut child);
+    let status = end(&mut child);
     let texts = texts.map(|text| String::from_utf8_lossy(&text).into_owned());
-    Ok(texts.join("\n"))
+    Ok((texts.join("\n"), status))
 }
 
-/// It only reads, and has closed its output or taken too long.
-fn end(child: &mut Child) {
+/// It only reads, and has closed its output or taken too long. How it ended, if by itself.
+fn end(child: &mut Child) -> Option<ExitStatus> {
     for _ in 0..500 {
         match child.try_wait() {
             Ok(None) => thread::sleep(Duration::from_millis(2)),
-            _ => return,
+            Ok(ended) => return ended,
+            Err(_) => return None,
         }
     }
     let _ = child.kill();
     let _ = child.wait();
+    None
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use jiff::Timestamp;
 use crate::inventory::{self, Project, Surroundings};
 use crate::protocol::{ExecRequest, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION};
 use crate::raised::Raised;
+use confirm::Stop;
 use environment::Variables;
 use findings::Findings;
 use redact::{Redactor, redact_text};
@@ -149,6 +150,8 @@ struct Prepared {
     script: Option<ScriptFile>,
     /// Where the database's server is.
     server: Option<(String, u16)>,
+    /// What Prisma is asked first, where that is to be.
+    question: Option<command::Command>,
 }
 
 fn prepare(call: &Call) -> Result<Prepared, Refusal> {
@@ -185,10 +188,7 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
     )?;
     let secrets = environment::secrets(&before, &variables, &call.request, project.as_ref());
     environment::add_defaults(&mut variables, &call.request.ca_file);
-    if call.request.confirm.is_some() {
-        wait_for(server.as_ref(), call);
-    }
-    confirm_plan(call, project.as_ref(), &surroundings, &variables, &secrets)?;
+    let question = question(call, project.as_ref(), &surroundings)?;
     Ok(Prepared {
         commands,
         variables,
@@ -197,6 +197,7 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
         findings,
         script,
         server,
+        question,
     })
 }
 
@@ -218,31 +219,24 @@ fn wait_for(server: Option<&(String, u16)>, call: &Call) {
     }
 }
 
-/// Where there is doubt, Prisma is asked what it would apply, the same way as it will be called.
-fn confirm_plan(
+/// Where there is doubt, Prisma is asked what it would apply. A command of the user's own is not: what it reads is the user's
+/// to say, and called with other words it may migrate all the same.
+fn question(
     call: &Call,
     project: Option<&Project>,
     surroundings: &Surroundings,
-    variables: &Variables,
-    secrets: &Secrets,
-) -> Result<(), Refusal> {
+) -> Result<Option<command::Command>, Refusal> {
     let request = &call.request;
     let deploys = own_command(call).is_empty() && request.prisma_calls.is_empty();
-    let Some(planned) = request
-        .confirm
-        .as_ref()
-        .filter(|_| deploys && request.script.is_none())
-    else {
-        return Ok(());
-    };
+    if request.confirm.is_none() || !deploys || request.script.is_some() {
+        return Ok(None);
+    }
     let question = ExecRequest {
         prisma_calls: vec![confirm::CALL.map(str::to_owned).to_vec()],
         ..request.clone()
     };
     let commands = command::resolve(&[], &question, project, None, surroundings)?;
-    commands
-        .iter()
-        .try_for_each(|command| confirm::confirm(planned, command, variables, secrets))
+    Ok(commands.into_iter().next())
 }
 
 /// What the migrations raise, and what undoes them.
@@ -326,16 +320,30 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
         findings,
         script: _until_the_end,
         server,
+        question,
     } = prepared;
+    // Before anybody needs it, the question, too.
     wait_for(server.as_ref(), call);
-    // Again: reading a big image may have taken its time, and somebody may have asked to stop meanwhile.
-    if signals::asked() {
-        return refused(Refusal::TooLate);
-    }
-    if let Err(refusal) = check_time(call) {
+    if let Err(refusal) = check_still(call) {
         return refused(refusal);
     }
     let request = &call.request;
+    let started_at = now();
+    if let (Some(planned), Some(question)) = (&request.confirm, &question) {
+        match confirm::confirm(planned, question, &variables, &secrets) {
+            Ok(()) => {}
+            Err(Stop::Refused(refusal)) => return refused(refusal),
+            Err(Stop::Failed(ended)) => {
+                return Summary {
+                    started_at: Some(started_at),
+                    ..failed(*ended, request, &secrets)
+                };
+            }
+        }
+        if let Err(refusal) = check_still(call) {
+            return refused(refusal);
+        }
+    }
     let started_at = now();
     let limit = (request.timeout_seconds > 0).then(|| Duration::from_secs(request.timeout_seconds));
     let redactor = Redactor::new(secrets.clone(), raised);
@@ -361,25 +369,35 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
             findings_count: ended.findings_count,
             ..summary(Outcome::Succeeded)
         },
-        Ok(ended) => {
-            let message = failure(&ended, request);
-            Summary {
-                exit_code: ended.exit_code,
-                signal: ended.signal,
-                code: ended.recognised.code,
-                sql_state: ended.recognised.sql_state,
-                migration: ended.recognised.migration,
-                message: message.map(|message| redact_text(&secrets, &message)),
-                problem: ended.problem.filter(|_| !ended.timed_out),
-                findings: ended.findings,
-                findings_count: ended.findings_count,
-                timed_out: ended.timed_out,
-                ..summary(Outcome::Failed)
-            }
-        }
+        Ok(ended) => failed(ended, request, &secrets),
     };
     summary.started_at = Some(started_at);
     summary
+}
+
+/// Reading a big image, or waiting, may have taken its time, and somebody may have asked to stop meanwhile.
+fn check_still(call: &Call) -> Result<(), Refusal> {
+    if signals::asked() {
+        return Err(Refusal::TooLate);
+    }
+    check_time(call)
+}
+
+fn failed(ended: run::Ended, request: &ExecRequest, secrets: &Secrets) -> Summary {
+    let message = failure(&ended, request);
+    Summary {
+        exit_code: ended.exit_code,
+        signal: ended.signal,
+        code: ended.recognised.code,
+        sql_state: ended.recognised.sql_state,
+        migration: ended.recognised.migration,
+        message: message.map(|message| redact_text(secrets, &message)),
+        problem: ended.problem.filter(|_| !ended.timed_out),
+        findings: ended.findings,
+        findings_count: ended.findings_count,
+        timed_out: ended.timed_out,
+        ..summary(Outcome::Failed)
+    }
 }
 
 /// What to say of a command that failed. What an error of Prisma's looks like is known, of other programs the last line

@@ -151,19 +151,17 @@ pub(super) fn nothing_open(
             ),
         );
     }
+    if untouched && let Some(why) = no_connection(&code, &state, &failed_status.summary) {
+        return Verdict::NeverBegan {
+            reason: reasons::UNREACHABLE_FROM_JOB,
+            message: format!("{database}: {}", why.text(&said)),
+        };
+    }
     if untouched && state == LOCK_NOT_AVAILABLE || code == "P1002" {
         return Verdict::NeverBegan {
             reason: reasons::LOCK_TIMEOUT,
             message: format!(
                 "{database}: another session holds Prisma's lock; nothing was executed"
-            ),
-        };
-    }
-    if untouched && (code == "P1001" || state.starts_with("08") || state == "57P03") {
-        return Verdict::NeverBegan {
-            reason: reasons::UNREACHABLE_FROM_JOB,
-            message: format!(
-                "{database}: the Job could not reach the server{said}. Nothing was executed. The operator reaches it now: look at network policies between the Job and the server, and whether a sidecar that is added to the Job's pod, such as a service mesh's proxy, lets it out; job.podAnnotations can keep one away (for Istio, sidecar.istio.io/inject: \"false\")"
             ),
         };
     }
@@ -189,6 +187,49 @@ pub(super) fn nothing_open(
             waits(missing)
         ),
     )
+}
+
+/// How a connection failed that another attempt may get.
+#[derive(Clone, Copy)]
+enum NoConnection {
+    /// Nobody answered, or not in time.
+    Unreachable,
+    /// It was cut.
+    Cut,
+    /// The server starts or stops, or has none left.
+    Refused,
+}
+
+/// Whether, and how, there was no connection to the server, or none any more: an error of the connection, whoever asked for it.
+fn no_connection(code: &str, state: &str, text: &str) -> Option<NoConnection> {
+    // The same code is Prisma's for its lock.
+    let timed_out = code == "P1002"
+        && text.contains("was reached but timed out")
+        && !text.contains("advisory lock");
+    Some(match state {
+        "53300" | "57P03" => NoConnection::Refused,
+        "57P01" | "57P02" | "57P05" => NoConnection::Cut,
+        _ if code == "P1017" => NoConnection::Cut,
+        _ if code == "P1001" || state.starts_with("08") || timed_out => NoConnection::Unreachable,
+        _ => return None,
+    })
+}
+
+impl NoConnection {
+    /// The same for people, without a last full stop.
+    fn text(self, said: &str) -> String {
+        match self {
+            NoConnection::Unreachable => format!(
+                "the Job could not reach the server{said}. Nothing was executed. The operator reaches it now: look at network policies between the Job and the server, and whether a sidecar that is added to the Job's pod, such as a service mesh's proxy, lets it out; job.podAnnotations can keep one away (for Istio, sidecar.istio.io/inject: \"false\")"
+            ),
+            NoConnection::Cut => format!(
+                "the Job's connection to the server was cut before a migration began{said}: the ledger is as it was. Look whether the server was restarted, or somebody ended the session"
+            ),
+            NoConnection::Refused => format!(
+                "the server took no connection of the Job's{said}. Nothing was executed. Look whether it is starting, and whether max_connections, or the connection limit of the role or the database, leaves room for the Job"
+            ),
+        }
+    }
 }
 
 fn meaning(code: &str) -> String {
