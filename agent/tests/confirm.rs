@@ -3,12 +3,13 @@
 
 mod image;
 
+use std::fs;
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use dbm_agent::protocol::{Outcome, Planned, Refusal, Summary};
+use dbm_agent::protocol::{Outcome, Planned, ProblemReason, Refusal, Summary};
 use serde_json::json;
 
 use image::*;
@@ -230,6 +231,101 @@ fn the_network_is_waited_for_before_prisma_is_asked() {
     assert!(image.path("asked").exists() && image.path("ran").exists());
     assert!(!image.path("early").exists(), "{text}");
     assert_eq!(text.matches("it takes connections").count(), 1, "{text}");
+}
+
+/// A way of calling Prisma that may migrate whatever it is given is called for a migration and for nothing else.
+#[test]
+fn what_may_migrate_is_never_asked() {
+    let deploy = "echo \"$*\" >>ran";
+    let with_cli = |cli: &[&str], more: serde_json::Value| {
+        let mut request = json!({"project": {"database": "identity", "schema": "prisma/schema.prisma", "cli": cli}});
+        for (key, value) in more.as_object().unwrap() {
+            request[key] = value.clone();
+        }
+        request
+    };
+    let confirm = planned(&["0_init", "1_more"]);
+    let resolve = json!({"prismaCalls": [["migrate", "resolve", "--applied", "0_init"]]});
+    for cli in [
+        &["sh", "deploy.sh"][..],
+        &["npm", "run", "migrate"],
+        &["./own"],
+    ] {
+        // The image has a Prisma of its own.
+        for (more, asked, told) in [
+            (&confirm, "migrate status", 1),
+            (&resolve, "migrate resolve", 0),
+        ] {
+            let image = Image::new();
+            for name in ["deploy.sh", "own", "bin/npm"] {
+                image.program(name, &format!("#!/bin/sh\n{deploy}\n"));
+            }
+            let node = format!(
+                "echo \"$*\" >>node\n{}",
+                prisma(PENDING, 1).replace("exit 1", "exit 0")
+            );
+            image
+                .prisma(with_cli(cli, more.clone()), &node)
+                .output()
+                .unwrap();
+            assert_eq!(
+                image.summary().outcome,
+                Outcome::Succeeded,
+                "{cli:?} {asked}"
+            );
+            assert!(
+                image.read("node").starts_with(asked),
+                "{}",
+                image.read("node")
+            );
+            let ran = fs::read_to_string(image.path("ran")).unwrap_or_default();
+            if told == 1 {
+                assert_eq!(ran.lines().count(), told, "{cli:?}: {ran}");
+                assert!(ran.contains("migrate deploy"), "{ran}");
+            }
+        }
+        // It has none.
+        for more in [&confirm, &resolve] {
+            let image = Image::new();
+            fs::remove_dir_all(image.path("node_modules")).unwrap();
+            for name in ["deploy.sh", "own", "bin/npm"] {
+                image.program(name, &format!("#!/bin/sh\n{deploy}\n"));
+            }
+            let refusal = image.refusal(&mut image.prisma(with_cli(cli, more.clone()), "exit 1"));
+            let Refusal::Problem(problem) = refusal else {
+                panic!("{refusal:?}")
+            };
+            assert_eq!(problem.reason, ProblemReason::CommandMissing);
+            for part in [
+                &*cli.join(" "),
+                "prisma.cli to Prisma itself",
+                "prisma.migrate",
+            ] {
+                assert!(problem.message.contains(part), "{}", problem.message);
+            }
+        }
+    }
+    // One that is Prisma itself is asked as it is called.
+    let image = Image::new();
+    let cli = [
+        "node",
+        "--no-warnings",
+        "node_modules/prisma/build/index.js",
+    ];
+    let node = format!("echo \"$*\" >>node\n{}", prisma(PENDING, 1));
+    image
+        .prisma(with_cli(&cli, confirm.clone()), &node)
+        .output()
+        .unwrap();
+    assert_eq!(image.summary().outcome, Outcome::Succeeded);
+    let calls = image.read("node");
+    assert_eq!(calls.matches("build/index.js").count(), 2, "{calls}");
+    // A command of the user's own is run once, and is not asked in other words.
+    let image = Image::new();
+    let own = ["sh", "-c", "echo \"$0 $*\" >>ran", "migrate", "deploy"];
+    image.exec_with(confirm, &[], &own).output().unwrap();
+    assert_eq!(image.summary().outcome, Outcome::Succeeded);
+    assert_eq!(image.read("ran"), "migrate deploy\n");
 }
 
 /// It costs a second, so it is asked only where it is told to.

@@ -4,7 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::inventory::prisma::{Call, is_executable, numbers, on_path};
+use super::plain;
+use crate::inventory::prisma::{Call, Prisma, is_executable, numbers, on_path};
 use crate::inventory::{Project, Surroundings};
 use crate::machine;
 use crate::protocol::{ExecRequest, Problem, ProblemReason, Refusal};
@@ -49,7 +50,6 @@ pub fn resolve(
             "this step has no command; was it taken out of the resource?".to_owned(),
         ));
     }
-    let prisma = prisma(request, project, surroundings)?;
     let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
     let calls: Vec<Vec<OsString>> = match script {
         Some(file) => {
@@ -65,6 +65,7 @@ pub fn resolve(
             .collect(),
     };
     let version = project.and_then(|project| project.inventory.prisma_version.as_deref());
+    let prisma = prisma(&calls, request, project, surroundings)?;
     Ok(calls
         .into_iter()
         .map(|call| {
@@ -132,19 +133,52 @@ fn takes_schema(call: &[OsString], version: Option<&str>) -> bool {
     !named && !by_configuration
 }
 
+/// How Prisma is called. What does not migrate is asked of the user's way of calling it only where that can do nothing else.
 fn prisma(
+    calls: &[Vec<OsString>],
     request: &ExecRequest,
     project: Option<&Project>,
     surroundings: &Surroundings,
 ) -> Result<(PathBuf, Vec<OsString>), Refusal> {
-    if let [program, arguments @ ..] = request.project.cli.as_slice() {
-        let program = find(program, surroundings, "databases[].prisma.cli")?;
-        return Ok((program, arguments.iter().map(OsString::from).collect()));
+    let cli = request.project.cli.as_slice();
+    let found = project.and_then(|project| project.prisma.as_ref());
+    let other = calls.iter().find(|call| !migrates(call));
+    match (cli, other) {
+        ([program, arguments @ ..], None) => {
+            let program = find(program, surroundings, "databases[].prisma.cli")?;
+            Ok((program, arguments.iter().map(OsString::from).collect()))
+        }
+        ([program, arguments @ ..], Some(_)) if plain::is_prisma(cli, surroundings) => {
+            let program = find(program, surroundings, "databases[].prisma.cli")?;
+            Ok((program, arguments.iter().map(OsString::from).collect()))
+        }
+        ([_, ..], Some(call)) => found_one(found, surroundings).map_err(|why| {
+            let words: Vec<_> = call.iter().take(2).map(|it| it.to_string_lossy()).collect();
+            missing(format!(
+                "databases[].prisma.cli ({}) is a command of your own, which may migrate whatever words follow it, so it is not called for \
+                 prisma {}, and no other Prisma can be called ({}). Set databases[].prisma.cli to Prisma itself, as [node, \
+                 node_modules/prisma/build/index.js], and the command that migrates, if it is another one, in databases[].prisma.migrate",
+                cli.join(" "),
+                words.join(" "),
+                message(&why)
+            ))
+        }),
+        ([], _) => found_one(found, surroundings),
     }
-    match project
-        .and_then(|project| project.prisma.as_ref())
-        .map(|prisma| &prisma.call)
-    {
+}
+
+/// Whether this is what the user's command is for.
+fn migrates(call: &[OsString]) -> bool {
+    let words: Vec<_> = call.iter().map(OsString::as_os_str).collect();
+    words.starts_with(&[OsStr::new("migrate"), OsStr::new("deploy")])
+}
+
+/// The Prisma of the image.
+fn found_one(
+    found: Option<&Prisma>,
+    surroundings: &Surroundings,
+) -> Result<(PathBuf, Vec<OsString>), Refusal> {
+    match found.map(|prisma| &prisma.call) {
         Some(Call::Program(program)) => Ok((program.clone(), Vec::new())),
         Some(Call::Script(script)) if !script.is_file() => Err(missing(format!(
             "the prisma package has no {}; was it cut too far when the image was built?",
@@ -162,6 +196,13 @@ fn prisma(
         None => Err(missing(
             "no command and no Prisma; set databases[].prisma.cli".to_owned(),
         )),
+    }
+}
+
+fn message(refusal: &Refusal) -> &str {
+    match refusal {
+        Refusal::Problem(problem) => &problem.message,
+        _ => "",
     }
 }
 

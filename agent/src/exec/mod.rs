@@ -9,6 +9,7 @@ mod encodings;
 pub mod environment;
 pub mod findings;
 pub mod lines;
+pub mod plain;
 pub mod reach;
 pub mod redact;
 pub mod rows;

@@ -58,16 +58,20 @@ fn package_at(folder: &Path) -> Option<Prisma> {
 
 /// `prisma` on PATH is usually a link into its package.
 fn program(path: PathBuf) -> Prisma {
-    let version = fs::canonicalize(&path).ok().and_then(|real| {
-        real.ancestors()
-            .skip(1)
-            .take(3)
-            .find_map(|folder| version_of(&folder.join("package.json")))
-    });
+    let version = fs::canonicalize(&path)
+        .ok()
+        .and_then(|real| package_of(&real));
     Prisma {
         call: Call::Program(path),
         version,
     }
+}
+
+/// The version of Prisma's package that a file, by its real path, belongs to.
+#[must_use]
+pub fn package_of(real: &Path) -> Option<String> {
+    let mut folders = real.ancestors().skip(1).take(3);
+    folders.find_map(|folder| version_of(&folder.join("package.json")))
 }
 
 fn version_of(package_json: &Path) -> Option<String> {
