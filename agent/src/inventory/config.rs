@@ -4,39 +4,24 @@
 //! node, with the image's own environment, which holds no credential; what only the Job sets is stood in for.
 
 use std::fs;
-use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Surroundings;
 use super::hash::hex;
 use super::layout::{Rules, same};
 use super::prisma::{Call, Prisma, on_path};
+use super::{Surroundings, loader};
 use crate::machine;
-use crate::protocol::{Configured, Problem};
-
-const SCRIPT: &str = include_str!("config.cjs");
-
-/// What stands before each of its answers.
-const FRAME: &str = "DBM-CONFIG ";
+use crate::protocol::{CONFIG_SECONDS, Configured, Problem};
 
 /// How long all configurations of an image may take.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// What is read of its output, bytes.
-const OUTPUT_LIMIT: u64 = 1024 * 1024;
+const LIMIT: Duration = Duration::from_secs(CONFIG_SECONDS);
 
 /// Since when files of these kinds are found, besides `prisma.config.ts`.
 const ALL_KINDS: (u64, u64) = (6, 13);
-
-const SIGKILL: i32 = nix::sys::signal::Signal::SIGKILL as i32;
 
 const ENDS: [&str; 6] = ["js", "ts", "mjs", "cjs", "mts", "cts"];
 
@@ -168,6 +153,10 @@ fn digest(file: &Path) -> Option<String> {
 
 /// Asks for all of them; the answers stand in the same order.
 pub fn ask(wanted: &[Wanted], surroundings: &Surroundings) -> Vec<Config> {
+    ask_within(wanted, surroundings, LIMIT)
+}
+
+fn ask_within(wanted: &[Wanted], surroundings: &Surroundings, limit: Duration) -> Vec<Config> {
     if wanted.is_empty() {
         return Vec::new();
     }
@@ -183,30 +172,48 @@ pub fn ask(wanted: &[Wanted], surroundings: &Surroundings) -> Vec<Config> {
     if let Some(problem) = machine::problem(&node) {
         return vec![Config::Unusable(problem); wanted.len()];
     }
-    let answers = match run(&node, wanted) {
-        Ok(answers) => answers,
-        Err(why) => return silent(&why),
+    let Ok(request) = serde_json::to_string(wanted) else {
+        return silent("its path is not UTF-8");
     };
+    let (lines, end) = match loader::run(&node, &request, limit) {
+        Ok(ended) => ended,
+        Err(error) => return silent(&format!("node cannot be started to ask it: {error}")),
+    };
+    let answers: Vec<Answer> = lines
+        .iter()
+        .filter_map(|json| serde_json::from_str(json).ok())
+        .collect();
     let said = |number: usize| answers.iter().find(|answer| answer.number == number);
+    // They are asked one after the other, so that the first without an answer is the one that ended it.
+    let mut ended_by = None;
     wanted
         .iter()
         .enumerate()
-        .map(|(number, wanted)| match said(number) {
-            Some(answer) => answered(wanted, &answer.said),
-            None => silent_one(wanted),
+        .map(|(number, wanted)| match (said(number), ended_by) {
+            (Some(answer), _) => answered(wanted, &answer.said),
+            (None, None) => {
+                ended_by = Some(wanted);
+                silent_one(wanted, &end.text(limit))
+            }
+            (None, Some(first)) => {
+                let which = first.file.as_ref().map_or_else(
+                    || format!("that of {}", first.root.display()),
+                    |file| file.display().to_string(),
+                );
+                silent_one(
+                    wanted,
+                    &format!(
+                        "it was not asked, because of {which}, which was asked before it: {}",
+                        end.text(limit)
+                    ),
+                )
+            }
         })
         .collect()
 }
 
-fn silent_one(wanted: &Wanted) -> Config {
-    silent(
-        wanted,
-        &format!(
-            "what it says was not told: it ended the program that asked, or took longer than {}s",
-            LIMIT.as_secs()
-        ),
-        false,
-    )
+fn silent_one(wanted: &Wanted, why: &str) -> Config {
+    silent(wanted, why, false)
 }
 
 fn silent(wanted: &Wanted, why: &str, certain: bool) -> Config {
@@ -256,61 +263,6 @@ fn redacted(error: &str) -> String {
     format!("it cannot be loaded: {line}")
 }
 
-fn run(node: &Path, wanted: &[Wanted]) -> Result<Vec<Answer>, String> {
-    let request = serde_json::to_string(wanted).map_err(|_| "its path is not UTF-8".to_owned())?;
-    let mut command = Command::new(node);
-    command
-        .args(["-e", SCRIPT, "--", &request])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .env("CHECKPOINT_DISABLE", "1")
-        .env("NO_COLOR", "1");
-    let mut child = command
-        .spawn()
-        .map_err(|error| format!("node cannot be started to ask it: {error}"))?;
-    let output = child.stdout.take();
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut text = Vec::new();
-        if let Some(output) = output {
-            // What came before an error counts.
-            let _ = output.take(OUTPUT_LIMIT).read_to_end(&mut text);
-        }
-        let _ = sender.send(text);
-    });
-    let deadline = Instant::now() + LIMIT;
-    let text = receiver.recv_timeout(LIMIT).ok();
-    if end(&mut child, deadline) == Some(SIGKILL) {
-        return Err(
-            "the program that was to ask it was killed, as for lack of memory: raise job.resources.limits.memory"
-                .to_owned(),
-        );
-    }
-    // After the end, what it had printed is complete.
-    let text = text.or_else(|| receiver.recv_timeout(Duration::from_secs(1)).ok());
-    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
-    Ok(text
-        .lines()
-        .filter_map(|line| line.strip_prefix(FRAME))
-        .filter_map(|json| serde_json::from_str(json).ok())
-        .collect())
-}
-
-/// Waits for its end until the deadline, then ends it. The signal by which somebody else ended it, if so.
-fn end(child: &mut Child, deadline: Instant) -> Option<i32> {
-    while Instant::now() < deadline {
-        match child.try_wait() {
-            Ok(None) => thread::sleep(Duration::from_millis(2)),
-            Ok(Some(status)) => return status.signal(),
-            Err(_) => return None,
-        }
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    None
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -343,5 +295,79 @@ mod tests {
         assert_eq!(wanted("6.4.0"), None);
         assert!(wanted("6.5.0").unwrap().file.is_some());
         assert!(wanted("6.19.3").unwrap().file.is_none(), "Prisma chooses");
+    }
+
+    /// A shell in node's place: the first configuration is answered, the second one is what happens.
+    fn asked(then: &str, limit: Duration) -> (Duration, Vec<Config>) {
+        let folder = tempfile::tempdir().unwrap();
+        let node = folder.path().join("node");
+        let script = format!(
+            "#!/bin/sh\necho 'DBM-CONFIG {{\"number\":0,\"said\":{{\"noLoader\":true}}}}'\n{then}\n"
+        );
+        fs::write(&node, script).unwrap();
+        fs::set_permissions(&node, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let surroundings = Surroundings {
+            path: Some(folder.path().into()),
+            ..Surroundings::default()
+        };
+        let wanted = ["a", "b", "c"].map(|name| Wanted {
+            root: "/app".into(),
+            file: Some(format!("/app/{name}.ts").into()),
+            package: None,
+        });
+        let began = std::time::Instant::now();
+        let found = ask_within(&wanted, &surroundings, limit);
+        (began.elapsed(), found)
+    }
+
+    #[test]
+    fn why_there_is_no_answer_is_told() {
+        let long = Duration::from_secs(20);
+        for (then, limit, why) in [
+            (
+                "sleep 30 >/dev/null",
+                Duration::from_millis(1500),
+                "it did not say what it holds within 1.5 s, the limit for all",
+            ),
+            ("sleep 30", Duration::from_millis(1500), "within 1.5 s"),
+            (
+                "kill -9 $$",
+                long,
+                "by signal 9 (SIGKILL), most likely for lack of memory: raise job.resources.limits.memory",
+            ),
+            (
+                "kill -ABRT $$",
+                long,
+                "by signal 6 (SIGABRT), most likely for lack of memory: raise job.resources.limits.memory",
+            ),
+            ("kill -TERM $$", long, "by signal 15 (SIGTERM) before"),
+            ("exit 7", long, "before it said what it holds (exit code 7)"),
+        ] {
+            let (took, found) = asked(then, limit);
+            assert!(took < Duration::from_secs(10), "{then}: {took:?}");
+            let whys: Vec<&str> = found
+                .iter()
+                .map(|config| match config {
+                    Config::Silent {
+                        why,
+                        certain: false,
+                        ..
+                    } => why.as_str(),
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            assert!(whys[0].contains("has no loader"), "{whys:?}");
+            assert!(whys[1].contains(why), "{then}: {whys:?}");
+            // It is not the one to be corrected.
+            let third = "it was not asked, because of /app/b.ts";
+            assert!(
+                whys[2].starts_with(third) && whys[2].contains(why),
+                "{whys:?}"
+            );
+        }
+        assert!(
+            loader::End::TimedOut.text(LIMIT).contains("within 60 s"),
+            "the limit is told"
+        );
     }
 }

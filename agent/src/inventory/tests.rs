@@ -302,6 +302,40 @@ fn a_configuration_that_cannot_be_asked() {
     assert_eq!(reason, ProblemReason::PrismaMissing);
 }
 
+/// Killed for lack of memory it is as unknown as it is without node, and what mends that is another thing.
+#[test]
+fn a_configuration_whose_node_is_killed() {
+    let image = Image::new();
+    image.file("prisma.config.ts", "export default {}");
+    image.file("bin/node", "#!/bin/sh\nkill -9 $$\n");
+    let node = image.0.path().join("bin/node");
+    fs::set_permissions(&node, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let surroundings = Surroundings {
+        directory: image.0.path().canonicalize().unwrap(),
+        path: Some(image.0.path().join("bin").into()),
+        ..Surroundings::default()
+    };
+    let read = |migrations: &str| {
+        let paths = ProjectPaths {
+            migrations: migrations.into(),
+            ..schema("prisma/schema.prisma")
+        };
+        read(&paths, &surroundings, None).inventory
+    };
+    let problem = read("").problem.unwrap();
+    assert_eq!(problem.reason, ProblemReason::ConfigInvalid);
+    for part in [
+        "prisma.config.ts: node, which loads it, was ended by signal 9",
+        "raise job.resources.limits.memory",
+        "set databases[].prisma.migrations",
+    ] {
+        assert!(problem.message.contains(part), "{}", problem.message);
+    }
+    let told = read("prisma/migrations");
+    assert_eq!(told.problem, None);
+    assert!(told.doubt.unwrap().contains("signal 9"));
+}
+
 #[test]
 fn problems_say_what_to_do() {
     let image = Image::new();
