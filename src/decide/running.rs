@@ -1,6 +1,6 @@
 //! A migration at work: its progress, whom it waits for, and what may not be touched meanwhile.
 
-use dbm_agent::protocol::DatabaseInventory;
+use dbm_agent::protocol::{CONFIG_SECONDS, DatabaseInventory, QUESTION_SECONDS, REACH_SECONDS};
 use jiff::Timestamp;
 
 use super::concurrently;
@@ -15,11 +15,12 @@ use super::run;
 use super::shown::{bounded, count_applied};
 use super::snapshot::Effect;
 use super::status;
+use super::steps::is_confirmed;
 use crate::api::{CurrentStatus, Phase, StepKind, StepStatus, Time, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger, OBSERVER, Session, Wait};
 use crate::tools::prisma::{self, RowState};
 
-/// After how many seconds a command that migrates is expected to have opened its session.
+/// After how many seconds a command that migrates is expected to have opened its session, once the agent has started it.
 const FIRST_SESSION: i64 = 10;
 /// What is said of one that has not.
 const ELSEWHERE: &str = "; no session of it is in the watched database, and its ledger is as it was: it has not begun to \
@@ -27,9 +28,9 @@ const ELSEWHERE: &str = "; no session of it is in the watched database, and its 
     prisma.migrate with the schema's datasource. Nothing is ended; at its end the ledger decides";
 /// How long a session may outlive its process before that is said, seconds.
 const BACKEND_GRACE: i64 = 3;
-/// The pod's own agent ends a migration after `timeouts.kill`; so much later the operator takes its Job away, seconds. Before its
-/// command, from which the agent counts, it may ask a configuration, wait for the network and ask Prisma, 60 s each.
-const KILL_GRACE: i64 = 240;
+/// The pod's own agent ends a migration after `timeouts.kill`; so much later the operator takes its Job away, seconds: that counts from
+/// its command, before which it may ask a configuration, wait for the network and ask Prisma.
+const KILL_GRACE: i64 = (CONFIG_SECONDS + REACH_SECONDS + QUESTION_SECONDS) as i64 + 60;
 
 /// It runs: what it has done, what it does, whom it waits for. Nothing is ended but by `timeouts.kill`.
 pub(super) fn running(
@@ -87,7 +88,8 @@ pub(super) fn running(
             if concurrent {
                 message.push_str(&concurrently::other_snapshots(facts, None));
             }
-            if is_elsewhere(step, facts, &application, age) {
+            let expected = first_session(pass, step, inventory);
+            if age >= expected && is_elsewhere(step, facts, &application) {
                 reason = reasons::SESSION_MISSING;
                 message.push_str(ELSEWHERE);
                 if status::ready_reason(&pass.status) != reason {
@@ -152,11 +154,23 @@ fn told_before(pass: &Pass<'_>, name: &str, since: Timestamp) -> bool {
     blind && read.is_some_and(|read| read.0.as_second() - since.as_second() > overdue)
 }
 
-/// Whether nothing shows that a command works on the watched database, long enough after its start: no session of it,
-/// and a ledger as it was. A migration under way holds its session to its end, whatever it waits for.
-fn is_elsewhere(step: &StepStatus, facts: &DatabaseFacts, application: &str, age: i64) -> bool {
-    age >= FIRST_SESSION
-        && step.name == StepKind::Migrate
+/// After how many seconds in its container a migration is to be seen in its database: the agent may wait that long before it starts
+/// the command, for a proxy of the pod, and where there is doubt for a configuration and for Prisma's answer.
+fn first_session(pass: &Pass<'_>, step: &StepStatus, inventory: &DatabaseInventory) -> i64 {
+    let mut before = REACH_SECONDS;
+    if inventory.external_unknown {
+        before += CONFIG_SECONDS;
+    }
+    if is_confirmed(pass.spec, step, inventory) {
+        before += QUESTION_SECONDS;
+    }
+    FIRST_SESSION + before as i64
+}
+
+/// Whether nothing shows that a command works on the watched database: no session of it, and a ledger as it was. A migration under
+/// way holds its session to its end, whatever it waits for.
+fn is_elsewhere(step: &StepStatus, facts: &DatabaseFacts, application: &str) -> bool {
+    step.name == StepKind::Migrate
         && facts.lock_holder.is_none()
         && !facts
             .our_sessions

@@ -12,7 +12,7 @@ use super::run;
 use super::servers::server_name;
 use super::snapshot::{DownPlan, Effect, JobPlan};
 use super::status;
-use crate::api::{Resolution, StepKind, StepStatus};
+use crate::api::{DatabaseMigrationSpec, Resolution, StepKind, StepStatus};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
 
 /// The first server that knows `client_connection_check_interval`.
@@ -116,8 +116,8 @@ pub(super) fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: Option<&Da
     if let Some(inventory) = inventory(pass, &step.database) {
         plan.configured.clone_from(&inventory.configured);
         plan.confirm = facts
-            .filter(|_| step.name == StepKind::Migrate)
-            .and_then(|facts| to_confirm(pass, step, inventory, facts));
+            .filter(|_| step.name == StepKind::Migrate && is_confirmed(pass.spec, step, inventory))
+            .map(|facts| to_confirm(inventory, facts));
     }
     match step.name {
         StepKind::Inventory => {}
@@ -164,17 +164,20 @@ fn inventory<'a>(pass: &'a Pass<'_>, database: &str) -> Option<&'a DatabaseInven
         .find(|entry| entry.hash == *hash)
 }
 
-/// What Prisma is to be asked about before it migrates: where the layout leaves doubt, or where its configuration asks for a
-/// variable that the resource sets and the inventory did not have.
-fn to_confirm(
-    pass: &Pass<'_>,
+/// Whether Prisma is asked before it migrates: where the layout leaves doubt, or where its configuration asks for a variable that the
+/// resource sets and the inventory did not have. What a command of the user's own reads is the user's to say.
+pub(super) fn is_confirmed(
+    spec: &DatabaseMigrationSpec,
     step: &StepStatus,
     inventory: &DatabaseInventory,
-    facts: &DatabaseFacts,
-) -> Option<Planned> {
-    let spec = pass.spec;
-    let databases = &spec.databases;
-    let database = databases.iter().find(|it| it.name == step.database)?;
+) -> bool {
+    let mut databases = spec.databases.iter();
+    let Some(database) = databases.find(|it| it.name == step.database) else {
+        return false;
+    };
+    if !database.prisma.migrate.is_empty() {
+        return false;
+    }
     let mut set = vec![database.env_var.as_str()];
     let own = database.env.iter().chain(&spec.job.env);
     set.extend(own.map(|variable| variable.name.as_str()));
@@ -183,13 +186,15 @@ fn to_confirm(
         // What a group holds is not known here.
         set.contains(&name.as_str()) || !spec.job.env_from.is_empty()
     });
-    if inventory.doubt.is_none() && !depends {
-        return None;
-    }
+    inventory.doubt.is_some() || depends
+}
+
+/// What it is asked about.
+fn to_confirm(inventory: &DatabaseInventory, facts: &DatabaseFacts) -> Planned {
     let rows: &[LedgerRow] = match &facts.ledger {
         Ledger::Rows(rows) => rows,
         Ledger::Absent { .. } | Ledger::NoRight { .. } => &[],
     };
     let pending = evidence::missing(inventory, rows).into_iter();
-    Some(Planned::of(&pending.map(str::to_owned).collect::<Vec<_>>()))
+    Planned::of(&pending.map(str::to_owned).collect::<Vec<_>>())
 }

@@ -25,8 +25,8 @@ async fn a_command_that_migrates_another_database_is_said_while_it_runs() {
         run(&mut blocker, "BEGIN; LOCK TABLE \"User\"").await;
 
         let mut object = identity_resource("shop", &variant("lock"));
-        // The settings reach each variable that Prisma may migrate by, so it would not wait for long there either.
-        object["spec"]["timeouts"] = json!({"lock": "1m"});
+        // The settings reach each variable that Prisma may migrate by. It has to wait for longer than the agent may for the network.
+        object["spec"]["timeouts"] = json!({"lock": "5m"});
         object["spec"]["databases"][0]["envVar"] = "SHOP_URL".into();
         object["spec"]["databases"][0]["env"] = json!([{
             "name": "DATABASE_URL",

@@ -3,7 +3,9 @@
 use database_migration_operator::api::{StepKind, reasons};
 use database_migration_operator::decide::{Effect, Verdict, decide, judge, status};
 use database_migration_operator::facts::{JobProgress, Reading, Session};
-use dbm_agent::protocol::{Configured, Planned, Problem, ProblemReason};
+use dbm_agent::protocol::{
+    CONFIG_SECONDS, Configured, Planned, Problem, ProblemReason, QUESTION_SECONDS, REACH_SECONDS,
+};
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar};
 use rstest::rstest;
 
@@ -127,11 +129,12 @@ fn a_variable_that_nobody_sets_is_said_before_any_job(#[case] who: &str, #[case]
 #[case("it asks for what the Job sets", true)]
 #[case("it asks for what the database sets", true)]
 #[case("it asks, and there is a group", true)]
+#[case("a doubt, and a command of one's own", false)]
 fn prisma_is_asked_where_there_is_doubt(#[case] what: &str, #[case] asked: bool) {
     let mut snapshot = snapshot(1);
     let known = snapshot.inventories.get_mut("db00").unwrap();
     let names: Vec<String> = known.migrations.iter().map(|m| m.name.clone()).collect();
-    if what == "a doubt" {
+    if what.starts_with("a doubt") {
         known.doubt = Some("the version is not known".to_owned());
     } else if what != "nothing" {
         known.configured = Some(Configured {
@@ -144,6 +147,9 @@ fn prisma_is_asked_where_there_is_doubt(#[case] what: &str, #[case] asked: bool)
     match what {
         "it asks for what the Job sets" => spec.job.env.push(variable("STAGE")),
         "it asks for what the database sets" => spec.databases[0].env.push(variable("STAGE")),
+        "a doubt, and a command of one's own" => {
+            spec.databases[0].prisma.migrate = vec!["./migrate.sh".to_owned()];
+        }
         "it asks, and there is a group" => spec.job.env_from.push(EnvFromSource::default()),
         _ => {}
     }
@@ -157,18 +163,31 @@ fn prisma_is_asked_where_there_is_doubt(#[case] what: &str, #[case] asked: bool)
     assert_eq!(plan.configured, configured);
 }
 
-#[test]
-fn a_command_whose_session_does_not_come_is_said_and_nothing_is_ended() {
+/// It is not said while the agent in the pod may still wait, for a proxy that starts or for an answer, before it starts the command.
+#[rstest]
+#[case("nothing", REACH_SECONDS)]
+#[case("a doubt", REACH_SECONDS + QUESTION_SECONDS)]
+#[case("a silent configuration", CONFIG_SECONDS + REACH_SECONDS + QUESTION_SECONDS)]
+fn a_command_whose_session_does_not_come_is_said_and_nothing_is_ended(
+    #[case] what: &str,
+    #[case] waits: u64,
+) {
     let (mut snapshot, name) = migrating();
+    let known = snapshot.inventories.get_mut("db00").unwrap();
+    known.doubt = (what != "nothing").then(|| "the version is not known".to_owned());
+    known.external_unknown = what == "a silent configuration";
+    let waits = i64::try_from(waits).unwrap();
     let found = job(&snapshot, &name, JobProgress::Running { since: at(START) });
     snapshot.jobs.insert(name, found);
     let run = snapshot.resource.status.run.clone().unwrap().id;
     let mut told = Vec::new();
     for (seconds, session, expected) in [
         (2, false, reasons::MIGRATING),
-        (11, false, reasons::SESSION_MISSING),
-        (21, false, reasons::SESSION_MISSING),
-        (31, true, reasons::MIGRATING),
+        (11, false, reasons::MIGRATING),
+        (waits + 4, false, reasons::MIGRATING),
+        (waits + 11, false, reasons::SESSION_MISSING),
+        (waits + 21, false, reasons::SESSION_MISSING),
+        (waits + 31, true, reasons::MIGRATING),
     ] {
         snapshot.now = at(START + seconds);
         if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
