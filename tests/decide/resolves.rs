@@ -3,9 +3,9 @@
 use database_migration_operator::api::{
     ActionKind, ActionState, OnMigrationFailure, Phase, RestoreTarget, StepKind, Time, reasons,
 };
-use database_migration_operator::decide::{Effect, Snapshot, decide};
+use database_migration_operator::decide::{Effect, Snapshot, decide, status};
 use database_migration_operator::facts::{
-    ContainerEnd, JobProgress, Ledger, LedgerRow, Reading, Session,
+    ContainerEnd, JobProgress, Ledger, LedgerRow, Reading, Session, Unreadable, UnreadableReason,
 };
 
 use super::cases::{ended, inventory, job, reason, settle, snapshot, write};
@@ -40,7 +40,12 @@ fn row() -> LedgerRow {
 
 /// A migration was cut off and left no trace: its row is to be marked rolled back, by the Job that is named.
 pub(super) fn reverting() -> (Snapshot, String) {
-    let mut snapshot = snapshot(1);
+    reverting_beside(0)
+}
+
+/// The same in the first of several databases.
+fn reverting_beside(others: usize) -> (Snapshot, String) {
+    let mut snapshot = snapshot(1 + others);
     snapshot.resource.spec.rollback.on_migration_failure = OnMigrationFailure::RevertIfClean;
     for inventory in snapshot.inventories.values_mut() {
         inventory.migrations[0].sql = Some("CREATE TABLE a (id int);".to_owned());
@@ -97,6 +102,49 @@ fn a_row_that_nobody_finished_and_nobody_marked_is_not_said_to_be_rolled_back() 
         (said.phase, reason(said)),
         (Some(Phase::Failed), reasons::ROLLBACK_FAILED)
     );
+}
+
+/// The row is marked while another database cannot be read: the run has ended as rolled back, and says so from then on.
+#[test]
+fn a_reverted_run_keeps_its_words_beside_a_database_that_cannot_be_read() {
+    let (mut snapshot, resolve) = reverting_beside(1);
+    let unreachable = Unreadable {
+        reason: UnreadableReason::Unreachable,
+        message: "no answer".to_owned(),
+    };
+    let blind = Reading::Unknown(unreachable);
+    snapshot.databases.insert("db01".to_owned(), blind.clone());
+    snapshot.now = at(START + 5);
+    // While it is marked, the database that cannot be read has the word.
+    let running = JobProgress::Running { since: at(START) };
+    let found = job(&snapshot, &resolve, running);
+    snapshot.jobs = [(resolve.clone(), found)].into();
+    settle(&mut snapshot);
+    assert_eq!(reason(&snapshot.resource.status), reasons::UNREACHABLE);
+
+    let found = job(&snapshot, &resolve, ended());
+    snapshot.jobs = [(resolve, found)].into();
+    let rolled_back = LedgerRow {
+        rolled_back_at: Some(at(START + 5)),
+        ..row()
+    };
+    ledger(&mut snapshot, "db00", rolled_back);
+    for seconds in [6, 7, 60, 2_000] {
+        snapshot.now = at(START + seconds);
+        settle(&mut snapshot);
+        let said = &snapshot.resource.status;
+        assert_eq!(
+            (said.phase, reason(said)),
+            (Some(Phase::RolledBack), reasons::ROLLED_BACK),
+            "{seconds}: {}",
+            said.message
+        );
+        assert!(said.message.starts_with("db00: "), "{}", said.message);
+        let run = said.run.as_ref().unwrap();
+        assert!(run.finished_at.is_some());
+        let observed = status::get(said, reasons::OBSERVED).unwrap();
+        assert_eq!(observed.reason, reasons::UNREACHABLE);
+    }
 }
 
 /// Two failed side by side. The one that is marked applied does not take the other one's words.

@@ -177,3 +177,63 @@ fn summary(message: &str) -> Option<Summary> {
         // The version before knew fewer refusals and said all else the same: its Jobs outlive an upgrade of the operator.
         .filter(|summary| (VERSION - 1..=VERSION).contains(&summary.version))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use dbm_agent::protocol::{Outcome, Refusal};
+    use serde_json::json;
+
+    use super::*;
+
+    /// What the kubelet says of a container that left these words.
+    fn ended(message: &str) -> JobProgress {
+        let pod = json!({"status": {"phase": "Failed", "containerStatuses": [{
+            "name": CONTAINER, "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {
+                "exitCode": 1, "reason": "Error", "finishedAt": "2026-01-01T00:00:00Z", "message": message,
+            }},
+        }]}});
+        progress(&serde_json::from_value(pod).unwrap())
+    }
+
+    fn account(message: &str) -> Option<Summary> {
+        match ended(message) {
+            JobProgress::Ended(end) => end.summary.map(|summary| *summary),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A Job outlives an upgrade of the operator: what the agent of the release before wrote, word for word, is its account.
+    #[test]
+    fn the_account_of_the_agent_before_is_read() {
+        let failed = r#"{"version":3,"outcome":"failed","exitCode":1,"signal":null,"code":"P3018","sqlState":"42703","migration":"2_a","message":"ERROR: column does not exist","findingsCount":0,"timedOut":false,"startedAt":"2026-01-01T00:00:00.000Z","finishedAt":"2026-01-01T00:00:01.000Z"}"#;
+        let found = account(failed).unwrap();
+        assert_eq!(
+            (found.outcome, found.exit_code, found.code.as_deref()),
+            (Outcome::Failed, Some(1), Some("P3018"))
+        );
+        assert_eq!(found.migration.as_deref(), Some("2_a"));
+        let late =
+            r#"{"version":3,"outcome":{"refused":"tooLate"},"exitCode":null,"message":"too late"}"#;
+        let found = account(late).unwrap();
+        assert_eq!(found.outcome, Outcome::Refused(Refusal::TooLate));
+        let well = r#"{"version":3,"outcome":"succeeded","exitCode":0}"#;
+        assert_eq!(account(well).unwrap().outcome, Outcome::Succeeded);
+    }
+
+    #[test]
+    fn what_is_no_account_is_none() {
+        let of = |version: u32| format!(r#"{{"version":{version},"outcome":"succeeded"}}"#);
+        assert_eq!(VERSION, 4, "which one comes before it is written above");
+        for version in [VERSION - 1, VERSION] {
+            assert!(account(&of(version)).is_some(), "{version}");
+        }
+        for version in [0, VERSION - 2, VERSION + 1] {
+            assert_eq!(account(&of(version)), None, "{version}");
+        }
+        for text in ["", "npm ERR! code ELIFECYCLE", "{}", r#"{"version":4}"#] {
+            assert_eq!(account(text), None, "{text}");
+        }
+    }
+}
