@@ -65,6 +65,8 @@ mod starts;
 mod tables;
 #[path = "decide/things.rs"]
 mod things;
+#[path = "decide/troubles.rs"]
+mod troubles;
 #[path = "decide/work.rs"]
 mod work;
 #[path = "decide/world.rs"]

@@ -1,14 +1,18 @@
 //! No circles: every choice of every situation is followed to its end, as it is printed. It ends ready, or with another
 //! reason than the one it was offered for.
 
-use database_migration_operator::api::{StepKind, reasons};
+use std::collections::{BTreeMap, BTreeSet};
+
+use database_migration_operator::api::reasons::{Person, person};
+use database_migration_operator::api::{ChoiceStatus, StepKind, reasons};
 use rstest::rstest;
 
-use super::humans;
 use super::situations::{Stage, TARGET, same, situation};
+use super::{humans, troubles};
 
 /// What a title says is to be done beside its command.
 fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
+    let title = title.strip_prefix("or ").unwrap_or(title);
     let mends = [
         "correct",
         "mend",
@@ -20,6 +24,19 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
         stage.world.noisy = None;
         stage.world.fates.clear();
         stage.world.restores = 0;
+        troubles::mend(stage);
+    } else if [
+        "see who holds",
+        "end the session",
+        "build the INVALID index",
+        "drop it",
+    ]
+    .iter()
+    .any(|begin| title.starts_with(begin))
+        || ["down failed", "resolve marked nothing"].contains(&name)
+    {
+        // What its command does with psql, or what the log of the Job that failed says.
+        troubles::mend(stage);
     } else if title.starts_with("if tables.external") {
         stage.world.external = true;
     } else if title.starts_with("release an image that holds") {
@@ -55,86 +72,218 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
     }
 }
 
-#[rstest]
-#[case::renamed_earlier("renamed to an earlier time", &["baseline", ""])]
-#[case::renamed_later("renamed to a later time, with a new one before and after it", &["baseline", ""])]
-#[case::all_renamed("all renamed", &["baseline", ""])]
-#[case::renamed_and_allowed("renamed where every policy allows", &["baseline", ""])]
-#[case::squashed("squashed", &["baseline", ""])]
-#[case::squashed_with_more("squashed, with a seed beside it and a new one after it", &["baseline", ""])]
-#[case::squashed_later("squashed under a new time, with rows after it", &["baseline", "baseline", ""])]
-#[case::half_squashed("the first half squashed", &["baseline", ""])]
-#[case::partly_there("squashed, and not all of it is there", &["baseline", ""])]
-#[case::unknown("unknown", &[""])]
-#[case::ahead("ahead, and something is pending", &[""])]
-#[case::edited("edited", &[""])]
-#[case::baseline("the first one is there", &["baseline"])]
-#[case::baseline_of_all("all are there", &["baseline"])]
-#[case::of_others("only another one's table is there", &[""])]
-#[case::perhaps_of_others("another one's table, and a configuration", &["", "retry"])]
-#[case::perhaps("the first one is there, and a configuration", &["baseline", "retry"])]
-#[case::asked_by_prisma("Prisma asked for a baseline", &["baseline"])]
-#[case::traceless("failed, and nothing is left", &["mark-rolled-back", "mark-applied"])]
-#[case::traces("failed, and something is left", &["down", "mark-applied", "mark-rolled-back"])]
-#[case::locked("the lock was not had", &["retry"])]
-#[case::silent("failed without a word", &["mark-rolled-back", "mark-applied"])]
-#[case::not_recorded("not recorded", &["mark-applied"])]
-#[case::reverted("reverted", &["retry"])]
-#[case::restored("restored", &["retry"])]
-#[case::restore_failed("restore failed", &["retry", "restore"])]
-#[case::found_failed("found failed", &["down", "mark-applied", "mark-rolled-back"])]
-#[case::found_cut_off("found cut off", &["down", "mark-applied", "mark-rolled-back"])]
-#[case::pending("rows are gone", &["retry"])]
-#[case::aborted("aborted", &["retry"])]
-#[case::smoke_test("smoke test", &["retry", "accept"])]
-#[case::log_line("log line", &["retry", "accept"])]
-fn every_choice_leads_on(#[case] name: &str, #[case] verbs: &[&str]) {
-    let (stage, _) = situation(name);
-    let choices = stage.world.objects[0].resource.status.choices.clone();
-    let printed: Vec<&str> = choices
-        .iter()
-        .map(|choice| choice.command.split(' ').nth(2).unwrap_or_default())
-        .collect();
-    assert_eq!(printed, verbs, "{choices:?}");
-    for at in 0..choices.len() {
-        let (mut stage, reason) = situation(name);
-        let choice = &choices[at];
+/// Situations that are told by choices of their own, and the verbs that are printed, safest first.
+const TABLE: &[(&str, &[&str])] = &[
+    ("renamed to an earlier time", &["baseline", ""]),
+    (
+        "renamed to a later time, with a new one before and after it",
+        &["baseline", ""],
+    ),
+    ("all renamed", &["baseline", ""]),
+    ("renamed where every policy allows", &["baseline", ""]),
+    ("squashed", &["baseline", ""]),
+    (
+        "squashed, with a seed beside it and a new one after it",
+        &["baseline", ""],
+    ),
+    (
+        "squashed under a new time, with rows after it",
+        &["baseline", "baseline", ""],
+    ),
+    ("the first half squashed", &["baseline", ""]),
+    ("squashed, and not all of it is there", &["baseline", ""]),
+    ("unknown", &[""]),
+    ("ahead, and something is pending", &[""]),
+    ("edited", &[""]),
+    ("the first one is there", &["baseline"]),
+    ("all are there", &["baseline"]),
+    ("only another one's table is there", &[""]),
+    ("another one's table, and a configuration", &["", "retry"]),
+    (
+        "the first one is there, and a configuration",
+        &["baseline", "retry"],
+    ),
+    ("Prisma asked for a baseline", &["baseline"]),
+    (
+        "failed, and nothing is left",
+        &["mark-rolled-back", "mark-applied"],
+    ),
+    (
+        "failed, and something is left",
+        &["down", "mark-applied", "mark-rolled-back"],
+    ),
+    ("the lock was not had", &["retry"]),
+    (
+        "failed without a word",
+        &["mark-rolled-back", "mark-applied"],
+    ),
+    ("not recorded", &["mark-applied"]),
+    ("reverted", &["retry"]),
+    ("restored", &["retry"]),
+    ("restore failed", &["retry", "restore"]),
+    (
+        "found failed",
+        &["down", "mark-applied", "mark-rolled-back"],
+    ),
+    (
+        "found cut off",
+        &["down", "mark-applied", "mark-rolled-back"],
+    ),
+    ("rows are gone", &["retry"]),
+    ("aborted", &["retry"]),
+    ("smoke test", &["retry", "accept"]),
+    ("log line", &["retry", "accept"]),
+];
+
+/// Follows every choice of a situation, or, where there is none, what is to be mended and the command that then helps. The reason that
+/// the situation is shown by.
+fn follow(name: &str, verbs: Option<&[&str]>) -> &'static str {
+    let (stage, reason) = situation(name);
+    let status = &stage.world.objects[0].resource.status;
+    let choices = status.choices.clone();
+    let verb = |choice: &ChoiceStatus| {
+        let kubectl = choice.command.split("kubectl dbm ").nth(1);
+        let word = kubectl.and_then(|rest| rest.split(' ').next());
+        word.unwrap_or_default().to_owned()
+    };
+    let printed: Vec<String> = choices.iter().map(verb).collect();
+    if let Some(verbs) = verbs {
+        assert_eq!(printed, verbs, "{name}: {choices:?}");
+    }
+    if choices.is_empty() {
+        let (mut stage, _) = situation(name);
+        troubles::mend(&mut stage);
+        stage.go(5);
+        let next = stage.world.objects[0].resource.status.next_command.clone();
+        run_printed(&mut stage, "", &next);
+        arrived(&mut stage, name, reason, "what its message says");
+        assert!(stage.ready(), "{name}: {}", stage.said());
+    }
+    for choice in &choices {
+        let (mut stage, _) = situation(name);
         do_by_hand(&mut stage, name, &choice.title);
-        if !choice.command.is_empty() {
-            let before = choices[..at]
-                .iter()
-                .filter(|c| !c.command.is_empty())
-                .count();
-            let status = stage.world.objects[0].resource.status.clone();
-            let (title, spec) = humans::offered(&stage.world, 0, &status)[before].clone();
-            humans::by_hand(&mut stage.world, 0, &title, &spec);
+        run_printed(&mut stage, &choice.title, &choice.command);
+        arrived(&mut stage, name, reason, &choice.title);
+    }
+    reason
+}
+
+/// A line as it is printed, part by part; what it does with psql was done by hand.
+fn run_printed(stage: &mut Stage, title: &str, line: &str) {
+    for part in line.split(" && ") {
+        let status = stage.world.objects[0].resource.status.clone();
+        for spec in humans::created(&stage.world, 0, &status, part) {
+            humans::by_hand(&mut stage.world, 0, title, &spec);
             humans::create(&mut stage.world, 0, spec);
-        }
-        stage.go(120);
-        let action = stage
-            .world
-            .actions
-            .last()
-            .map(|action| action.status.message.clone());
-        assert!(
-            stage.ready() || stage.reason() != reason,
-            "{name}: {choice:?} leads in a circle: {} ({action:?})",
-            stage.said()
-        );
-        assert!(
-            stage.world.violations.is_empty(),
-            "{choice:?}: {:?}",
-            stage.world.violations
-        );
-        // What had run did not run again.
-        let content = &stage.world.databases["p0"].content;
-        for odd in stage.world.odd.values().flatten() {
-            let again =
-                content.catalog["public"].contains(&odd.name) && !odd.makes.contains(&odd.name);
-            let new = odd.name == "0301_rows" || odd.name.ends_with("_new");
-            assert!(!again || new, "{name}: {choice:?} ran {}", odd.name);
+            stage.go(40);
         }
     }
+}
+
+/// It is ready, or somewhere else than it was, and nothing ran twice.
+fn arrived(stage: &mut Stage, name: &str, reason: &str, way: &str) {
+    stage.go(120);
+    let action = stage
+        .world
+        .actions
+        .last()
+        .map(|action| action.status.message.clone());
+    assert!(
+        stage.ready() || stage.reason() != reason,
+        "{name}: {way:?} leads in a circle: {} ({action:?})",
+        stage.said()
+    );
+    assert!(
+        stage.world.violations.is_empty(),
+        "{name}: {way:?}: {:?}",
+        stage.world.violations
+    );
+    // What had run did not run again.
+    let content = &stage.world.databases["p0"].content;
+    for odd in stage.world.odd.values().flatten() {
+        let again = content.catalog["public"].contains(&odd.name) && !odd.makes.contains(&odd.name);
+        let new = odd.name == "0301_rows" || odd.name.ends_with("_new");
+        assert!(!again || new, "{name}: {way:?} ran {}", odd.name);
+    }
+}
+
+/// Every reason has its situation, and every choice of every situation leads on. Which reasons those are is read where they are
+/// defined and where choices are made: one that is new, or that gets choices, fails here until a situation produces it.
+#[test]
+fn every_choice_of_every_reason_leads_on() {
+    let mut found: BTreeSet<String> = TABLE
+        .iter()
+        .map(|(name, verbs)| follow(name, Some(verbs)).to_owned())
+        .collect();
+    let troubles = troubles::names();
+    found.extend(troubles.iter().map(|name| follow(name, None).to_owned()));
+    let missing: Vec<String> = reasons_to_follow()
+        .into_iter()
+        .filter(|reason| !found.contains(reason))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "no situation shows {missing:?}: add one to the table"
+    );
+}
+
+/// The constants of reasons by name.
+fn constants() -> BTreeMap<&'static str, &'static str> {
+    let source = include_str!("../../src/api/reasons.rs");
+    let (source, _) = source.split_once("pub mod events").unwrap();
+    let lines = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub const "));
+    lines
+        .map(|line| {
+            (
+                line.split(':').next().unwrap(),
+                line.split('"').nth(1).unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// The words at the beginning of a table's rows, in one section of the page on conditions.
+fn rows(section: &str) -> BTreeSet<String> {
+    let page = include_str!("../../docs/conditions.md");
+    let (_, text) = page.split_once(&format!("\n## {section}\n")).unwrap();
+    let text = text.split("\n## ").next().unwrap();
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let rows: BTreeSet<String> = rows.map(|(word, _)| word.to_owned()).collect();
+    assert!(rows.len() > 5, "the page has moved: {section}");
+    rows
+}
+
+/// All for which a person is called, all by which a run fails or does not start, and all that choices are made for.
+fn reasons_to_follow() -> BTreeSet<String> {
+    let all = constants();
+    let called = all
+        .values()
+        .filter(|reason| person(reason) != Person::Nobody);
+    let mut asked: BTreeSet<String> = called.map(|reason| (*reason).to_owned()).collect();
+    let sources = [
+        include_str!("../../src/decide/choices.rs"),
+        include_str!("../../src/decide/choices/indexes.rs"),
+        include_str!("../../src/decide/choices/locks.rs"),
+    ];
+    for constant in sources
+        .iter()
+        .flat_map(|source| source.split("reasons::").skip(1))
+    {
+        let end = constant.find(|c: char| !c.is_ascii_uppercase() && c != '_');
+        let name = &constant[..end.unwrap_or(constant.len())];
+        asked.extend(all.get(name).map(|reason| (*reason).to_owned()));
+    }
+    for section in ["Must not start", "The image", "Failed"] {
+        asked.extend(rows(section));
+    }
+    let types = rows("Conditions");
+    asked.retain(|word| !types.contains(word) || word == reasons::ROLLED_BACK);
+    assert!(asked.len() > 80, "the sources have moved: {asked:?}");
+    asked
 }
 
 /// After the way on the next release is like any other: the old names are in no folder, and nobody speaks of them.

@@ -189,6 +189,7 @@ pub fn by_hand(
     let (physical, schema) = (physical.to_owned(), schema.to_owned());
     let content = &mut world.databases.get_mut(&physical).unwrap().content;
     let catalog = content.catalog.entry(schema).or_default();
+    let title = title.strip_prefix("or ").unwrap_or(title);
     if title.starts_with("finish it by hand") {
         catalog.insert(spec.migration_name.clone())
     } else if title.starts_with("undo it by hand") {
@@ -213,6 +214,19 @@ pub fn offered(
                 (choice.title.clone(), spec)
             })
         })
+        .collect()
+}
+
+/// The actions that one printed line creates, in its order. What it does with psql is done by hand.
+pub fn created(
+    world: &World,
+    resource: usize,
+    status: &DatabaseMigrationStatus,
+    line: &str,
+) -> Vec<MigrationActionSpec> {
+    line.split(" && ")
+        .filter(|part| part.starts_with("kubectl dbm "))
+        .map(|part| command(world, resource, status, &words(part)))
         .collect()
 }
 

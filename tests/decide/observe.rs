@@ -83,7 +83,12 @@ impl Operator {
                 continue;
             };
             let target = &database.connection.secret_key_ref.name;
-            let reading = if world.is_readable(split(target).0) {
+            let reading = if let Some(reason) = world.trouble.unread {
+                Reading::Unknown(Unreadable {
+                    reason,
+                    message: "it cannot be read".to_owned(),
+                })
+            } else if world.is_readable(split(target).0) {
                 Reading::Known(world.facts(target, *want))
             } else {
                 Reading::Unknown(Unreadable {

@@ -6,7 +6,7 @@ use database_migration_operator::tools::prisma::{self, RowState};
 use dbm_agent::protocol::{LogFinding, Outcome, Refusal, Summary, VERSION};
 
 use super::invariants;
-use super::world::{Fate, Job, Process, World, at, split};
+use super::world::{Ending, Fate, Job, Process, World, at, split};
 
 pub(super) fn summary(outcome: Outcome, code: &str, state: &str) -> Summary {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -84,6 +84,15 @@ impl World {
 
     fn start(&mut self, job: &mut Job) {
         let push = self.push(&job.image);
+        if let Some(why) = &self.trouble.waits {
+            job.facts.progress = JobProgress::NotStarted(why.clone());
+            return;
+        }
+        if job.plan.step == StepKind::Inventory && self.trouble.loses {
+            let message = "evicted".to_owned();
+            job.facts.progress = JobProgress::Lost { message };
+            return;
+        }
         if job.plan.step == StepKind::Inventory {
             return self.end(job, 0, None);
         }
@@ -150,6 +159,10 @@ impl World {
             }
             return;
         }
+        if let Some(ending) = self.trouble.ending.clone() {
+            job.process = Some(process);
+            return self.end_so(job, &ending);
+        }
         let physical = &self.databases[&database];
         let mine = physical.lock.as_ref() == Some(&process.session);
         if !mine && (physical.lock.is_some() || physical.stranger > self.now) {
@@ -201,6 +214,41 @@ impl World {
         job.wrote = true;
         let row = self.row(&name);
         self.rows(&target).push(row);
+    }
+
+    /// It ends as the story says, and leaves what that says.
+    fn end_so(&mut self, job: &mut Job, ending: &Ending) {
+        let target = job.target.clone();
+        let (database, schema) = split(&target);
+        let push = self.push(&job.image);
+        let applied = self.applied(&target);
+        let content = self.content(&job.image, push);
+        let next = content.into_iter().find(|name| !applied.contains(name));
+        if let Some(name) = next {
+            if ending.makes {
+                let physical = self.databases.get_mut(database).unwrap();
+                let catalog = physical.content.catalog.entry(schema.to_owned());
+                catalog.or_default().insert(name.clone());
+            }
+            if ending.row {
+                // The next one is another migration.
+                self.trouble.ending = None;
+                invariants::at_write(self, job);
+                job.wrote = true;
+                let row = self.row(&name);
+                self.rows(&target).push(row);
+            }
+        }
+        if let Some(other) = ending.other {
+            let mut row = self.row(other);
+            (row.finished_at, row.applied_steps_count) = (Some(row.started_at), 1);
+            self.rows(&target).push(row);
+        }
+        self.end(job, ending.exit_code, ending.summary.clone());
+        if let JobProgress::Ended(end) = &mut job.facts.progress {
+            ending.reason.clone_into(&mut end.reason);
+            ending.said.clone_into(&mut end.said);
+        }
     }
 
     fn finish_migration(&mut self, job: &mut Job, name: &str) {

@@ -48,7 +48,7 @@ impl Stage {
     }
 
     /// Releases an image that holds these, once that of before is applied.
-    fn then(&mut self, image: &[Odd]) {
+    pub fn then(&mut self, image: &[Odd]) {
         self.go(40);
         assert_eq!(self.reason(), reasons::SUCCEEDED, "{}", self.said());
         self.world.odd.insert("odd".to_owned(), image.to_vec());
@@ -76,7 +76,7 @@ impl Stage {
             .extend(names.iter().map(|name| (*name).to_owned()));
     }
 
-    fn fate(&mut self, migration: &str, fate: Fate) {
+    pub fn fate(&mut self, migration: &str, fate: Fate) {
         let key = (TARGET.to_owned(), migration.to_owned());
         self.world.fates.insert(key, fate);
     }
@@ -105,8 +105,8 @@ pub fn same(name: &str) -> Odd {
     odd(name, name, &[name])
 }
 
-const FIRST: &str = "0100_base";
-const SECOND: &str = "0200_base";
+pub const FIRST: &str = "0100_base";
+pub const SECOND: &str = "0200_base";
 
 pub fn situation(name: &str) -> (Stage, &'static str) {
     let mut setup = Setup::default();
@@ -116,6 +116,7 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
         "restore failed" => setup.restore = Some(1),
         "restored" => setup.restore = Some(0),
         "reverted" => setup.revert = true,
+        "no restore point may be made" => (setup.points, setup.forbidden) = (1, true),
         _ => {}
     }
     let mut stage = Stage::new(&setup);
@@ -299,7 +300,7 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
         }
         "smoke test" => reasons::SMOKE_TEST_FAILED,
         "log line" => reasons::LOG_LINE_FOUND,
-        other => panic!("{other}"),
+        other => super::troubles::arrange(&mut stage, other),
     };
     stage.go(60);
     assert_eq!(stage.reason(), reason, "{name}: {}", stage.said());

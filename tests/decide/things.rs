@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use database_migration_operator::api::{MigrationActionStatus, StepKind};
 use database_migration_operator::decide::{JobPlan, Resource};
-use database_migration_operator::facts::{ActionFacts, JobFacts, LedgerRow, Session};
+use database_migration_operator::facts::{
+    ActionFacts, DatabaseFacts, JobFacts, LedgerRow, NotStarted, Session, UnreadableReason,
+};
+use dbm_agent::protocol::{DatabaseInventory, ProblemReason, Summary};
 
 /// What becomes of a migration's script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,43 @@ pub struct Odd {
     pub content: String,
     /// The tables that it makes, where they are not there yet.
     pub makes: Vec<String>,
+}
+
+/// What is wrong with images, pods and databases, beside what becomes of scripts.
+#[derive(Clone, Default)]
+pub struct Trouble {
+    /// Why no database can be read.
+    pub unread: Option<UnreadableReason>,
+    /// Why no image can be migrated with.
+    pub problem: Option<ProblemReason>,
+    /// What is otherwise so of what images hold, and of what databases show.
+    pub inventory: Option<fn(&mut DatabaseInventory)>,
+    pub facts: Option<fn(&mut DatabaseFacts)>,
+    /// Why pods do not start.
+    pub waits: Option<NotStarted>,
+    /// How migrations end instead of what they would do.
+    pub ending: Option<Ending>,
+    /// Pods that read what images hold are lost.
+    pub loses: bool,
+    /// Jobs are somebody else's.
+    pub foreign: bool,
+    /// Prisma's resolve ends well and marks nothing.
+    pub resolves_nothing: bool,
+}
+
+/// How a migration's container ends, and what it leaves.
+#[derive(Clone)]
+pub struct Ending {
+    pub exit_code: i32,
+    pub reason: &'static str,
+    pub said: &'static str,
+    pub summary: Option<Summary>,
+    /// A row that is neither finished nor failed.
+    pub row: bool,
+    /// What the script makes.
+    pub makes: bool,
+    /// A migration that was applied beside it.
+    pub other: Option<&'static str>,
 }
 
 /// A resource and what Kubernetes keeps beside it.

@@ -9,7 +9,7 @@ use database_migration_operator::facts::{
     Object as CatalogObject, ObjectKind, Session, TableName,
 };
 use database_migration_operator::tools::prisma;
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_agent::protocol::{DatabaseInventory, Migration, Problem};
 use jiff::Timestamp;
 
 pub use super::things::*;
@@ -49,6 +49,8 @@ pub struct World {
     pub external: bool,
     /// The API server refuses the Jobs of this step.
     pub refuses: Option<StepKind>,
+    /// What else is wrong.
+    pub trouble: Trouble,
     /// The schema whose migrations print a line that is denied.
     pub noisy: Option<String>,
     /// Who changed which row of a ledger: a resource, or `HAND`.
@@ -106,6 +108,7 @@ impl World {
             config: false,
             external: false,
             refuses: None,
+            trouble: Trouble::default(),
             noisy: None,
             touched: BTreeMap::new(),
             restored: BTreeMap::new(),
@@ -144,6 +147,18 @@ impl World {
     }
 
     pub fn inventory(&self, image: &str, push: u32, database: &str) -> DatabaseInventory {
+        let mut inventory = self.held(image, push, database);
+        inventory.problem = self.trouble.problem.map(|reason| Problem {
+            reason,
+            message: "this is wrong".to_owned(),
+        });
+        if let Some(change) = self.trouble.inventory {
+            change(&mut inventory);
+        }
+        inventory
+    }
+
+    fn held(&self, image: &str, push: u32, database: &str) -> DatabaseInventory {
         let names = self.content(image, push);
         if let Some(odd) = self.odd.get(image) {
             return self.odd_inventory(odd, database);
@@ -258,7 +273,7 @@ impl World {
             application_name: "psql".to_owned(),
             ..Session::default()
         });
-        DatabaseFacts {
+        let mut facts = DatabaseFacts {
             identity: DatabaseIdentity {
                 system_identifier: match self.room {
                     0 => format!("server of {database}"),
@@ -283,7 +298,11 @@ impl World {
             commits: physical.past.len() as i64,
             sees_activity: true,
             ..DatabaseFacts::default()
+        };
+        if let Some(change) = self.trouble.facts {
+            change(&mut facts);
         }
+        facts
     }
 
     /// `AlreadyExists` with our uid is as good as made; a name that was free again is a new Job.
@@ -306,7 +325,11 @@ impl World {
         let facts = JobFacts {
             name: plan.name.clone(),
             uid,
-            owner_uid: Some(object.uid.clone()),
+            owner_uid: Some(if self.trouble.foreign {
+                "somebody else's".to_owned()
+            } else {
+                object.uid.clone()
+            }),
             adopted: false,
             created_at: at(self.now),
             progress: JobProgress::NotStarted(NotStarted::default()),
