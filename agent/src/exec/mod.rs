@@ -2,6 +2,7 @@
 //!
 //! Whatever speaks against running is found before anything is executed, and is told apart from a command that failed.
 
+mod call;
 pub mod command;
 pub mod config;
 mod confirm;
@@ -30,6 +31,7 @@ use jiff::Timestamp;
 use crate::inventory::{self, Project, Surroundings};
 use crate::protocol::{ExecRequest, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION};
 use crate::raised::Raised;
+pub use call::Call;
 use confirm::Stop;
 use environment::Variables;
 use findings::Findings;
@@ -42,59 +44,6 @@ pub const REFUSED: u8 = 64;
 
 /// The exit code when the command took longer than it may, as that of `timeout`.
 pub const TIMED_OUT: u8 = 124;
-
-/// A call of `dbm-agent exec`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Call {
-    /// The hash that the image's inventory has to have.
-    pub expect: Option<String>,
-    /// The time after which nothing is started.
-    pub not_after: Option<Timestamp>,
-    /// What to do.
-    pub request: ExecRequest,
-    /// The command; empty for Prisma's own.
-    pub command: Vec<String>,
-}
-
-impl Call {
-    /// Reads the arguments after `exec`.
-    ///
-    /// # Errors
-    /// With what is not understood.
-    pub fn parse(arguments: &[&str]) -> Result<Call, String> {
-        let mut call = Call::default();
-        let mut request = None;
-        let mut rest = arguments.iter();
-        while let Some(argument) = rest.next() {
-            match *argument {
-                "--" => {
-                    call.command = rest.map(|word| (*word).to_owned()).collect();
-                    break;
-                }
-                "--expect" => {
-                    let hash = rest.next().ok_or("--expect needs a hash")?;
-                    call.expect = Some((*hash).to_owned());
-                }
-                "--not-after" => {
-                    let time = rest.next().ok_or("--not-after needs a time")?;
-                    call.not_after = Some(
-                        time.parse()
-                            .map_err(|error| format!("--not-after {time}: {error}"))?,
-                    );
-                }
-                json if request.is_none() && !json.starts_with("--") => {
-                    request = Some(
-                        serde_json::from_str(json)
-                            .map_err(|error| format!("the request is not understood: {error}"))?,
-                    );
-                }
-                other => return Err(format!("{other:?} is not understood")),
-            }
-        }
-        call.request = request.ok_or("there is no request")?;
-        Ok(call)
-    }
-}
 
 /// Runs it; the exit code is that of the command, 128 and the number of the signal that ended it, [`TIMED_OUT`] or
 /// [`REFUSED`].
@@ -481,41 +430,4 @@ fn say(text: &str) {
     let mut output = std::io::stdout().lock();
     // Where nobody reads it, there is nobody to tell.
     let _ = writeln!(output, "dbm-agent: {text}").and_then(|()| output.flush());
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn calls() {
-        let request = r#"{"project":{"database":"d","schema":"s"},"envVar":"DATABASE_URL","applicationName":"a"}"#;
-        let call = Call::parse(&[
-            "--not-after",
-            "2026-01-01T00:00:00Z",
-            "--expect",
-            "h",
-            request,
-            "--",
-            "sh",
-            "--",
-            "x",
-        ])
-        .unwrap();
-        assert_eq!(call.expect.as_deref(), Some("h"));
-        assert_eq!(call.command, ["sh", "--", "x"]);
-        assert_eq!(call.request.env_var, "DATABASE_URL");
-        assert!(Call::parse(&[request, "--"]).unwrap().command.is_empty());
-        for wrong in [
-            &[][..],
-            &["--expect"],
-            &["--not-after", "soon", request],
-            &["{}"],
-            &[request, request],
-            &["--other", request],
-        ] {
-            assert!(Call::parse(wrong).is_err(), "{wrong:?}");
-        }
-    }
 }
