@@ -103,7 +103,8 @@ pub struct PrismaSpec {
     #[serde(default)]
     #[schemars(length(max = 512))]
     pub config: String,
-    /// How Prisma is called; default: node on the prisma package found from the schema up, then PATH.
+    /// How Prisma itself is called, which must do what the words after it say; default: node on the prisma package found from the schema
+    /// up, then PATH. A command that migrates by itself belongs into `migrate`.
     #[serde(default)]
     #[schemars(length(max = 32), inner(length(min = 1, max = 1024)))]
     pub cli: Vec<String>,
