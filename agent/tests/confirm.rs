@@ -105,6 +105,11 @@ fn what_fails_when_it_is_asked_fails_as_when_it_is_told() {
             "",
         ),
         (
+            "Error: Can't reach database server at `db:5432`",
+            "P1001",
+            "",
+        ),
+        (
             "Error: P1001: Can't reach database server at `db:5432`",
             "P1001",
             "",

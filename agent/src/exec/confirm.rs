@@ -287,6 +287,22 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_does_not_come_is_not_waited_for_ever() {
+        let command = Command {
+            program: "/bin/sleep".into(),
+            arguments: vec!["30".into()],
+            directory: "/".into(),
+        };
+        let began = Instant::now();
+        let why = run(&command, &Variables::new(), Duration::from_secs(1)).unwrap_err();
+        assert!(
+            why.contains("longer than 1 s") && why.contains("_prisma_migrations"),
+            "{why}"
+        );
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
     fn what_differs_is_named() {
         let planned = Planned::of(&names(&["1_a", "2_b"]));
         assert_eq!(difference(&planned, &names(&["2_b", "1_a"])), None);
