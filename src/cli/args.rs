@@ -1,8 +1,11 @@
 //! PURE. The command line's grammar.
 
-use std::path::PathBuf;
+mod examples;
+mod global;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+pub use global::Global;
 
 use crate::api::{ActionKind, Duration};
 
@@ -18,23 +21,6 @@ pub struct Cli {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// What holds for every command.
-#[derive(Clone, Debug, Default, Args)]
-pub struct Global {
-    /// The namespace; default: that of the kubeconfig's context
-    #[arg(short, long, global = true, value_name = "NAMESPACE")]
-    pub namespace: Option<String>,
-    /// The context of the kubeconfig to use
-    #[arg(long, global = true, value_name = "NAME")]
-    pub context: Option<String>,
-    /// The kubeconfig to use; default: $KUBECONFIG, then ~/.kube/config
-    #[arg(long, global = true, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// No colours, as with NO_COLOR in the environment
-    #[arg(long, global = true)]
-    pub no_color: bool,
 }
 
 /// What can be done.
@@ -64,11 +50,11 @@ pub enum Command {
     Logs(LogsArgs),
     /// No further migration is started from now on; a running one goes on
     Suspend(ManyWrite),
-    /// Takes a suspension back
+    /// Resumes a suspended resource
     Resume(ManyWrite),
     /// Waits until resources are migrated or ready, or need somebody
     Wait(WaitArgs),
-    /// Prints what completes this command line in a shell
+    /// Prints a shell completion script
     Completion {
         /// The shell
         #[arg(value_enum)]
@@ -116,7 +102,7 @@ pub enum Format {
 /// How state is printed.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct Output {
-    /// Prints the object itself instead of words about it
+    /// Prints the object itself instead of words about it; a List where none was named
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<Format>,
 }
@@ -158,7 +144,7 @@ pub struct PlanArgs {
 /// What a write needs.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Write {
-    /// Does not ask whether to go on; for scripts
+    /// Skips the confirmation; for scripts
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -311,7 +297,7 @@ pub struct LogsArgs {
     /// Only the Jobs of this database
     #[arg(long, value_name = "NAME")]
     pub database: Option<String>,
-    /// Goes on until the run has ended
+    /// Streams until the run ends
     #[arg(short, long, conflicts_with = "run")]
     pub follow: bool,
 }
@@ -321,8 +307,10 @@ pub struct LogsArgs {
 pub enum Goal {
     /// Migrated and verified, with smoke tests and all
     #[default]
+    #[value(alias = "condition=ready")]
     Ready,
     /// Every migration of the image stands in the ledgers
+    #[value(alias = "condition=migrated")]
     Migrated,
 }
 
@@ -333,7 +321,13 @@ pub struct WaitArgs {
     #[command(flatten)]
     pub which: Which,
     /// What is waited for
-    #[arg(long = "for", value_enum, default_value_t, value_name = "GOAL")]
+    #[arg(
+        long = "for",
+        value_enum,
+        default_value_t,
+        value_name = "GOAL",
+        ignore_case = true
+    )]
     pub goal: Goal,
     /// Waits for no longer than this: 90s, 30m, 1h30m
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30m")]
@@ -341,6 +335,11 @@ pub struct WaitArgs {
     /// Ends with exit code 3 when it has waited for so long for what somebody has to mend, such as a missing Secret; 0s: at once
     #[arg(long, value_name = "DURATION", value_parser = patience, default_value = "60s")]
     pub patience: Duration,
+}
+
+/// The grammar, with the examples of every command.
+pub fn grammar() -> clap::Command {
+    examples::added(Cli::command())
 }
 
 impl Act {

@@ -36,7 +36,14 @@ impl Cluster {
     /// # Errors
     /// When there is no configuration, or it does not have what was named.
     pub async fn new(global: &Global) -> Result<Self, Failure> {
-        let (config, name) = config(global).await?;
+        let (mut config, name) = config(global).await?;
+        if let Some(user) = &global.act_as {
+            // The groups of the kubeconfig's own `as` belong to that user.
+            config.auth_info.impersonate = Some(user.clone());
+            config.auth_info.impersonate_groups = Some(global.act_as_groups.clone());
+            config.auth_info.impersonate_uid = None;
+            config.auth_info.impersonate_user_extra = None;
+        }
         let facts = Facts {
             cluster: name,
             server: config.cluster_url.to_string().trim_end_matches('/').into(),
@@ -202,6 +209,9 @@ impl Cluster {
             )),
             // What an admission policy says is about more than the right to create.
             403 if message.contains("denied request") => Failure::failed(message),
+            403 if message.contains("cannot impersonate") => Failure::failed(format!(
+                "{message}\n--as takes the right to impersonate that user, --as-group that group."
+            )),
             403 => Failure::failed(format!("{message}\nIt takes the right to {need}.")),
             404 if status
                 .details

@@ -22,7 +22,7 @@ mod wait;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 
 pub use wait::reached;
 
@@ -78,7 +78,7 @@ fn parse(arguments: &[OsString], program: &str) -> Result<Cli, clap::Error> {
     } else {
         program
     };
-    let matches = Cli::command()
+    let matches = args::grammar()
         .bin_name(shown.to_owned())
         .try_get_matches_from(arguments)?;
     Cli::from_arg_matches(&matches)
@@ -115,7 +115,7 @@ async fn command(cli: &Cli, terminal: &Terminal, program: &str) -> Result<Exit, 
 /// The script by which a shell completes the program of this name.
 pub fn completion(shell: Shell, program: &str) -> String {
     use clap_complete::aot;
-    let mut command = Cli::command();
+    let mut command = args::grammar();
     let mut script = Vec::new();
     match shell {
         Shell::Bash => aot::generate(aot::Bash, &mut command, program, &mut script),

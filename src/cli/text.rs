@@ -115,6 +115,52 @@ pub fn wrap(text: &str, columns: Option<usize>) -> Vec<String> {
     lines
 }
 
+/// The lines of a shell command at most `columns` wide, each but the last ended by ` \\`, so that the whole of them can be copied and
+/// run. It is broken only at blanks outside of quotes; the further lines are set in by two. `None` breaks nothing.
+pub fn command_lines(command: &str, columns: Option<usize>) -> Vec<String> {
+    let Some(columns) = columns.filter(|columns| width(command) > *columns) else {
+        return vec![command.to_owned()];
+    };
+    let columns = columns.max(20);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in shell_words(command) {
+        // The blank and the backslash after it take two more.
+        if !line.trim_start().is_empty() && width(&line) + 1 + width(word) + 2 > columns {
+            lines.push(format!("{line} \\"));
+            line = "  ".to_owned();
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
+/// The parts of a command between blanks outside of quotes, as they are written.
+fn shell_words(command: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut start = 0;
+    let mut quote: Option<char> = None;
+    let mut escaped = false;
+    for (at, c) in command.char_indices() {
+        match (quote, c) {
+            _ if escaped => escaped = false,
+            (Some('\''), '\'') | (Some('"'), '"') => quote = None,
+            (None | Some('"'), '\\') => escaped = true,
+            (None, '\'' | '"') => quote = Some(c),
+            (None, ' ') => {
+                words.push(&command[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    words.push(&command[start..]);
+    words
+}
+
 /// A length of time in one or two units: `0.4 s`, `38 s`, `2 m`, `1 h 5 m`, `3 d`.
 pub fn length(milliseconds: i64) -> String {
     let ms = milliseconds.max(0);
@@ -210,6 +256,22 @@ mod tests {
         );
         let long = "x".repeat(40);
         assert_eq!(wrap(&format!("a {long} b"), Some(20)), ["a", &long, "b"]);
+    }
+
+    #[rstest::rstest]
+    #[case("kubectl dbm status shop", &["kubectl dbm status shop"])]
+    #[case(
+        "kubectl dbm down shop --database identity --reason \"a longer one\"",
+        &["kubectl dbm down shop \\", "  --database identity \\", "  --reason \\", "  \"a longer one\""]
+    )]
+    #[case(
+        r#"psql -c 'SELECT a, b FROM c' "it's "' x"#,
+        &["psql -c \\", "  'SELECT a, b FROM c' \\", "  \"it's \"' x"]
+    )]
+    #[case(r"psql -c it\'s\ one word", &[r"psql -c it\'s\ one \", "  word"])]
+    fn a_long_command_is_continued(#[case] command: &str, #[case] lines: &[&str]) {
+        assert_eq!(command_lines(command, Some(24)), lines);
+        assert_eq!(command_lines(command, None), [command]);
     }
 
     #[test]

@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used)]
 
-use clap::CommandFactory;
-
 use super::*;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -10,7 +8,7 @@ fn parse(line: &str) -> Result<Cli, clap::Error> {
 
 #[test]
 fn the_grammar_is_sound() {
-    Cli::command().debug_assert();
+    grammar().debug_assert();
 }
 
 #[rstest::rstest]
@@ -27,6 +25,11 @@ fn the_grammar_is_sound() {
 #[case("dbm logs shop -f --database tasks")]
 #[case("dbm suspend -l team=shop -y")]
 #[case("dbm wait shop --for migrated --timeout 90s")]
+#[case("dbm wait shop --for Migrated")]
+#[case("dbm wait shop --for=READY")]
+#[case("dbm wait shop --for condition=Ready")]
+#[case("dbm status --as alice")]
+#[case("dbm --as alice --as-group dev --as-group oncall status shop")]
 #[case("dbm wait shop --patience 0s")]
 #[case("dbm wait shop --patience 5m")]
 #[case("dbm completion zsh")]
@@ -49,6 +52,8 @@ fn taken(#[case] line: &str) {
 #[case("dbm wait shop --for lunch")]
 #[case("dbm approve shop")]
 #[case("dbm logs shop -f --run r1-x")]
+#[case("dbm status --as-group oncall")]
+#[case("dbm status --as=")]
 fn refused_as_usage(#[case] line: &str) {
     let error = parse(line).unwrap_err();
     assert!(error.exit_code() == 2, "{error}");
