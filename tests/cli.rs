@@ -10,6 +10,10 @@ mod pure;
 mod requests;
 #[path = "cli/screens.rs"]
 mod screens;
+#[path = "cli/scripts.rs"]
+mod scripts;
+#[path = "cli/server.rs"]
+mod server;
 
 use std::path::{Path, PathBuf};
 

@@ -158,7 +158,7 @@ async fn act(
         created.push(create(cluster, spec).await?);
     }
     if !args.stays() {
-        report(args, &created)?;
+        report(args, which, &created)?;
         return Ok(Exit::Done);
     }
     let alone = created.len() == 1;
@@ -179,7 +179,7 @@ async fn act(
             Err(failure) => failures.push(failure),
         }
     }
-    report(args, &ended)?;
+    report(args, which, &ended)?;
     // The first is told by the caller.
     let mut failures = failures.into_iter();
     let first = failures.next();
@@ -310,9 +310,15 @@ async fn stay(
 }
 
 /// The actions as they are, for programs; for people everything was said.
-fn report(args: &Act, actions: &[MigrationAction]) -> Result<(), Failure> {
-    if let Some(format) = args.output.output {
-        print(&show::objects(format, actions)?);
+fn report(args: &Act, which: &Which, actions: &[MigrationAction]) -> Result<(), Failure> {
+    let Some(format) = args.output.output else {
+        return Ok(());
+    };
+    match actions {
+        [one] if which.name.is_some() => print(&show::object(format, one)?),
+        // It was created, and could not be followed to its end: that is told as an error.
+        [] if which.name.is_some() => {}
+        several => print(&show::list(format, several)?),
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ pub async fn status(
             .list(args.selector.as_deref(), args.all_namespaces)
             .await?;
         if let Some(format) = args.output.output {
-            print(&objects(format, &found)?);
+            print(&list(format, &found)?);
         } else if found.is_empty() {
             print("No DatabaseMigration is here.\n");
         } else {
@@ -120,7 +120,7 @@ pub async fn plan(
     if let Some(format) = args.output.output {
         let text = match values.as_slice() {
             [one] if args.which.name.is_some() => write(format, one)?,
-            several => write(format, &several)?,
+            several => write(format, &as_list(several))?,
         };
         print(&text);
     }
@@ -184,7 +184,7 @@ async fn prisma_versions(cluster: &Cluster, resource: &DatabaseMigration) -> Vec
     versions.into_iter().collect()
 }
 
-/// An object for programs.
+/// An object for programs: what was asked for by its name.
 ///
 /// # Errors
 /// When it cannot be written down, which no object of ours is known for.
@@ -192,33 +192,31 @@ pub fn object<K>(format: Format, object: &K) -> Result<String, Failure>
 where
     K: Resource + Serialize + Clone,
 {
-    let mut object = object.clone();
-    // As kubectl does: who wrote which field fills pages and says nothing to people.
-    object.meta_mut().managed_fields = None;
-    write(format, &object)
+    write(format, &shown(object))
 }
 
-/// One object by itself, several as a List.
+/// What was not asked for by its name, as a List: also where it is one, or none. So a script meets one shape, whatever there is.
 ///
 /// # Errors
 /// When they cannot be written down.
-pub fn objects<K>(format: Format, several: &[K]) -> Result<String, Failure>
+pub fn list<K>(format: Format, several: &[K]) -> Result<String, Failure>
 where
     K: Resource + Serialize + Clone,
 {
-    if let [one] = several {
-        return object(format, one);
-    }
-    let items: Vec<K> = several
-        .iter()
-        .cloned()
-        .map(|mut object| {
-            object.meta_mut().managed_fields = None;
-            object
-        })
-        .collect();
-    let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
-    write(format, &list)
+    let items: Vec<K> = several.iter().map(shown).collect();
+    write(format, &as_list(&items))
+}
+
+/// The object as kubectl shows it: who wrote which field fills pages and says nothing to people.
+fn shown<K: Resource + Clone>(object: &K) -> K {
+    let mut object = object.clone();
+    object.meta_mut().managed_fields = None;
+    object
+}
+
+/// As kubectl has it.
+fn as_list<T: Serialize>(items: &[T]) -> serde_json::Value {
+    serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items})
 }
 
 fn write(format: Format, value: &impl Serialize) -> Result<String, Failure> {
