@@ -16,6 +16,8 @@ mod screens;
 mod scripts;
 #[path = "cli/server.rs"]
 mod server;
+#[path = "cli/widths.rs"]
+mod widths;
 
 use std::path::{Path, PathBuf};
 

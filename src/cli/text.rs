@@ -91,6 +91,23 @@ pub fn cut(text: &str, columns: usize) -> String {
     out
 }
 
+/// The words of a text that fit into so many columns, with an ellipsis for the others. For a text without colours.
+pub fn cut_words(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    for word in text.split(' ') {
+        if out.width() + word.width() + 2 > columns {
+            break;
+        }
+        out.push_str(word);
+        out.push(' ');
+    }
+    out.push('…');
+    out
+}
+
 /// The lines of a text at most `columns` wide, broken at blanks; a word longer than that stays whole, so that it can be
 /// copied. `None` breaks nothing.
 pub fn wrap(text: &str, columns: Option<usize>) -> Vec<String> {
@@ -124,15 +141,26 @@ pub fn command_lines(command: &str, columns: Option<usize>) -> Vec<String> {
     let columns = columns.max(20);
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in shell_words(command) {
+    let words = shell_words(command);
+    let mut words = words.iter().peekable();
+    while let Some(word) = words.next() {
+        let mut word = (*word).to_owned();
+        // An option stays with its value, where both of them fit.
+        let value = words.next_if(|value| {
+            let together = width(&word) + width(value) + 5;
+            word.starts_with('-') && !value.starts_with('-') && together <= columns
+        });
+        if let Some(value) = value {
+            word.push_str(&format!(" {value}"));
+        }
         // The blank and the backslash after it take two more.
-        if !line.trim_start().is_empty() && width(&line) + 1 + width(word) + 2 > columns {
+        if !line.trim_start().is_empty() && width(&line) + 1 + width(&word) + 2 > columns {
             lines.push(format!("{line} \\"));
             line = "  ".to_owned();
         } else if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(word);
+        line.push_str(&word);
     }
     lines.push(line);
     lines
@@ -268,7 +296,7 @@ mod tests {
         r#"psql -c 'SELECT a, b FROM c' "it's "' x"#,
         &["psql -c \\", "  'SELECT a, b FROM c' \\", "  \"it's \"' x"]
     )]
-    #[case(r"psql -c it\'s\ one word", &[r"psql -c it\'s\ one \", "  word"])]
+    #[case(r"psql -c it\'s\ one more word", &[r"psql -c it\'s\ one \", "  more word"])]
     fn a_long_command_is_continued(#[case] command: &str, #[case] lines: &[&str]) {
         assert_eq!(command_lines(command, Some(24)), lines);
         assert_eq!(command_lines(command, None), [command]);
@@ -279,5 +307,8 @@ mod tests {
         assert_eq!(pad("数据", 6), "数据  ");
         assert_eq!(cut("数据库迁移", 5), "数据…");
         assert_eq!(cut("short", 5), "short");
+        assert_eq!(cut_words("数据 库迁移", 9), "数据 …");
+        assert_eq!(cut_words("one two", 7), "one two");
+        assert_eq!(cut_words("one two", 6), "one …");
     }
 }

@@ -6,7 +6,7 @@ use crate::api::{
     DatabaseStatus, FailedStatus, Phase, StepKind, StepOutcome, TakenAction, Traces, reasons,
 };
 use crate::cli::style::Tone;
-use crate::cli::text::{age, between, pad, safe, wrap};
+use crate::cli::text::{age, between, command_lines, pad, safe, wrap};
 use crate::cli::verdict::{condition, holds};
 use crate::tools::sql_state::sql_state_meaning;
 
@@ -60,11 +60,7 @@ pub(super) fn advice(screen: &Screen) -> String {
     out.push_str(&choices(screen, status));
     let jobs = status.run.iter().flat_map(|run| &run.steps);
     if jobs.into_iter().any(|step| !step.job.is_empty()) && status.phase != Some(Phase::Succeeded) {
-        screen.section(
-            &mut out,
-            "Logs",
-            &screen.style.paint(Tone::Code, &screen.command("logs")),
-        );
+        screen.section_command(&mut out, "Logs", &screen.command("logs"));
     }
     out
 }
@@ -315,8 +311,11 @@ fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> String {
             }
         }
         if !choice.command.is_empty() {
-            let command = screen.style.paint(Tone::Code, &safe(&choice.command));
-            out.push_str(&format!("{lead}{command}\n"));
+            for line in command_lines(&safe(&choice.command), room) {
+                let line = screen.style.paint(Tone::Code, &line);
+                out.push_str(&format!("{lead}{line}\n"));
+                lead = "     ";
+            }
         }
     }
     out

@@ -3,7 +3,7 @@
 use super::Screen;
 use crate::api::{DatabaseMigrationStatus, FindingKind, FindingStatus, Policy};
 use crate::cli::style::Tone;
-use crate::cli::text::safe;
+use crate::cli::text::{safe, width};
 
 /// Findings that are shown beside the state.
 const FINDINGS: usize = 5;
@@ -82,11 +82,14 @@ pub(super) fn findings(screen: &Screen, out: &mut String, status: &DatabaseMigra
         screen.section(out, if at == 0 { "Worth a look" } else { "" }, text);
     }
     if count > FINDINGS {
-        let more = format!(
-            "and {} more: {}",
-            count - FINDINGS.min(all.len()),
-            screen.style.paint(Tone::Code, &screen.command("plan"))
-        );
-        screen.section(out, "", &more);
+        let more = format!("and {} more:", count - FINDINGS.min(all.len()));
+        let command = screen.command("plan");
+        let line = format!("{more} {}", screen.style.paint(Tone::Code, &command));
+        if screen.room().is_none_or(|room| width(&line) <= room) {
+            screen.section(out, "", &line);
+        } else {
+            screen.section(out, "", &more);
+            screen.section_command(out, "", &command);
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::cli::text::{cut, safe, wrap};
 /// Columns of a bar.
 const BAR: u32 = 20;
 
-/// The screen at this moment; no line of it is wider than the terminal.
+/// The screen at this moment; no line of it is wider than the terminal, but for a word that is.
 pub fn live(screen: &Screen) -> String {
     let mut out = header(screen);
     out.push_str(&notes(screen));

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::style::{Style, Tone};
-use super::text::{age, cut, pad, safe, width, wrap};
+use super::text::{age, command_lines, pad, safe, width, wrap};
 use super::verdict;
 use crate::api::{ANNOTATION_RECONCILE, DatabaseMigration, DatabaseMigrationStatus, Phase};
 
@@ -72,13 +72,51 @@ impl<'a> Screen<'a> {
 
     /// A heading in the first column, and its text beside it.
     fn section(&self, out: &mut String, heading: &str, text: &str) {
+        let lines = wrap(text, self.room());
+        self.block(out, heading, &lines);
+    }
+
+    /// A heading, and a command beside it that can be copied as it stands.
+    fn section_command(&self, out: &mut String, heading: &str, command: &str) {
+        let lines = command_lines(command, self.room());
+        let painted = lines.iter().map(|line| self.style.paint(Tone::Code, line));
+        self.block(out, heading, &painted.collect::<Vec<_>>());
+    }
+
+    fn room(&self) -> Option<usize> {
+        self.width.map(|columns| columns.saturating_sub(COLUMN))
+    }
+
+    fn block(&self, out: &mut String, heading: &str, lines: &[String]) {
         let heading_width = COLUMN.max(width(heading) + 2);
-        let room = self.width.map(|columns| columns.saturating_sub(COLUMN));
-        for (at, line) in wrap(text, room).iter().enumerate() {
+        for (at, line) in lines.iter().enumerate() {
             let first = if at == 0 { heading } else { "" };
             let lead = pad(&self.style.paint(Tone::Strong, first), heading_width);
             out.push_str(lead.as_str());
             out.push_str(line);
+            trim_line(out);
+        }
+    }
+
+    /// A lead, and a text beside it from a column on. Where the terminal is narrow the column is its middle, and a lead that is longer has
+    /// its text below it.
+    fn beside(&self, out: &mut String, lead: &str, column: usize, text: &str, tone: Option<Tone>) {
+        let column = self
+            .width
+            .map_or(column, |columns| column.min((columns / 2).max(COLUMN)));
+        let room = self.width.map(|columns| columns.saturating_sub(column));
+        let mut lead = lead;
+        if width(lead) >= column || text.is_empty() {
+            out.push_str(lead);
+            trim_line(out);
+            lead = "";
+        }
+        if text.is_empty() {
+            return;
+        }
+        for line in wrap(text, room) {
+            out.push_str(&pad(std::mem::take(&mut lead), column));
+            out.push_str(&tone.map_or(line.clone(), |tone| self.style.paint(tone, &line)));
             trim_line(out);
         }
     }
@@ -128,24 +166,28 @@ pub(super) fn header(screen: &Screen) -> String {
         .map(|run| run.image.reference.as_str())
         .filter(|image| !image.is_empty())
         .unwrap_or(&screen.resource.spec.image);
-    let mut line = parts.join("  ");
+    let line = parts.join("  ");
     let image = format!("image {}", safe(image));
-    match screen.width {
+    let mut lines = match screen.width {
         Some(columns) if width(&line) + 3 + width(&image) > columns => {
-            line.push_str(&format!("\n{}", cut(&image, columns.max(20))));
+            [wrap(&line, screen.width), wrap(&image, screen.width)].concat()
         }
-        _ => line.push_str(&format!("   {image}")),
-    }
-    line.push('\n');
-    line
+        _ => vec![format!("{line}   {image}")],
+    };
+    lines.push(String::new());
+    lines.join("\n")
 }
 
-/// What stands beside the state and may surprise. A command stays on one line.
+/// What stands beside the state and may surprise.
 fn notes(screen: &Screen) -> String {
     let mut out = String::new();
     for note in surprises(screen) {
-        let width = screen.width.filter(|_| note != OPERATOR);
-        for line in wrap(&note, width) {
+        let lines = if note == OPERATOR {
+            command_lines(&note, screen.width)
+        } else {
+            wrap(&note, screen.width)
+        };
+        for line in lines {
             out.push_str(&screen.style.paint(Tone::Warn, &line));
             out.push('\n');
         }

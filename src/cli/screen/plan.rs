@@ -9,7 +9,7 @@ use super::findings::finding;
 use super::{Screen, header, highlight, notes, trim_line};
 use crate::api::{DatabaseMigration, DatabasePhase, DatabaseStatus, FindingStatus, Policy};
 use crate::cli::style::Tone;
-use crate::cli::text::{age, count, pad, safe, safe_lines, width, wrap};
+use crate::cli::text::{age, count, safe, safe_lines, width, wrap};
 
 /// What is stored of the image for a database, or why it cannot be had.
 pub type Stored = BTreeMap<String, Result<DatabaseInventory, String>>;
@@ -22,11 +22,12 @@ pub fn plan(screen: &Screen, stored: Option<&Stored>) -> String {
         return out;
     };
     if status.databases.is_empty() {
-        out.push_str("\nNo plan yet");
+        let mut text = "No plan yet".to_owned();
         if !status.message.is_empty() {
-            out.push_str(&format!(": {}", safe(&status.message)));
+            text.push_str(&format!(": {}", safe(&status.message)));
         }
-        out.push('\n');
+        let lines = wrap(&text, screen.width).join("\n");
+        out.push_str(&format!("\n{lines}\n"));
         return out;
     }
     if !status.plan_hash.is_empty() {
@@ -55,7 +56,15 @@ fn one(screen: &Screen, database: &DatabaseStatus, stored: Option<&Stored>) -> S
     if let Some(at) = &database.last_observed_at {
         line.push_str(&format!(", read {} ago", age(at.0, screen.now)));
     }
-    let mut out = format!("{name}  {line}\n");
+    let mut out = String::new();
+    for (at, line) in wrap(&format!("{name}  {line}"), screen.width)
+        .iter()
+        .enumerate()
+    {
+        out.push_str(if at == 0 { "" } else { "  " });
+        out.push_str(line);
+        trim_line(&mut out);
+    }
     let column = database
         .pending
         .iter()
@@ -76,10 +85,14 @@ fn one(screen: &Screen, database: &DatabaseStatus, stored: Option<&Stored>) -> S
         if failed {
             remarks.insert(0, "failed".to_owned());
         }
-        out.push_str("  ");
-        out.push_str(&pad(&safe(migration), column + 2));
-        out.push_str(&screen.style.paint(Tone::Warn, &remarks.join("; ")));
-        trim_line(&mut out);
+        let lead = format!("  {}", safe(migration));
+        screen.beside(
+            &mut out,
+            &lead,
+            column + 4,
+            &remarks.join("; "),
+            Some(Tone::Warn),
+        );
     }
     let listed = database.pending.len();
     let more = usize::try_from(database.pending_count)
@@ -142,7 +155,11 @@ fn texts(
     }
     let inventory = match stored {
         Some(Ok(inventory)) => inventory,
-        Some(Err(why)) => return format!("\n  No SQL to show: {}\n", safe(why)),
+        Some(Err(why)) => {
+            let mut out = "\n".to_owned();
+            screen.beside(&mut out, "  No SQL to show:", 18, &safe(why), None);
+            return out;
+        }
         None => return "\n  No SQL to show: the image's content is not stored\n".to_owned(),
     };
     let mut out = String::new();

@@ -1,13 +1,13 @@
 //! PURE. The steps of a run as a tree: inventory, plan, each database with what belongs to it, smoke tests.
 
 use super::parts::{part, smoke_test};
-use super::{COLUMN, Screen, trim_line};
+use super::{COLUMN, Screen};
 use crate::api::{
     DatabasePhase, DatabaseStatus, Phase, RunStatus, SmokeTestSpec, StepKind, StepOutcome,
     StepStatus, reasons,
 };
 use crate::cli::style::Tone;
-use crate::cli::text::{between, count, pad, safe, width, wrap};
+use crate::cli::text::{between, count, safe, width};
 use crate::cli::verdict::condition;
 
 /// How far a step is.
@@ -56,7 +56,6 @@ pub(super) fn print(screen: &Screen, lines: &[Line]) -> String {
         .max()
         .unwrap_or(0)
         .max(COLUMN);
-    let room = screen.width.map(|columns| columns.saturating_sub(column));
     let mut out = String::new();
     for line in lines {
         let (mark, tone) = match line.mark {
@@ -71,11 +70,7 @@ pub(super) fn print(screen: &Screen, lines: &[Line]) -> String {
             screen.style.paint(tone, mark),
             line.label
         );
-        for (at, text) in wrap(&line.text, room).iter().enumerate() {
-            out.push_str(&pad(if at == 0 { &lead } else { "" }, column));
-            out.push_str(text);
-            trim_line(&mut out);
-        }
+        screen.beside(&mut out, &lead, column, &line.text, None);
     }
     out
 }
