@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 
-/// A human's decision about a run of a DatabaseMigration. It never changes, and is carried out once.
+/// What is decided, about which run, by whom and why. It never changes, and is carried out once.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "dbops.dev",
@@ -17,6 +17,7 @@ use super::Time;
     shortname = "dbma",
     category = "dbops",
     namespaced,
+    doc = "MigrationAction is a person's decision about one run of a DatabaseMigration: what, why, who, and on which run. The operator carries it out once, or refuses it, with the reason, when it does not fit the state that it names; .status says which. Its spec never changes, and it outlives the resource as the record of what was done. The commands of `kubectl dbm` create one; so can `kubectl create` or GitOps. The admission policy of the chart decides who may create which action.",
     status = "MigrationActionStatus",
     derive = "PartialEq",
     validation = Rule::new("self.spec == oldSelf.spec").message("spec cannot be changed: make another MigrationAction"),

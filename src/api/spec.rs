@@ -9,7 +9,7 @@ use super::{
     ValidationSpec, defaults,
 };
 
-/// Runs the Prisma migrations of an image on a list of databases, in order.
+/// What is to be migrated and how: the image that holds the Prisma migrations, and the databases in order.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "dbops.dev",
@@ -19,6 +19,7 @@ use super::{
     shortname = "dbm",
     category = "dbops",
     namespaced,
+    doc = "DatabaseMigration runs the Prisma migrations of an image on a list of databases, in order. The operator compares the image with each database's _prisma_migrations table, migrates one database after the other by Jobs, and verifies the result in that table. When a migration fails, it stops, does not touch the databases that come after, and says in .status what failed, what is left of it, and what you can do, safest first. Nothing runs twice, and nothing is repaired by itself. A changed spec, or a MigrationAction, starts a new run. `kubectl dbm status NAME` shows all of it.",
     status = "DatabaseMigrationStatus",
     derive = "PartialEq",
     validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must be a DNS label of at most 63 characters: it becomes a label of the Jobs"),
