@@ -28,9 +28,9 @@ matrix: ## The tests against PostgreSQL, on real servers of every version that i
 check: ## The fast subset: format, clippy, unit, property and golden tests, no cluster
 	@tests/run check
 
-generate: ## Writes the generated files: the CRDs, and the chart's copies of them
+generate: ## Writes the generated files: the CRDs, the chart's copies of them, docs/api.md
 	@mkdir -p crds $(CHART)/files/crds
-	@cargo run --quiet --locked -- crds --directory crds
+	@cargo run --quiet --locked -- crds --directory crds --reference docs/api.md
 	@cp crds/*.yaml $(CHART)/files/crds/
 
 operator-up: postgres-up ## Builds the operator and installs or upgrades it in the cluster

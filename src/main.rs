@@ -1,5 +1,6 @@
 //! The operator's command line.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -34,13 +35,19 @@ enum Command {
     Crds {
         /// Writes each to a file of this folder instead.
         #[arg(long)]
-        directory: Option<std::path::PathBuf>,
+        directory: Option<PathBuf>,
+        /// Writes the API reference to this file, too.
+        #[arg(long, value_name = "FILE")]
+        reference: Option<PathBuf>,
     },
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Crds { directory } => crds(directory.as_deref()),
+        Command::Crds {
+            directory,
+            reference,
+        } => crds(directory.as_deref(), reference.as_deref()),
         Command::Run(options) => start(options),
     };
     match result {
@@ -52,7 +59,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn crds(directory: Option<&std::path::Path>) -> Result<(), Box<dyn std::error::Error>> {
+fn crds(
+    directory: Option<&Path>,
+    reference: Option<&Path>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    if let Some(file) = reference {
+        std::fs::write(file, api::reference())?;
+    }
     let files = api::crds_yaml()?;
     let Some(directory) = directory else {
         let texts: Vec<String> = files.into_iter().map(|(_, text)| text).collect();

@@ -77,6 +77,9 @@ fn every_phase_condition_and_reason_is_explained_and_nothing_else() {
 
 /// The targets of Markdown links and pictures that are paths of this repository.
 fn links(text: &str) -> Vec<String> {
+    // What stands in backticks is shown as it is.
+    let shown = |line: &str| line.split('`').step_by(2).collect::<String>() + "\n";
+    let text: String = text.lines().map(shown).collect();
     text.split("](")
         .skip(1)
         .filter_map(|rest| rest.split_once(')'))

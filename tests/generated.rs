@@ -26,6 +26,38 @@ fn the_crds_are_what_the_types_say() {
     }
 }
 
+#[test]
+fn the_api_reference_is_what_the_crds_say() {
+    assert!(
+        read("docs/api.md") == api::reference(),
+        "docs/api.md has drifted from src/api; run make generate"
+    );
+}
+
+/// `kubectl explain dbm` and `kubectl explain dbma` say what the kind is for.
+#[test]
+fn each_kind_is_described() {
+    use kube::CustomResourceExt;
+    for crd in [api::DatabaseMigration::crd(), api::MigrationAction::crd()] {
+        let kind = &crd.spec.names.kind;
+        for version in &crd.spec.versions {
+            let schema = version.schema.as_ref().unwrap();
+            let schema = schema.open_api_v3_schema.as_ref().unwrap();
+            let text = schema.description.as_deref().unwrap_or_default();
+            assert!(text.starts_with(&format!("{kind} ")), "{kind}: {text}");
+            assert!(
+                !text.contains("Auto-generated") && text.len() > 200,
+                "{kind}: {text}"
+            );
+            let fields = schema.properties.as_ref().unwrap();
+            for part in ["spec", "status"] {
+                let text = fields[part].description.as_deref().unwrap_or_default();
+                assert!(text.len() > 20, "{kind}.{part}: {text}");
+            }
+        }
+    }
+}
+
 /// kubectl apply keeps the whole object in an annotation, which holds at most 262,144 bytes.
 #[test]
 fn each_crd_fits_into_an_annotation() {

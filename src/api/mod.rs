@@ -8,6 +8,7 @@ mod duration;
 mod hash;
 mod job;
 pub mod reasons;
+mod reference;
 mod safety;
 mod spec;
 mod status;
@@ -26,6 +27,7 @@ pub use database_status::{
 pub use duration::Duration;
 pub use hash::{digest, spec_hash};
 pub use job::JobSpec;
+pub use reference::reference;
 pub use safety::{
     BackupSpec, LogsSpec, OnMigrationFailure, OnValidationFailure, RestorePointPolicy, RestoreSpec,
     RollbackSpec, SmokeTestSpec, ValidationSpec,
