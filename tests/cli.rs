@@ -10,6 +10,8 @@ mod help;
 mod pure;
 #[path = "cli/requests.rs"]
 mod requests;
+#[path = "cli/rights.rs"]
+mod rights;
 #[path = "cli/screens.rs"]
 mod screens;
 #[path = "cli/scripts.rs"]

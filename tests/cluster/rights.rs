@@ -3,9 +3,10 @@
 use database_migration_operator::api::{DatabaseMigration, MigrationAction};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Event, Pod, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, Role, RoleBinding};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -294,6 +295,19 @@ async fn a_viewer_sees_and_makes_nothing() {
         assert_eq!(seen.items.len(), 1);
         let seen = viewer.api::<DatabaseMigration>();
         seen.list(&ListParams::default()).await.unwrap();
+        // What the screens tell people to read, and nothing that holds a credential.
+        let all = ListParams::default();
+        viewer.api::<Job>().list(&all).await.unwrap();
+        viewer.api::<Pod>().list(&all).await.unwrap();
+        viewer.api::<Event>().list(&all).await.unwrap();
+        let log = viewer
+            .api::<Pod>()
+            .logs("none", &LogParams::default())
+            .await;
+        let missing = said(log).unwrap_err();
+        assert!(missing.contains("not found"), "{missing}");
+        let secrets = viewer.api::<Secret>().list(&all).await;
+        assert!(said(secrets).unwrap_err().contains("cannot list resource"));
         for (kind, _, more) in actions() {
             let refused = viewer.asks(&action(kind, &viewer.name, &more)).await;
             let refused = refused.expect_err(kind);
