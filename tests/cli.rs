@@ -2,6 +2,8 @@
 //! MigrationActions that come of what is typed.
 #![allow(clippy::unwrap_used)]
 
+#[path = "cli/examples.rs"]
+mod examples;
 #[path = "cli/exits.rs"]
 mod exits;
 #[path = "cli/help.rs"]
