@@ -22,7 +22,7 @@ pub struct DatabaseSpec {
     #[schemars(length(max = 128))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z_][A-Za-z0-9_]*$')").message("must be the name of an environment variable"))]
     pub env_var: String,
-    /// More variables for the Jobs of this database, e.g. the pooled URL beside a direct one.
+    /// Additional environment variables for the Jobs of this database, e.g. the pooled URL beside a direct one.
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub env: Vec<EnvVar>,

@@ -49,17 +49,17 @@ pub struct JobSpec {
     #[serde(default)]
     #[schemars(length(max = 253))]
     pub priority_class_name: String,
-    /// More labels for the pods.
+    /// Additional labels for the pods.
     #[serde(default)]
     #[schemars(extend("maxProperties" = 32))]
     #[x_kube(validation = Rule::new("self.all(k, !k.startsWith('dbops.dev/'))").message("labels of dbops.dev/ are the operator's own"))]
     pub pod_labels: BTreeMap<String, String>,
-    /// More annotations for the pods.
+    /// Additional annotations for the pods.
     #[serde(default)]
     #[schemars(extend("maxProperties" = 32))]
     #[x_kube(validation = Rule::new("self.all(k, !k.startsWith('dbops.dev/'))").message("annotations of dbops.dev/ are the operator's own"))]
     pub pod_annotations: BTreeMap<String, String>,
-    /// More variables.
+    /// Additional environment variables.
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub env: Vec<EnvVar>,

@@ -79,7 +79,7 @@ pub struct SmokeTestSpec {
     #[serde(default = "defaults::five_minutes")]
     #[x_kube(validation = Rule::new("self.matches('[1-9]')").message("timeout must be at least 1s"))]
     pub timeout: Duration,
-    /// How often it is tried; one that passes after a failure is said to be flaky.
+    /// Maximum attempts; one that passes after a failure is said to be flaky.
     #[serde(default = "defaults::one")]
     #[schemars(range(min = 1, max = 10))]
     pub attempts: u32,

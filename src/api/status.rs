@@ -60,7 +60,7 @@ pub struct DatabaseMigrationStatus {
     pub history: Vec<HistoryStatus>,
 }
 
-/// Where a resource is in the playbook.
+/// How far a resource is, for people; conditions are for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
     /// Something that it needs is missing, or it waits for its turn.
@@ -130,7 +130,7 @@ pub struct TakenAction {
     pub finished_at: Option<Time>,
 }
 
-/// One pass of the playbook: the journal, written before each effect.
+/// One pass: the journal, written before each effect.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunStatus {
