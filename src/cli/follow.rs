@@ -223,7 +223,7 @@ pub async fn within<T>(
     match tokio::time::timeout(Duration::from_secs(seconds), work).await {
         Ok(result) => result,
         Err(_) => Err(Failure::failed(format!(
-            "it is not over after {}; {hint}",
+            "timed out after {}; {hint}",
             limit.0
         ))),
     }

@@ -57,7 +57,7 @@ impl Terminal {
         }
         if !self.asks {
             return Err(Failure::usage(
-                "this changes something, and nobody can be asked here, because standard input is no terminal: add --yes",
+                "confirmation needed, and standard input is not a terminal: add --yes",
             ));
         }
         let answer = match word {
