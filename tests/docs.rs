@@ -119,6 +119,69 @@ fn every_link_leads_somewhere() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+/// Whoever looks for something begins at the index, which has every page and every folder of examples.
+#[test]
+fn the_index_by_role_has_every_page() {
+    let index = links(&read("docs/README.md"));
+    let pages = fs::read_dir(root().join("docs")).unwrap();
+    for page in pages.map(|entry| entry.unwrap().file_name()) {
+        let page = page.to_str().unwrap().to_owned();
+        if page.ends_with(".md") && page != "README.md" {
+            assert!(index.contains(&page), "docs/README.md lacks {page}");
+        }
+    }
+    for role in ["## On call", "## Application teams", "## Platform teams"] {
+        assert!(read("docs/README.md").contains(role), "{role}");
+    }
+    assert!(read("README.md").contains("(docs/README.md)"));
+}
+
+/// The headings that are linked to are there.
+#[test]
+fn every_anchor_of_a_link_leads_to_a_heading() {
+    let mut broken = Vec::new();
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'))
+        {
+            let Some((path, anchor)) = target.0.split_once('#') else {
+                continue;
+            };
+            if path.contains("://") || target.0.contains(char::is_whitespace) {
+                continue;
+            }
+            let of = match path {
+                "" => document.clone(),
+                path => document.parent().unwrap().join(path),
+            };
+            let Ok(text) = fs::read_to_string(&of) else {
+                continue;
+            };
+            if of.extension().is_some_and(|end| end == "md") && !anchors(&text).contains(anchor) {
+                broken.push(format!("{} -> {path}#{anchor}", document.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// As GitHub makes them of headings.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let words = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = words
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.collect::<String>().replace(' ', "-")
+        })
+        .collect()
+}
+
 /// The manifest that the README shows is the one that the demo applies.
 #[test]
 fn the_readme_shows_the_example_as_it_is() {
