@@ -1,4 +1,4 @@
-// Runs `prisma migrate deploy` for one package: node scripts/migrate.mjs packages/db [--env-file .env.production]
+// Runs `prisma migrate deploy` for one package: node scripts/migrate.mjs packages/db [--env-file FILE]
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import path from 'node:path'
