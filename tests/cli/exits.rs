@@ -60,9 +60,13 @@ const EXITS: &[Row] = &[
             "ServerBusy",
             "SessionMissing",
             "Overdue",
-            "Killed",
         ],
         &[(Working, 0, STAYS)],
+    ),
+    // It is being ended, or was.
+    (
+        &["Killed"],
+        &[(Working, 0, STAYS), (Stalled("Failed"), 1, 1)],
     ),
     // It goes on by itself, mostly; where it lasts, somebody is needed.
     (

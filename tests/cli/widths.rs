@@ -77,11 +77,19 @@ fn renamed(fixture: &str, names: &Names) -> DatabaseMigration {
 
 /// Every screen of a resource.
 fn texts(resource: &DatabaseMigration, width: Option<usize>) -> Vec<(&'static str, String)> {
+    texts_in(Style::PLAIN, resource, width)
+}
+
+fn texts_in(
+    style: Style,
+    resource: &DatabaseMigration,
+    width: Option<usize>,
+) -> Vec<(&'static str, String)> {
     let screen = Screen {
         resource,
         now: now(),
         width,
-        style: Style::PLAIN,
+        style,
         prisma: &[],
     };
     let spec = MigrationActionSpec {
@@ -98,7 +106,7 @@ fn texts(resource: &DatabaseMigration, width: Option<usize>) -> Vec<(&'static st
     };
     let both = [resource.clone(), resource.clone()];
     let does = screen::does(ActionKind::MarkApplied);
-    let table = |namespaces| screen::table(&both, namespaces, now(), width, Style::PLAIN);
+    let table = |namespaces| screen::table(&both, namespaces, now(), width, style);
     vec![
         ("status", screen::status(&screen)),
         ("live", screen::live(&screen)),
@@ -181,6 +189,41 @@ fn with_short_names_every_line_fits_at_80_columns() {
         for (screen, text) in texts(&status(fixture), Some(80)) {
             for line in text.lines() {
                 assert!(line.width() <= 80, "{fixture} {screen}: {line}\nin\n{text}");
+            }
+        }
+    }
+}
+
+/// Colours take no columns.
+#[test]
+fn colours_change_no_line() {
+    for fixture in [
+        "failed",
+        "lock",
+        "denied",
+        "rolled-back",
+        "smoke-test",
+        "new",
+    ] {
+        for width in [40, 80, 120] {
+            let resource = status(fixture);
+            let plain = texts(&resource, Some(width));
+            let coloured = texts_in(Style { colour: true }, &resource, Some(width));
+            for ((screen, plain), (_, coloured)) in plain.iter().zip(&coloured) {
+                let stripped = anstream::adapter::strip_str(coloured).to_string();
+                let trimmed = |text: &str| {
+                    let lines = text.lines().map(str::trim_end);
+                    lines.collect::<Vec<_>>().join("\n")
+                };
+                assert_eq!(
+                    trimmed(&stripped),
+                    trimmed(plain),
+                    "{fixture} {screen} at {width}"
+                );
+                assert!(
+                    coloured.contains('\x1b') || *screen == "live",
+                    "{fixture} {screen}"
+                );
             }
         }
     }
