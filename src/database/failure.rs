@@ -146,7 +146,7 @@ fn refused_by_server(error: &dyn sqlx::error::DatabaseError, target: &Target) ->
         ),
         "28P01" => (
             UnreadableReason::AuthenticationFailed,
-            format!("{place} refuses the user or its password: mend them, percent-encoding special characters"),
+            format!("{place} refuses the user or its password: check them; percent-encode special characters"),
         ),
         code if code.starts_with("28") => (
             UnreadableReason::AuthenticationFailed,

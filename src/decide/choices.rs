@@ -1,5 +1,6 @@
 //! What a human can do now, safest first, each with the command that does it. Derived from status alone.
 
+mod fix;
 mod indexes;
 pub(super) mod locks;
 
@@ -55,6 +56,8 @@ pub(super) fn choices(
         if ready && spec.rollback.restore.is_some() {
             restore(&mut list, &commands, now, None);
         }
+        // It waits for somebody who corrects something.
+        fix::of(&mut list, &commands, spec, now, status::ready_reason(now));
         return list;
     }
     let reason = status::ready_reason(now);
@@ -86,6 +89,7 @@ pub(super) fn choices(
         (reasons::LOCK_TIMEOUT, Some((_, failed))) if failed.ledger_row.is_empty() => {
             locks::run_again(&mut list, &commands, &failed.blocked_by);
         }
+        _ if fix::corrects(reason) => fix::of(&mut list, &commands, spec, now, reason),
         (reasons::BASELINE_NEEDED, _) => {
             if let Some(entry) = spoken_of(now) {
                 baseline(&mut list, &commands, entry);
@@ -113,7 +117,7 @@ pub(super) fn choices(
         }
         (reasons::INVALID_INDEX_FOUND, _) => indexes::of_applied(&mut list, &commands, now),
         (reasons::SMOKE_TEST_FAILED | reasons::LOG_LINE_FOUND, _) => {
-            let retry = "correct what it found, then run the playbook again";
+            let retry = "fix the problem, then start a new run";
             push(&mut list, retry, commands.dbm("retry", &[]));
             let accept = "accept it: the run goes on as if it had passed";
             let command = commands.dbm("accept", &[("reason", "...")]);

@@ -57,7 +57,7 @@ pub(super) fn migrated(pass: &mut Pass<'_>) {
         reasons::MIGRATED,
         true,
         reasons::LEDGER_VERIFIED,
-        "every migration of the image stands in the ledgers, with its checksum",
+        "every migration of the image is applied",
     );
 }
 
@@ -142,7 +142,10 @@ pub(super) fn suspended(pass: &mut Pass<'_>) {
             count(pass.status.databases.len(), "database")
         )
     };
-    let text = format!("{shown}; suspended: nothing is started. Un-suspend to go on.");
+    let text = format!(
+        "{shown}; suspended: nothing is started. To go on: {}.",
+        pass.command("resume")
+    );
     pass.working(Phase::Suspended, reasons::SUSPENDED, text);
     status::drop_condition(&mut pass.status, reasons::RECONCILING);
     pass.requeue(60_000);

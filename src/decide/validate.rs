@@ -346,10 +346,7 @@ pub(super) fn verdict(pass: &Pass<'_>) -> (&'static str, String) {
         }
     }
     if !accepted.is_empty() {
-        let text = format!(
-            "{base}; {} failed, which a human accepted",
-            names(&accepted)
-        );
+        let text = format!("{base}; {} failed, which was accepted", names(&accepted));
         return (reasons::VALIDATION_ACCEPTED, text);
     }
     if passed == 0 {

@@ -15,7 +15,11 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
     let title = title.strip_prefix("or ").unwrap_or(title);
     let mends = [
         "correct",
+        "create Secret",
+        "fix the problem",
+        "list the keys of Secret",
         "mend",
+        "push the image",
         "release a corrected image",
         "look at every database",
     ];
@@ -25,6 +29,11 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
         stage.world.fates.clear();
         stage.world.restores = 0;
         troubles::mend(stage);
+        if title.starts_with("correct the field") {
+            stage.edit(|resource| {
+                "db/schema.prisma".clone_into(&mut resource.spec.databases[0].prisma.schema);
+            });
+        }
     } else if [
         "see who holds",
         "end the session",

@@ -209,7 +209,8 @@ pub fn offered(
     choices
         .filter_map(|choice| {
             let words = words(&choice.command);
-            (words.first().map(String::as_str) == Some("kubectl")).then(|| {
+            // The others correct what no action does.
+            choice.command.starts_with("kubectl dbm ").then(|| {
                 let spec = command(world, resource, status, &words);
                 (choice.title.clone(), spec)
             })

@@ -36,7 +36,11 @@ fn an_image_that_cannot_be_used_is_read_once() {
         (said.phase, reason(&said)),
         (Some(Phase::Blocked), reasons::SCHEMA_MISSING)
     );
-    assert!(said.next_command.contains("kubectl dbm retry"));
+    assert!(
+        said.next_command
+            .starts_with("kubectl edit databasemigration ")
+    );
+    assert!(said.choices[1].command.starts_with("kubectl dbm retry "));
     snapshot.report = None;
     let read = snapshot.databases.clone();
     let why = Unreadable {

@@ -15,6 +15,7 @@ mod order;
 pub mod prisma;
 mod project;
 pub mod schema;
+mod search;
 mod variables;
 
 use std::collections::BTreeSet;

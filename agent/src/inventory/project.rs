@@ -7,7 +7,7 @@ use super::config::{self, Config};
 use super::layout::{self, Rules, Schema, same, shown};
 use super::migrations::{self, Unreadable};
 use super::schema::{self, Datasource, Setting};
-use super::{Project, Surroundings, lock_file, variables};
+use super::{Project, Surroundings, lock_file, search, variables};
 use crate::protocol::{Configured, ConfiguredUrl, ProblemReason, ProjectPaths};
 
 /// The default of `databases[].prisma.schema`: nobody may have chosen it.
@@ -311,23 +311,20 @@ fn setting(url: Option<&ConfiguredUrl>) -> Option<Setting> {
 }
 
 fn schema_missing(schema: &Path, directory: &Path) -> String {
-    let found: Vec<&str> = [
-        "prisma/schema.prisma",
-        "schema.prisma",
-        "prisma/schema",
-        "src/prisma/schema.prisma",
-    ]
-    .into_iter()
-    .filter(|candidate| directory.join(candidate).exists())
-    .collect();
-    let hint = if found.is_empty() {
-        String::new()
-    } else {
-        format!(" (there is {})", found.join(", "))
+    let found: Vec<String> = search::schemas(directory)
+        .iter()
+        .map(|path| shown(path, directory))
+        .collect();
+    let (there, which) = match found.as_slice() {
+        [] => (String::new(), "its path in the image"),
+        [one] => (format!("; the image has {one}"), "that path"),
+        many => (
+            format!("; the image has {}", many.join(", ")),
+            "one of them",
+        ),
     };
     format!(
-        "there is no Prisma schema at {}; set databases[].prisma.schema to its path in the image, relative to {}, or \
-         job.workingDir{hint}",
+        "there is no Prisma schema at {}{there}; set databases[].prisma.schema to {which}, relative to {}, or job.workingDir",
         schema.display(),
         directory.display()
     )

@@ -343,7 +343,18 @@ fn problems_say_what_to_do() {
     assert_eq!(reason, ProblemReason::SchemaMissing);
     assert!(
         message.contains("databases[].prisma.schema")
-            && message.contains("there is prisma/schema.prisma"),
+            && message.contains("the image has prisma/schema.prisma"),
+        "{message}"
+    );
+    // A schema of several files is its folder; those of packages and of generated clients are nobody's own.
+    image.file("packages/db/prisma/schema/main.prisma", SCHEMA);
+    image.file("packages/db/prisma/schema/user.prisma", "model User {}");
+    image.file("node_modules/x/prisma/schema.prisma", SCHEMA);
+    image.file(".next/schema.prisma", SCHEMA);
+    let (_, message) = image.problem(schema("db/schema.prisma"));
+    assert!(
+        message.contains("the image has prisma/schema.prisma, packages/db/prisma/schema; set")
+            && message.contains("to one of them"),
         "{message}"
     );
 

@@ -26,7 +26,7 @@ pub(super) fn finding(finding: &FindingStatus) -> String {
         }
         FindingKind::Ahead => format!("{name} is applied and newer than the image"),
         FindingKind::OutOfOrder => {
-            format!("{name} is pending and older than one that is applied")
+            format!("{name} is older than a migration that was applied before it")
         }
         FindingKind::Concurrently => format!("{name} {}", safe(&finding.text)),
         FindingKind::Unreadable => {

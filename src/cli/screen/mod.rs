@@ -201,8 +201,9 @@ fn surprises(screen: &Screen) -> Vec<String> {
     let frozen = resource.annotations().get(ANNOTATION_RECONCILE);
     if frozen.is_some_and(|value| value == "disabled") {
         notes.push(format!(
-            "Frozen: the annotation {ANNOTATION_RECONCILE} is \"disabled\"; the operator does nothing with it."
+            "Frozen: the annotation {ANNOTATION_RECONCILE} is \"disabled\"; the operator does nothing with it. To go on:"
         ));
+        notes.push(unfreeze(screen));
     }
     if resource.metadata.deletion_timestamp.is_some() {
         notes.push("It is being deleted.".to_owned());
@@ -217,6 +218,16 @@ fn surprises(screen: &Screen) -> Vec<String> {
         Some(_) => {}
     }
     notes
+}
+
+/// The command that lets the operator go on with a resource.
+fn unfreeze(screen: &Screen) -> String {
+    use crate::tools::prisma::shell_quote;
+    format!(
+        "kubectl annotate databasemigration {} -n {} {ANNOTATION_RECONCILE}-",
+        shell_quote(&screen.name()),
+        shell_quote(&screen.namespace())
+    )
 }
 
 /// The colour of a phase.

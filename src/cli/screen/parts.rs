@@ -2,7 +2,9 @@
 
 use super::Screen;
 use super::tree::{Line, Mark, in_time, step_mark, took};
-use crate::api::{Resolution, RunStatus, SmokeTestSpec, StepKind, StepOutcome, StepStatus};
+use crate::api::{
+    ActionKind, Resolution, RunStatus, SmokeTestSpec, StepKind, StepOutcome, StepStatus,
+};
 use crate::cli::text::safe;
 
 /// A step of a database that is not its last migrate step.
@@ -60,9 +62,9 @@ pub(super) fn smoke_test(screen: &Screen, run: &RunStatus, test: &SmokeTestSpec)
     let time = took(screen, last).unwrap_or_default();
     let mark = step_mark(last);
     let accepted = if last.outcome == Some(StepOutcome::Accepted) {
-        "; a human accepted that"
+        accepted(screen)
     } else {
-        ""
+        String::new()
     };
     let text = match mark {
         Mark::Done if tries.len() > 1 => {
@@ -82,4 +84,13 @@ pub(super) fn smoke_test(screen: &Screen, run: &RunStatus, test: &SmokeTestSpec)
         Mark::Waiting => format!("smoke test: {}", failure(last)),
     };
     Line::new(mark, &test.name, text)
+}
+
+/// `; accepted by alice`, as far as it is still known who it was.
+fn accepted(screen: &Screen) -> String {
+    let last = screen.status().and_then(|status| status.action.as_ref());
+    match last.filter(|action| action.action == ActionKind::AcceptValidation) {
+        Some(action) => format!("; accepted by {}", safe(&action.requested_by)),
+        None => "; accepted".to_owned(),
+    }
 }

@@ -31,7 +31,8 @@ pub fn plan(screen: &Screen, stored: Option<&Stored>) -> String {
         return out;
     }
     if !status.plan_hash.is_empty() {
-        out.push_str(&format!("plan {}\n", safe(&status.plan_hash)));
+        let short: String = status.plan_hash.chars().take(12).collect();
+        out.push_str(&format!("plan {}\n", safe(&short)));
     }
     for database in &status.databases {
         out.push('\n');
@@ -43,6 +44,9 @@ pub fn plan(screen: &Screen, stored: Option<&Stored>) -> String {
 fn one(screen: &Screen, database: &DatabaseStatus, stored: Option<&Stored>) -> String {
     let name = screen.style.paint(Tone::Strong, &safe(&database.name));
     let mut line = match (database.phase, database.pending_count) {
+        (DatabasePhase::Unknown, _) if database.last_observed_at.is_some() => {
+            "cannot be read now".to_owned()
+        }
         (DatabasePhase::Unknown, _) => "not read yet".to_owned(),
         (_, 0) => format!(
             "nothing pending, {} applied",

@@ -3,12 +3,15 @@
 use super::parts::{part, smoke_test};
 use super::{COLUMN, Screen};
 use crate::api::{
-    DatabasePhase, DatabaseStatus, Phase, RunStatus, SmokeTestSpec, StepKind, StepOutcome,
-    StepStatus, reasons,
+    ActionKind, DatabasePhase, DatabaseStatus, Phase, RunStatus, SmokeTestSpec, StepKind,
+    StepOutcome, StepStatus, reasons,
 };
 use crate::cli::style::Tone;
 use crate::cli::text::{between, count, safe, width};
 use crate::cli::verdict::condition;
+
+/// What waits, where it is the image.
+const IMAGE: &str = "image";
 
 /// How far a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +146,19 @@ fn inventory(screen: &Screen, run: &RunStatus) -> Line {
         None if total == 0 => Mark::Waiting,
         _ => Mark::Done,
     };
+    let counted = total > 0
+        || screen.status().is_some_and(|status| {
+            let mut databases = status.databases.iter();
+            databases.any(|database| !database.inventory_hash.is_empty())
+        });
+    let mut waits = run.waits.iter().filter(|wait| wait.subject == IMAGE);
+    let refused = screen
+        .status()
+        .and_then(|status| condition(status, reasons::PLANNED))
+        .map_or("not read".to_owned(), |planned| safe(&planned.reason));
     let text = match (mark, step) {
+        // Of databases that could not be read the migrations are not counted yet.
+        (Mark::Done, _) if !counted => "the image is read".to_owned(),
         (Mark::Done, _) => {
             let mut text = count(total, "migration");
             for version in screen.prisma {
@@ -151,13 +166,14 @@ fn inventory(screen: &Screen, run: &RunStatus) -> Line {
             }
             text
         }
-        (Mark::Running, Some(step)) => format!(
-            "the image is read, for {}",
-            took(screen, step).unwrap_or_default()
-        ),
-        (Mark::Failed, Some(step)) if step.message.is_empty() => {
-            "the image could not be read".to_owned()
+        (Mark::Running, Some(step)) => {
+            let time = took(screen, step).unwrap_or_default();
+            match waits.next_back() {
+                Some(wait) => format!("not read yet, for {time}: {}", safe(&wait.reason)),
+                None => format!("the image is being read, for {time}"),
+            }
         }
+        (Mark::Failed, Some(step)) if step.message.is_empty() => refused,
         (_, Some(step)) if !step.message.is_empty() => safe(&step.message),
         _ => "not read yet".to_owned(),
     };
@@ -295,7 +311,17 @@ fn database_line(
             format!("not started (comes after {})", after.join(", ")),
         ),
         DatabasePhase::Skipped => (Mark::Waiting, "not started".to_owned()),
-        DatabasePhase::RolledBack => (Mark::Waiting, "what the run did was undone".to_owned()),
+        DatabasePhase::RolledBack if restored(screen, &database.name) => {
+            (Mark::Waiting, "brought back by a restore".to_owned())
+        }
+        DatabasePhase::RolledBack if done > 0 && database.failed.is_some() => (
+            Mark::Waiting,
+            format!("{done} applied, and the migration after that undone"),
+        ),
+        DatabasePhase::RolledBack => (Mark::Waiting, "undone".to_owned()),
+        DatabasePhase::Unknown if database.last_observed_at.is_some() => {
+            (Mark::Waiting, "cannot be read now".to_owned())
+        }
         DatabasePhase::Unknown => (Mark::Waiting, "not read yet".to_owned()),
         DatabasePhase::Planned if !after.is_empty() => (
             Mark::Waiting,
@@ -305,6 +331,12 @@ fn database_line(
         DatabasePhase::Planned => (Mark::Waiting, format!("{planned} pending")),
     };
     Line::new(mark, &database.name, text)
+}
+
+/// Whether the last thing that was done about a database was a restore.
+fn restored(screen: &Screen, database: &str) -> bool {
+    let last = screen.status().and_then(|status| status.action.as_ref());
+    last.is_some_and(|action| action.action == ActionKind::Restore && action.database == *database)
 }
 
 /// `; X runs for 12 s`.
@@ -339,7 +371,10 @@ fn failed(database: &DatabaseStatus, step: Option<&StepStatus>) -> String {
         } else {
             format!(" ({})", safe(&failed.code))
         };
-        return format!("{done}; it failed before it came to a migration{code}");
+        return match database.applied_by_run {
+            0 => format!("{done}; it failed before it came to a migration{code}"),
+            _ => format!("{done}; it failed after them{code}"),
+        };
     }
     // How long the migration itself ran, where its start is known; a Job begins seconds before it.
     let start = database

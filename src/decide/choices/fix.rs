@@ -1,0 +1,102 @@
+//! What a human can do where the spec, a Secret or the image has to be corrected: the command that shows what is there, and
+//! the one that corrects it. What is kept in Git is corrected there.
+
+use super::{Commands, push, spoken_of};
+use crate::api::{ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, reasons};
+use crate::tools::prisma::shell_quote;
+
+/// The Secret's value has to be corrected.
+const OF_URL: [&str; 12] = [
+    reasons::AUTHENTICATION_FAILED,
+    reasons::URL_INVALID,
+    reasons::URL_NOT_POSTGRES,
+    reasons::URL_NOT_DIRECT,
+    reasons::URL_POOLED,
+    reasons::URL_NAMES_FILE,
+    reasons::URL_LOOPBACK,
+    reasons::HOST_UNKNOWN,
+    reasons::CONNECTION_REFUSED,
+    reasons::UNREACHABLE,
+    reasons::DATABASE_MISSING,
+    reasons::TLS_FAILED,
+];
+
+/// A field of the spec, or what it names in the image, has to be corrected.
+const OF_SPEC: [&str; 5] = [
+    reasons::SCHEMA_MISSING,
+    reasons::MIGRATIONS_MISSING,
+    reasons::MIGRATIONS_ELSEWHERE,
+    reasons::CONFIG_MISSING,
+    reasons::COMMAND_MISSING,
+];
+
+/// Whether a reason is one of these.
+pub(super) fn corrects(reason: &str) -> bool {
+    let secret = [
+        reasons::SECRET_MISSING,
+        reasons::SECRET_KEY_MISSING,
+        reasons::IMAGE_PULL_FAILED,
+    ];
+    secret.contains(&reason) || OF_URL.contains(&reason) || OF_SPEC.contains(&reason)
+}
+
+/// The choices for such a reason.
+pub(super) fn of(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    spec: &DatabaseMigrationSpec,
+    now: &DatabaseMigrationStatus,
+    reason: &str,
+) {
+    let kubectl = |verb: &str, what: &str| {
+        format!(
+            "kubectl {verb} {what} -n {}",
+            shell_quote(commands.namespace)
+        )
+    };
+    let resource = format!("databasemigration {}", shell_quote(commands.name));
+    let edit = kubectl("edit", &resource);
+    let mut databases = spec.databases.iter();
+    let database = match spoken_of(now) {
+        Some(entry) => databases.find(|database| database.name == entry.name),
+        None => databases.next(),
+    };
+    let key = database.map(|database| &database.connection.secret_key_ref);
+    match (reason, key) {
+        (reasons::IMAGE_PULL_FAILED, _) => {
+            let title =
+                "push the image, or correct its name in your manifest and apply it, or here";
+            push(list, title, edit);
+        }
+        (reasons::SECRET_MISSING, Some(key)) => {
+            let title = format!(
+                "create Secret {} with the connection URL under the key {}; these Secrets are there",
+                key.name, key.key
+            );
+            push(list, title, kubectl("get", "secrets"));
+        }
+        (reasons::SECRET_KEY_MISSING, Some(key)) => {
+            let secret = format!("secret {}", shell_quote(&key.name));
+            let title = format!("list the keys of Secret {} (not their values)", key.name);
+            push(list, title, kubectl("describe", &secret));
+            let title = "correct the key in your manifest and apply it, or here";
+            push(list, title, edit);
+        }
+        (_, Some(key)) if OF_URL.contains(&reason) => {
+            let secret = format!("secret {}", shell_quote(&key.name));
+            let title = format!(
+                "correct the URL under the key {} of Secret {}, where the message says that it is wrong",
+                key.key, key.name
+            );
+            push(list, title, kubectl("edit", &secret));
+        }
+        _ if OF_SPEC.contains(&reason) => {
+            let title =
+                "correct the field that the message names in your manifest and apply it, or here";
+            push(list, title, edit);
+            let title = "or mend the image, push it under the same name, and ask for a new run";
+            push(list, title, commands.dbm("retry", &[]));
+        }
+        _ => {}
+    }
+}
