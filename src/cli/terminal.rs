@@ -4,6 +4,7 @@ use std::io::{BufRead, ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
 
 use super::exit::Failure;
 use super::style::Style;
+use super::text::said_lines;
 
 /// What the standard streams are.
 #[derive(Clone, Copy, Debug)]
@@ -110,9 +111,13 @@ pub fn print(text: &str) {
     }
 }
 
-/// A line on standard error, beside the result.
+/// A line on standard error, beside the result. On a terminal it is broken between words.
 pub fn say(text: &str) {
-    say_part(&format!("{text}\n"));
+    let columns = crossterm::terminal::size()
+        .ok()
+        .map(|(columns, _)| usize::from(columns))
+        .filter(|columns| *columns > 0 && stderr().is_terminal());
+    say_part(&format!("{}\n", said_lines(text, columns).join("\n")));
 }
 
 fn say_part(text: &str) {

@@ -189,6 +189,30 @@ fn shell_words(command: &str) -> Vec<&str> {
     words
 }
 
+/// The lines of what is said beside a result: each is broken between words, and the command that it may end with stays one that can be
+/// copied. What is set in stands as it is.
+pub fn said_lines(text: &str, columns: Option<usize>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in text.split('\n') {
+        if line.starts_with(' ') || columns.is_none_or(|columns| width(line) <= columns) {
+            lines.push(line.to_owned());
+            continue;
+        }
+        let command = line.rfind(": kubectl ").map(|at| at + 2);
+        let (prose, command) = line.split_at(command.unwrap_or(line.len()));
+        lines.extend(wrap(prose.trim_end(), columns));
+        if !command.is_empty() {
+            let room = columns.map(|columns| columns.saturating_sub(2));
+            lines.extend(
+                command_lines(command, room)
+                    .iter()
+                    .map(|line| format!("  {line}")),
+            );
+        }
+    }
+    lines
+}
+
 /// A length of time in one or two units: `0.4 s`, `38 s`, `2 m`, `1 h 5 m`, `3 d`.
 pub fn length(milliseconds: i64) -> String {
     let ms = milliseconds.max(0);
@@ -300,6 +324,21 @@ mod tests {
     fn a_long_command_is_continued(#[case] command: &str, #[case] lines: &[&str]) {
         assert_eq!(command_lines(command, Some(24)), lines);
         assert_eq!(command_lines(command, None), [command]);
+    }
+
+    #[test]
+    fn what_is_said_is_broken_between_words_and_its_command_can_be_copied() {
+        let text = "error: shop is not there; see: kubectl dbm status -n production\n\n  a: line that is set in stays as it is";
+        let lines = [
+            "error: shop is not there;",
+            "see:",
+            "  kubectl dbm status \\",
+            "    -n production",
+            "",
+            "  a: line that is set in stays as it is",
+        ];
+        assert_eq!(said_lines(text, Some(26)), lines);
+        assert_eq!(said_lines(text, None).join("\n"), text);
     }
 
     #[test]
