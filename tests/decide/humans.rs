@@ -174,6 +174,17 @@ pub fn choose(world: &mut World, resource: usize, n: u8) {
     create(world, resource, spec);
 }
 
+/// Whether what a migration makes is in its database.
+pub fn is_left(world: &World, resource: usize, spec: &MigrationActionSpec) -> bool {
+    let databases = &world.objects[resource].resource.spec.databases;
+    let database = databases.iter().find(|d| d.name == spec.database);
+    database.is_some_and(|database| {
+        let (physical, schema) = split(&database.connection.secret_key_ref.name);
+        let catalog = world.databases[physical].content.catalog.get(schema);
+        catalog.is_some_and(|there| there.contains(&spec.migration_name))
+    })
+}
+
 /// Does what a choice says is to be done by hand, before its command. `true`: there was something.
 pub fn by_hand(
     world: &mut World,

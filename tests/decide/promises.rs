@@ -341,6 +341,11 @@ pub fn at_offer(
         if by.is_some_and(|by| by.iter().any(|by| *by != resource)) {
             continue;
         }
+        // It is for who sees that nothing is left.
+        let asks = title.contains("if you see that nothing of it is left");
+        if asks && super::humans::is_left(world, resource, &spec) {
+            continue;
+        }
         let before: Vec<_> = world
             .databases
             .iter()
