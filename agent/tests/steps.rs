@@ -145,7 +145,7 @@ fn lines_worth_a_look_are_reported_for_success_and_failure() {
     let more = json!({"logPatterns": PATTERNS});
     for code in [0, 9] {
         let script = format!(
-            "echo 'prisma:warn Prisma failed to detect the libssl/openssl version'; echo fine; echo; \
+            "echo 'prisma:warn The image is old'; echo fine; echo; \
              echo \"is DEPRECATED, see $DATABASE_URL\" >&2; printf '\\033[33mtook 12ms\\033[0m'; exit {code}"
         );
         let output = image
@@ -159,7 +159,7 @@ fn lines_worth_a_look_are_reported_for_success_and_failure() {
             .iter()
             .map(|finding| (finding.line, finding.pattern, finding.text.as_str()))
             .collect();
-        let warning = "prisma:warn Prisma failed to detect the libssl/openssl version";
+        let warning = "prisma:warn The image is old";
         assert_eq!(found.len(), 3);
         assert_eq!(found[0], (1, None, warning));
         assert_eq!((found[1].0, found[1].1), (4, Some(0)));

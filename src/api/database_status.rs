@@ -181,6 +181,9 @@ pub struct FailedStatus {
     /// Of an error that something exists already: what was there before the migration ran.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub was_there: String,
+    /// What makes it succeed the next time, where that is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub remedy: String,
     /// What took effect, and what may have and is unknown, with how to see it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

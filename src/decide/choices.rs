@@ -234,6 +234,8 @@ fn of_migration(
     if failed.traces == Traces::None {
         let title = if status::ready_reason(now) == reasons::TRANSACTION_LEFT_OPEN {
             "nothing of it is left: mark it rolled back, then release a corrected image"
+        } else if !failed.remedy.is_empty() {
+            "nothing of it is left: mark it rolled back; once what helps (see above) is done, retry"
         } else {
             "nothing of it is left: mark it rolled back, then release a corrected image or retry"
         };

@@ -369,6 +369,7 @@ fn open_row(
             } else {
                 ""
             };
+            failed_status.remedy = format!("{right}{alone}").trim().to_owned();
             let message =
                 format!("{database}: {name} failed: {said} ({codes}).{undone}{left}{right}{alone}");
             failed(reasons::MIGRATION_FAILED, failed_status, message)

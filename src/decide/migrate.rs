@@ -247,7 +247,12 @@ fn follow(
             let unlimited = pass
                 .database(&step.database)
                 .is_some_and(|entry| concurrently::is_planned(&entry.findings));
-            message.push_str(&time_limits::advice(pass.spec, facts, &failed, unlimited));
+            let script = script_of(inventory, &failed.name);
+            let advice = time_limits::advice(pass.spec, facts, &failed, script, unlimited);
+            message.push_str(&advice);
+            if !advice.is_empty() {
+                failed.remedy = advice.trim().to_owned();
+            }
             pass.end_step(&step.job, StepOutcome::Failed);
             outcome::log_findings(pass, step, end);
             if !rollback::revert(pass, step, facts, &failed, &message) {
@@ -268,6 +273,12 @@ fn planned_inventory<'a>(
     inventories
         .get(database)
         .filter(|known| known.hash == *hash)
+}
+
+/// The file of a migration; empty where the image does not hold it.
+fn script_of<'a>(inventory: &'a DatabaseInventory, name: &str) -> &'a str {
+    let found = inventory.migrations.iter().find(|m| m.name == name);
+    found.and_then(|m| m.sql.as_deref()).unwrap_or_default()
 }
 
 /// The database of a step is not in the spec any more, or its Secret leads to another one by now.

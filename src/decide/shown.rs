@@ -91,6 +91,7 @@ fn remembered(open: &mut FailedStatus, known: Option<&FailedStatus>, invalid: &[
         return;
     };
     open.blocked_by.clone_from(&known.blocked_by);
+    open.remedy.clone_from(&known.remedy);
     let only_indexes = known.left.len() == known.invalid_indexes.len();
     if known.traces == Traces::None {
         open.traces = Traces::None;

@@ -2,6 +2,7 @@
 
 use crate::api::{DatabaseMigrationSpec, FailedStatus, Traces};
 use crate::facts::{DatabaseFacts, OwnTimeout};
+use crate::tools::sql;
 
 /// What is said of a statement that was cancelled, by its text: the SQLSTATE (57014) does not tell these apart.
 pub(super) fn meaning(sql_state: &str, said: &str) -> Option<&'static str> {
@@ -27,16 +28,22 @@ fn setting(failed: &FailedStatus) -> Option<&'static str> {
 }
 
 /// What cut a statement and what helps, as sentences that begin with a blank; empty where no time-out did.
-/// `unlimited`: the lock time-out of the spec was left out.
+/// `script`: the migration's file. `unlimited`: the lock time-out of the spec was left out.
 pub(super) fn advice(
     spec: &DatabaseMigrationSpec,
     facts: &DatabaseFacts,
     failed: &FailedStatus,
+    script: &str,
     unlimited: bool,
 ) -> String {
     let Some(name) = setting(failed) else {
         return String::new();
     };
+    if sql::sets(script, name) {
+        return format!(
+            " The migration's own file sets {name}: release an image in which it sets a longer one, or none."
+        );
+    }
     let own = facts.own_timeouts.iter().find(|own| own.name == name);
     let (field, of_spec) = match name {
         "statement_timeout" => ("timeouts.statement", &spec.timeouts.statement),
@@ -48,7 +55,7 @@ pub(super) fn advice(
         (_, "timeouts.lock") if set && !unlimited => return String::new(),
         (_, "timeouts.statement") if set => {
             format!(
-                "Unless the URL or the file sets another, it is {field} of the spec, {}: raise it",
+                "Unless the URL sets another, it is {field} of the spec, {}: raise it",
                 of_spec.0
             )
         }
@@ -63,9 +70,9 @@ pub(super) fn advice(
             own.set_by
         ),
         (None, "timeouts.statement") => format!(
-            "Nothing sets {field}, so it is a {name} of the server, of the URL or of the file itself: set {field} to what the migration needs"
+            "Nothing sets {field}, so it is a {name} of the server or of the URL: set {field} to what the migration needs"
         ),
-        (None, _) => format!("It is a {name} of the server, of the URL or of the file itself"),
+        (None, _) => format!("It is a {name} of the server or of the URL"),
     };
     let then = if failed.traces == Traces::None {
         "; then mark it rolled back and retry"

@@ -19,6 +19,7 @@ mod left_behind;
 mod left_behind_tests;
 mod reference;
 mod replay;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -36,6 +37,7 @@ pub use left_behind::{
     LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, was_there,
 };
 pub use reference::{StatementRef, statement, statement_at};
+pub use settings::sets;
 pub use transactional::transactional;
 pub use transactions::{Transactions, is_one_undone, transactions};
 

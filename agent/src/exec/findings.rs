@@ -39,7 +39,7 @@ impl Findings {
         })
     }
 
-    /// Takes the next line, redacted. A line that was kept already is not counted again.
+    /// Takes the next line, redacted. Of equal lines the first is kept, and each is counted.
     pub fn look(&mut self, line: &str) {
         self.line = self.line.saturating_add(1);
         let pattern = self
@@ -49,13 +49,13 @@ impl Findings {
         if pattern.is_none() && !is_warning(line) {
             return;
         }
-        let mut text = line.trim().to_owned();
-        shorten(&mut text, TEXT_LIMIT);
-        if self.kept.iter().any(|kept| kept.text == text) {
+        self.count = self.count.saturating_add(1);
+        if self.kept.len() == KEPT {
             return;
         }
-        self.count = self.count.saturating_add(1);
-        if self.kept.len() < KEPT {
+        let mut text = line.trim().to_owned();
+        shorten(&mut text, TEXT_LIMIT);
+        if !self.kept.iter().any(|kept| kept.text == text) {
             self.kept.push(LogFinding {
                 line: self.line,
                 text,
@@ -229,7 +229,7 @@ mod tests {
         let banner = "prisma:warn Prisma failed to detect the libssl/openssl version to use";
         let (kept, count) = found(&["openssl"], &[banner, "warn x", " warn x", banner]);
         let lines: Vec<_> = kept.iter().map(|finding| finding.line).collect();
-        assert_eq!((lines, count), (vec![1, 2], 2));
+        assert_eq!((lines, count), (vec![1, 2], 4));
     }
 
     #[test]

@@ -139,6 +139,13 @@ fn failed_database(
         // What it left was undone; the message says so.
         return;
     }
+    if !failed.remedy.is_empty() {
+        screen.section(
+            out,
+            "What helps",
+            &format!("{whose}{}", safe(&failed.remedy)),
+        );
+    }
     let mut heading = "What is left";
     let mut say = |out: &mut String, text: &str| {
         screen.section(out, std::mem::take(&mut heading), text);
@@ -158,8 +165,21 @@ fn failed_database(
         };
         say(out, &format!("{whose}{statements} did not run"));
     }
-    if failed.left.is_empty() {
+    // What ran elsewhere, or was not planned, is not seen here; the message says what is known.
+    let reason = screen
+        .status()
+        .and_then(|status| condition(status, reasons::READY));
+    let elsewhere = reason.is_some_and(|ready| {
+        let unseen = [
+            reasons::OTHER_DATABASE_MIGRATED,
+            reasons::UNPLANNED_MIGRATIONS,
+            reasons::LEDGER_INCOMPLETE,
+        ];
+        failed.name.is_empty() && unseen.contains(&ready.reason.as_str())
+    });
+    if failed.left.is_empty() && !elsewhere {
         let text = match failed.traces {
+            Traces::None if failed.name.is_empty() => "nothing: the ledger is as it was before",
             Traces::None => "nothing: the schema is as before the migration",
             Traces::Some => "something: the schema is not as before the migration",
             Traces::Unknown => "unknown: compare the schema with the migration before you decide",
@@ -283,6 +303,12 @@ fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> String {
             title: String::new(),
             command: status.next_command.clone(),
         });
+    }
+    for choice in &mut choices {
+        if choice.title.is_empty() && choice.command.starts_with("kubectl dbm retry ") {
+            "once what the message says is corrected, ask for a new run"
+                .clone_into(&mut choice.title);
+        }
     }
     if choices.is_empty() && status.phase == Some(Phase::Suspended) {
         choices.push(ChoiceStatus {

@@ -311,14 +311,7 @@ fn database_line(
             format!("not started (comes after {})", after.join(", ")),
         ),
         DatabasePhase::Skipped => (Mark::Waiting, "not started".to_owned()),
-        DatabasePhase::RolledBack if restored(screen, &database.name) => {
-            (Mark::Waiting, "brought back by a restore".to_owned())
-        }
-        DatabasePhase::RolledBack if done > 0 && database.failed.is_some() => (
-            Mark::Waiting,
-            format!("{done} applied, and the migration after that undone"),
-        ),
-        DatabasePhase::RolledBack => (Mark::Waiting, "undone".to_owned()),
+        DatabasePhase::RolledBack => (Mark::Waiting, went_back(screen, database)),
         DatabasePhase::Unknown if database.last_observed_at.is_some() => {
             (Mark::Waiting, "cannot be read now".to_owned())
         }
@@ -333,10 +326,24 @@ fn database_line(
     Line::new(mark, &database.name, text)
 }
 
-/// Whether the last thing that was done about a database was a restore.
-fn restored(screen: &Screen, database: &str) -> bool {
+/// How a database went back, by the last action on it; without one, by the policy. Whoever marks a migration rolled back has
+/// undone it, or says that nothing of it is left: nothing was undone by that.
+fn went_back(screen: &Screen, database: &DatabaseStatus) -> String {
     let last = screen.status().and_then(|status| status.action.as_ref());
-    last.is_some_and(|action| action.action == ActionKind::Restore && action.database == *database)
+    let last = last.filter(|action| action.database == database.name);
+    let what = match last.map(|action| action.action) {
+        Some(ActionKind::Restore) => return "brought back by a restore".to_owned(),
+        Some(ActionKind::DownMigration) => "undone with its down.sql",
+        _ => "marked rolled back",
+    };
+    let name = match &database.failed {
+        Some(failed) if !failed.name.is_empty() => safe(&failed.name),
+        _ => "a migration".to_owned(),
+    };
+    match database.applied_by_run {
+        0 => format!("{name} {what}"),
+        done => format!("{done} applied; {name} {what}"),
+    }
 }
 
 /// `; X runs for 12 s`.

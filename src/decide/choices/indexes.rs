@@ -66,6 +66,11 @@ pub(super) fn of_applied(
         .iter()
         .map(|index| rebuild(index))
         .collect();
+    if builds.iter().all(|build| build.starts_with("DROP ")) {
+        let title = "drop the INVALID index that a rebuild left, the one of before is still there; then ask for a new run";
+        let command = format!("{} && {}", psql(&builds), commands.dbm("retry", &[]));
+        return push(list, title, command);
+    }
     let title = format!(
         "build the INVALID index of {} again, then ask for a new run",
         entry.name

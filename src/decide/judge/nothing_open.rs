@@ -61,7 +61,7 @@ pub(super) fn nothing_open(
             (
                 reasons::OTHER_DATABASE_MIGRATED,
                 format!(
-                    "{database}: Prisma reported success and wrote nothing to the watched ledger: {} not applied. It migrates another database or schema than connection.secretKeyRef names: compare envVar, env and prisma.migrate with the schema's datasource.",
+                    "{database}: Prisma reported success and wrote nothing to the watched ledger: {} not applied. It migrates another database or schema than connection.secretKeyRef names: compare envVar, env, prisma.migrate and a search_path in the URL's options with the schema's datasource.",
                     waits(missing)
                 ),
             )
@@ -144,7 +144,7 @@ pub(super) fn nothing_open(
             reasons::OTHER_DATABASE_MIGRATED,
             failed_status,
             format!(
-                "{database}: the command failed with exit code {}{said}{}. It speaks of {name}, which is not in the watched ledger: it migrates another database or schema than connection.secretKeyRef names, and what it did there is not known here; {} not applied. Compare envVar, env and prisma.migrate with the schema's datasource.",
+                "{database}: the command failed with exit code {}{said}{}. It speaks of {name}, which is not in the watched ledger: it migrates another database or schema than connection.secretKeyRef names, and what it did there is not known here; {} not applied. Compare envVar, env, prisma.migrate and a search_path in the URL's options with the schema's datasource.",
                 end.exit_code,
                 meaning(&code),
                 waits(missing)
@@ -173,6 +173,10 @@ pub(super) fn nothing_open(
         "those before it are recorded"
     };
     let right = right_advice(&state, &said, facts);
+    let failed_status = FailedStatus {
+        remedy: right.trim().to_owned(),
+        ..failed_status
+    };
     let reason = if right.is_empty() {
         reasons::PRISMA_FAILED
     } else {
