@@ -1,6 +1,7 @@
 //! What became of a migration whose process has ended: the database says it, the process only explains.
 
 mod nothing_open;
+mod remedy;
 mod unfinished;
 
 use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
@@ -15,16 +16,13 @@ use super::time_limits;
 use super::told;
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session};
-use crate::tools::{prisma, prisma::RowState, rights, sql, sql_state};
+use crate::tools::{prisma, prisma::RowState, sql, sql_state};
 
 /// SQLSTATE of a lock that could not be had within lock_timeout.
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// SQLSTATE of a right that is missing.
 const NO_RIGHT: &str = "42501";
-
-/// SQLSTATE of a statement that cannot run inside a transaction.
-const IN_TRANSACTION: &str = "25001";
 
 /// What is concluded.
 #[derive(Clone, Debug, PartialEq)]
@@ -358,20 +356,20 @@ fn open_row(
             };
             let said = text.replace(&format!(" (SQLSTATE {sql_state})"), "");
             failed_status.summary.clone_from(&said);
-            let right = right_advice(&sql_state, &said, facts);
             let undone = if own.whole && traces == Traces::None {
                 " It failed inside its own transaction, which was undone: nothing of it is left."
             } else {
                 ""
             };
-            let alone = if sql_state == IN_TRANSACTION && sql::waits_beside_others(script) {
-                " Before version 7.4 Prisma sends a file as one query: put what is run CONCURRENTLY into a migration of its own."
-            } else {
-                ""
+            let stopped = sql::Stopped {
+                position: prisma::position_in(logs, script),
+                sql_state: Some(sql_state.as_str()),
+                message: &text,
             };
-            failed_status.remedy = format!("{right}{alone}").trim().to_owned();
+            let remedy = remedy::remedy(script, &stopped, facts);
+            failed_status.remedy = remedy.trim().to_owned();
             let message =
-                format!("{database}: {name} failed: {said} ({codes}).{undone}{left}{right}{alone}");
+                format!("{database}: {name} failed: {said} ({codes}).{undone}{left}{remedy}");
             failed(reasons::MIGRATION_FAILED, failed_status, message)
         }
         RowState::ScriptDone => failed(
@@ -403,15 +401,6 @@ fn timed_out(end: &ContainerEnd) -> bool {
     end.summary
         .as_deref()
         .is_some_and(|summary| summary.timed_out)
-}
-
-/// What gives the role a right that it lacks, as a sentence that begins with a blank.
-fn right_advice(sql_state: &str, said: &str, facts: &DatabaseFacts) -> String {
-    let asked = ["", NO_RIGHT].contains(&sql_state);
-    let remedy = asked.then(|| rights::remedy(said, &facts.role)).flatten();
-    remedy.map_or_else(String::new, |remedy| {
-        format!(" {}.", remedy.trim_end_matches('.'))
-    })
 }
 
 fn failed(reason: &'static str, failed: FailedStatus, message: String) -> Verdict {

@@ -17,6 +17,7 @@ mod initial;
 mod left_behind;
 #[cfg(test)]
 mod left_behind_tests;
+mod offending;
 mod reference;
 mod replay;
 mod settings;
@@ -36,6 +37,7 @@ pub use held::{Held, held, held_up_to, left_of};
 pub use left_behind::{
     LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, was_there,
 };
+pub use offending::offending_rows;
 pub use reference::{StatementRef, statement, statement_at};
 pub use settings::sets;
 pub use transactional::transactional;

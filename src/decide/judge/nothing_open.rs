@@ -2,7 +2,8 @@
 
 use dbm_agent::recognise::{APPLIED, NOTHING_PENDING};
 
-use super::{LOCK_NOT_AVAILABLE, Verdict, failed, prefixed, right_advice, timed_out};
+use super::remedy::right as right_of;
+use super::{LOCK_NOT_AVAILABLE, Verdict, failed, prefixed, timed_out};
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::decide::plan::{ledger_digest, problem_reason};
 use crate::decide::status::{count, names};
@@ -172,7 +173,7 @@ pub(super) fn nothing_open(
     } else {
         "those before it are recorded"
     };
-    let right = right_advice(&state, &said, facts);
+    let right = right_of(&state, &said, facts);
     let failed_status = FailedStatus {
         remedy: right.trim().to_owned(),
         ..failed_status

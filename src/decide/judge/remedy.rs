@@ -1,0 +1,34 @@
+//! What makes a failed migration succeed the next time, where that is known.
+
+use super::NO_RIGHT;
+use crate::facts::DatabaseFacts;
+use crate::tools::{rights, sql};
+
+/// SQLSTATE of a statement that cannot run inside a transaction.
+const IN_TRANSACTION: &str = "25001";
+
+/// As sentences that each begin with a blank: the right that is missing, the migration of its own, the rows that are in the way.
+pub(super) fn remedy(script: &str, stopped: &sql::Stopped<'_>, facts: &DatabaseFacts) -> String {
+    let state = stopped.sql_state.unwrap_or_default();
+    let mut text = right(state, stopped.message, facts);
+    if state == IN_TRANSACTION && sql::waits_beside_others(script) {
+        text.push_str(" Before version 7.4 Prisma sends a file as one query: put what is run CONCURRENTLY into a migration of its own.");
+    }
+    if let Some(query) = sql::offending_rows(script, &facts.identity.schema, stopped) {
+        text.push_str(&format!(
+            " Correct the rows that this lists, then run it again: {query}"
+        ));
+    }
+    text
+}
+
+/// What gives the role a right that it lacks, as a sentence that begins with a blank.
+pub(super) fn right(sql_state: &str, said: &str, facts: &DatabaseFacts) -> String {
+    let asked = ["", NO_RIGHT].contains(&sql_state);
+    let remedy = asked.then(|| rights::remedy(said, &facts.role)).flatten();
+    // A statement that is to be pasted ends the sentence without a full stop behind its semicolon.
+    remedy.map_or_else(String::new, |remedy| match remedy.trim_end_matches('.') {
+        sql if sql.ends_with(';') => format!(" {sql}"),
+        text => format!(" {text}."),
+    })
+}
