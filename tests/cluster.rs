@@ -11,6 +11,8 @@ mod harness;
 
 #[path = "cluster/actions.rs"]
 mod actions;
+#[path = "cluster/afterwards.rs"]
+mod afterwards;
 #[path = "cluster/bad_images.rs"]
 mod bad_images;
 #[path = "cluster/bad_input.rs"]
