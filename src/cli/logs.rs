@@ -20,7 +20,7 @@ use super::terminal::{Terminal, print};
 use super::text::{between, safe, safe_lines};
 use crate::api::{
     DatabaseMigration, LABEL_DATABASE, LABEL_MIGRATION, LABEL_RUN, LABEL_STEP, LABEL_TEST,
-    StepStatus,
+    StepKind, StepOutcome, StepStatus,
 };
 use crate::build::CONTAINER;
 
@@ -32,6 +32,8 @@ struct Entry {
     heading: String,
     job: String,
     database: String,
+    /// It went well, and its pod is deleted as soon as it is read: nobody looks for its log.
+    read: bool,
 }
 
 /// Prints the logs.
@@ -75,10 +77,17 @@ pub async fn logs(
         Some(run) if run.id == wanted => run.steps.iter().map(entry).collect(),
         _ => old_run(cluster, &args.name, wanted).await?,
     };
-    let chosen = entries.iter().filter(|entry| of_database(entry, args));
+    let chosen: Vec<&Entry> = entries
+        .iter()
+        .filter(|entry| of_database(entry, args))
+        .collect();
+    let only_read = chosen.iter().all(|entry| entry.read);
     let mut any = false;
     for entry in chosen {
         let pod = newest_pod(cluster, &entry.job).await?;
+        if pod.is_none() && entry.read && !only_read {
+            continue;
+        }
         one(cluster, terminal.out, entry, pod.as_ref(), any, false).await?;
         any = true;
     }
@@ -115,6 +124,7 @@ fn entry(step: &StepStatus) -> Entry {
         heading: format!("{heading} (Job {})", safe(&step.job)),
         job: step.job.clone(),
         database: step.database.clone(),
+        read: step.name == StepKind::Inventory && step.outcome == Some(StepOutcome::Succeeded),
     }
 }
 
@@ -151,6 +161,7 @@ async fn old_run(cluster: &Cluster, name: &str, run: &str) -> Result<Vec<Entry>,
                 heading: format!("{heading} (Job {})", job.name_any()),
                 job: job.name_any(),
                 database: database.to_owned(),
+                read: false,
             }
         })
         .collect())

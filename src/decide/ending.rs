@@ -90,6 +90,13 @@ pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
             .any(|finding| finding.kind == crate::api::FindingKind::Ahead)
     });
     migrated(pass);
+    // What was pending when it was planned is not pending any more.
+    pass.condition(
+        reasons::PLANNED,
+        true,
+        reasons::PLAN_READY,
+        "everything that was planned is applied",
+    );
     if let Some(text) = invalid::found(pass) {
         return finish_not_valid(pass, reasons::INVALID_INDEX_FOUND, text);
     }

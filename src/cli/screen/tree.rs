@@ -357,7 +357,7 @@ fn running(screen: &Screen, database: &DatabaseStatus, step: Option<&StepStatus>
         }
         (None, Some(step)) if step.finished_at.is_none() => {
             let time = took(screen, step).unwrap_or_default();
-            format!("; its Job is there for {time}")
+            format!("; its Job was created {time} ago")
         }
         _ => String::new(),
     }
