@@ -113,7 +113,7 @@ where
                     let resource = ObjectRef::new(&resource.name)
                         .within(resource.namespace.as_deref().unwrap_or_default());
                     cluster.gone(&resource);
-                    if let Err(error) = cluster.refuse_orphans(&resource).await {
+                    if let Err(error) = cluster.answer_orphans(&resource).await {
                         tracing::warn!(%error, "actions without a resource are not answered");
                     }
                 }

@@ -15,6 +15,8 @@ mod deciding;
 mod found;
 #[path = "decide/found_actions.rs"]
 mod found_actions;
+#[path = "decide/found_more.rs"]
+mod found_more;
 #[path = "decide/gives_way.rs"]
 mod gives_way;
 #[path = "decide/held_pods.rs"]

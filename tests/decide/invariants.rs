@@ -1,7 +1,7 @@
 //! What must hold whenever something happens.
 
 use database_migration_operator::api::{
-    DatabaseMigrationStatus, DatabasePhase, RunOutcome, reasons,
+    DatabaseMigrationStatus, DatabasePhase, RunOutcome, StepKind, reasons,
 };
 use database_migration_operator::decide::{Decision, JobPlan, Resource, Snapshot, decide, status};
 
@@ -38,7 +38,7 @@ pub fn at_write(world: &mut World, job: &Job) {
 }
 
 /// A migration's Job is made: what stands before it is verified, and nothing failed.
-pub fn at_creation(world: &mut World, object: &Resource, plan: &JobPlan) {
+pub fn at_creation(world: &mut World, resource: usize, object: &Resource, plan: &JobPlan) {
     let Some(at) = object
         .spec
         .databases
@@ -59,7 +59,16 @@ pub fn at_creation(world: &mut World, object: &Resource, plan: &JobPlan) {
     } else {
         object.spec.databases[at].depends_on.iter().collect()
     };
+    // Before its first migration a run looks at every database, then only at what comes next.
+    let steps = object.status.run.iter().flat_map(|run| &run.steps);
+    let mut others = steps.filter(|s| s.name == StepKind::Migrate && s.job != plan.name);
+    let first = others.find_map(|step| Some(step.started_at.as_ref()?.0.as_second()));
+    let looked = first.unwrap_or(world.looked);
     for before in names {
+        // Verified, and brought back by somebody else since.
+        if super::promises::taken_back_since(world, resource, before, looked) {
+            continue;
+        }
         if let Some(missing) = unverified(world, object, &object.status, before) {
             wrong.push(format!("(b) made before {before} is verified: {missing}"));
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use database_migration_operator::api::{ActionState, MigrationActionStatus};
 use database_migration_operator::decide::{
-    Decision, Effect, Refusal, Refused, Resource, Snapshot, decide,
+    Decision, Effect, Refusal, Refused, Resource, Snapshot, decide, orphaned,
 };
 use database_migration_operator::facts::{ActionFacts, JobFacts, Reading, RestorePointFacts};
 
@@ -155,7 +155,7 @@ impl Operator {
         for pass in 0.. {
             if !world.objects[resource].exists {
                 self.memory[resource] = Memory::default();
-                self.refuse_orphans(world, resource);
+                self.answer_orphans(world, resource);
                 return false;
             }
             if pass > 60 {
@@ -165,6 +165,7 @@ impl Operator {
             let memory = &mut self.memory[resource];
             memory.wake = false;
             memory.timer = None;
+            world.looked = world.now;
             let look_due = self.next_look(world, resource) <= world.now;
             let mut snapshot = self.observe(world, resource, look_due, get);
             let memory = &mut self.memory[resource];
@@ -319,13 +320,19 @@ impl Operator {
             .map_or(world.now, |last| last + interval)
     }
 
-    /// Actions for a resource that there is not are refused.
-    fn refuse_orphans(&mut self, world: &mut World, resource: usize) {
-        let open =
-            |a: &&mut super::world::Action| a.resource == resource && !a.facts.state.is_final();
-        for action in world.actions.iter_mut().filter(open) {
-            action.facts.state = ActionState::Refused;
-            action.status.state = ActionState::Refused;
+    /// Actions for a resource that there is not are refused, or over where they were taken up.
+    fn answer_orphans(&mut self, world: &mut World, resource: usize) {
+        let now = at(world.now);
+        let name = world.objects[resource].resource.name.clone();
+        let mut told = Vec::new();
+        let there = world.actions.iter().filter(|action| action.exists);
+        for action in there.filter(|action| action.resource == resource) {
+            if let Some(status) = orphaned(action.facts.state, "production", &name, now) {
+                told.push((action.facts.uid.clone(), status));
+            }
+        }
+        for (uid, status) in told {
+            answer(world, &uid, &status);
         }
     }
 
@@ -343,13 +350,9 @@ impl Operator {
                     return true;
                 }
                 memory.answers.insert(uid.clone(), (**status).clone());
-                promises::at_answer(world, uid, status);
-                let actions = world.actions.iter_mut();
-                for action in actions.filter(|a| a.exists && a.facts.uid == *uid) {
-                    assert_eq!(action.facts.name, *name);
-                    action.status = (**status).clone();
-                    action.facts.state = status.state;
-                }
+                let found = world.actions.iter().find(|a| a.facts.uid == *uid);
+                assert!(found.is_none_or(|action| action.facts.name == *name));
+                answer(world, uid, status);
             }
             Effect::MakeRestorePoint { database, name } => {
                 let point = self.restore_point(world, believed, database, name);
@@ -441,5 +444,15 @@ impl Operator {
             );
             world.violate(text);
         }
+    }
+}
+
+/// An action is told how far it is.
+fn answer(world: &mut World, uid: &str, status: &MigrationActionStatus) {
+    promises::at_answer(world, uid, status);
+    let there = world.actions.iter_mut();
+    for action in there.filter(|a| a.exists && a.facts.uid == uid) {
+        action.status = status.clone();
+        action.facts.state = status.state;
     }
 }

@@ -2,8 +2,8 @@
 
 use database_migration_operator::api::{
     ActionKind, ActionOutcome, ActionState, DatabaseMigrationStatus, FindingKind,
-    MigrationActionStatus, Policy, RestorePointPolicy, RunOutcome, SmokeTestSpec, StepKind,
-    StepOutcome, TakenAction,
+    MigrationActionSpec, MigrationActionStatus, Policy, RestorePointPolicy, RunOutcome,
+    SmokeTestSpec, StepKind, StepOutcome, TakenAction,
 };
 use database_migration_operator::decide::{Effect, JobPlan, Resource, Snapshot, decide};
 use database_migration_operator::facts::LedgerRow;
@@ -213,9 +213,15 @@ pub fn asked_for(old: &DatabaseMigrationStatus, new: &DatabaseMigrationStatus) -
 
 /// Somebody else restored the database.
 pub fn taken_back(world: &World, resource: usize, database: &str) -> bool {
+    taken_back_since(world, resource, database, 0)
+}
+
+/// Somebody else restored the database then or later.
+pub fn taken_back_since(world: &World, resource: usize, database: &str, since: i64) -> bool {
     let target = target_of(&world.objects[resource].resource, database);
-    let by = target.and_then(|target| world.restored.get(super::world::split(target).0));
-    by.is_some_and(|by| by.iter().any(|by| *by != resource))
+    let restored = target.and_then(|target| world.restored.get(super::world::split(target).0));
+    let others = |(by, at): &(usize, i64)| *by != resource && *at >= since;
+    restored.is_some_and(|restored| restored.iter().any(others))
 }
 
 fn target_of<'a>(object: &'a Resource, database: &str) -> Option<&'a str> {
@@ -305,7 +311,9 @@ pub fn at_answer(world: &mut World, uid: &str, status: &MigrationActionStatus) {
     if status.state == ActionState::Refused && !action.effects.is_empty() {
         wrong.push(format!("is refused and did {:?}", action.effects));
     }
-    if status.state == ActionState::Refused && action.taken > 0 {
+    // With a resource that nothing held goes its journal, and then nothing was made of what stood there.
+    let known = world.objects[action.resource].exists;
+    if status.state == ActionState::Refused && action.taken > 0 && known {
         wrong.push("is refused and was taken up".to_owned());
     }
     if status.message.is_empty() && status.state != ActionState::Running {
@@ -317,6 +325,19 @@ pub fn at_answer(world: &mut World, uid: &str, status: &MigrationActionStatus) {
     for text in wrong {
         world.violate(format!("{name} {text}"));
     }
+}
+
+/// What the migration makes stands there because somebody finished it by hand.
+fn is_mended(world: &World, resource: usize, spec: &MigrationActionSpec) -> bool {
+    let object = &world.objects[resource].resource;
+    let Some(target) = target_of(object, &spec.database) else {
+        return false;
+    };
+    let name = &spec.migration_name;
+    let (database, schema) = super::world::split(target);
+    let catalog = world.databases[database].content.catalog.get(schema);
+    let of_hand = world.mended.contains(&(target.to_owned(), name.clone()));
+    of_hand && catalog.is_some_and(|catalog| catalog.contains(name))
 }
 
 /// What a status offers is not refused where nothing has changed. `look`: the same world with this action in it.
@@ -352,6 +373,9 @@ pub fn at_offer(
             .map(|(name, physical)| (name.clone(), physical.content.clone()))
             .collect();
         super::humans::by_hand(world, resource, &title, &spec);
+        // That nothing of it is left was so before somebody finished it.
+        let finished =
+            spec.action == ActionKind::MarkRolledBack && is_mended(world, resource, &spec);
         super::humans::create(world, resource, spec);
         let offered = title.clone();
         let Some(action) = world.actions.pop() else {
@@ -367,7 +391,9 @@ pub fn at_offer(
             }
             _ => None,
         });
-        if let Some(why) = refused {
+        if let Some(why) = refused
+            && !finished
+        {
             let text = format!(
                 "resource {resource} offers {offered:?}, {:?} and refuses it: {why} ({})",
                 action.facts.spec, status.message

@@ -213,10 +213,8 @@ impl World {
     }
 
     fn put_back(&mut self, database: &str, content: Content, by: usize) {
-        self.restored
-            .entry(database.to_owned())
-            .or_default()
-            .insert(by);
+        let restored = self.restored.entry(database.to_owned()).or_default();
+        restored.push((by, self.now));
         let physical = self.databases.get_mut(database).unwrap();
         let before = std::mem::replace(&mut physical.content, content);
         let now = physical.content.ledgers.values();
@@ -261,7 +259,12 @@ impl World {
         let (database, schema) = split(target);
         let physical = self.databases.get_mut(database).unwrap();
         let catalog = physical.content.catalog.entry(schema.to_owned());
-        catalog.or_default().extend(names);
+        let catalog = catalog.or_default();
+        for name in names {
+            if catalog.insert(name.clone()) {
+                self.mended.insert((target.to_owned(), name));
+            }
+        }
         self.fates.retain(|(of, _), _| of != target);
     }
 }

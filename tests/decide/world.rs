@@ -55,8 +55,12 @@ pub struct World {
     pub noisy: Option<String>,
     /// Who changed which row of a ledger: a resource, or `HAND`.
     pub touched: BTreeMap<String, BTreeSet<usize>>,
-    /// Who restored which physical database.
-    pub restored: BTreeMap<String, BTreeSet<usize>>,
+    /// What somebody finished by hand, by target and migration.
+    pub mended: BTreeSet<(String, String)>,
+    /// Who restored which physical database, and when.
+    pub restored: BTreeMap<String, Vec<(usize, i64)>>,
+    /// When the operator looked last.
+    pub looked: i64,
     pub violations: Vec<String>,
     serial: u64,
 }
@@ -111,7 +115,9 @@ impl World {
             trouble: Trouble::default(),
             noisy: None,
             touched: BTreeMap::new(),
+            mended: BTreeSet::new(),
             restored: BTreeMap::new(),
+            looked: START,
             violations: Vec::new(),
             serial: 0,
         };
@@ -361,7 +367,7 @@ impl World {
         };
         super::promises::at_creation(self, object, plan, job.action.is_some());
         if plan.step == StepKind::Migrate {
-            super::invariants::at_creation(self, object, plan);
+            super::invariants::at_creation(self, resource, object, plan);
         }
         self.jobs.insert(plan.name.clone(), job);
     }

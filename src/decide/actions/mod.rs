@@ -16,11 +16,13 @@ mod baseline;
 mod ends;
 mod fits;
 mod marks;
+mod orphans;
 mod still;
 mod target;
 mod work;
 
 pub(super) use fits::wants_database;
+pub use orphans::orphaned;
 pub(super) use still::wants_all;
 pub(super) use target::restore_plan;
 pub(super) use work::{in_transaction, resolved};

@@ -245,13 +245,17 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
 /// The intent stands in the journal and no Job was ever confirmed. It is made only where the ledger is as it was and
 /// nothing is at work. `false`: the database decides what became of it.
 fn make_again(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
+    if is_other(pass, step) {
+        // Nothing is made for another database than was decided on, and one that the spec does not name is never looked at.
+        return false;
+    }
     if kept::refused(pass, step) {
         return true;
     }
     let facts = pass.facts(&step.database);
     match facts {
         Some(facts) => {
-            if is_other(pass, step) || ledger_digest(&facts.ledger) != step.ledger {
+            if ledger_digest(&facts.ledger) != step.ledger {
                 return false;
             }
             // A script that marks no row shows in the schema only.

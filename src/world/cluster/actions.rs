@@ -4,10 +4,8 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 
 use super::{Cluster, Error, Who};
-use crate::api::{
-    ActionOutcome, ActionState, DatabaseMigration, MigrationAction, MigrationActionStatus,
-};
-use crate::decide::Resource;
+use crate::api::{ActionState, DatabaseMigration, MigrationAction, MigrationActionStatus};
+use crate::decide::{Resource, orphaned};
 use crate::facts::ActionFacts;
 use crate::runtime::clock;
 
@@ -83,11 +81,11 @@ impl Cluster {
         Ok(())
     }
 
-    /// Actions for a resource that there is not are refused.
+    /// Actions for a resource that there is not are refused, or over where they were taken up.
     ///
     /// # Errors
     /// When the API server cannot be asked.
-    pub async fn refuse_orphans(&self, resource: &Who) -> Result<(), Error> {
+    pub async fn answer_orphans(&self, resource: &Who) -> Result<(), Error> {
         let namespace = resource.namespace.clone().unwrap_or_default();
         let open = self.open_actions(&namespace, &resource.name);
         if open.is_empty() {
@@ -104,27 +102,22 @@ impl Cluster {
         if found.is_some() {
             return Ok(());
         }
+        let actions: Api<MigrationAction> = Api::namespaced(self.shared.client.clone(), &namespace);
         for action in open {
-            let began = action.state == ActionState::Running;
-            let (state, outcome, message) = if began {
-                let text = format!(
-                    "DatabaseMigration {} was deleted before this was judged: look at the database",
-                    resource.name
-                );
-                (ActionState::Done, Some(ActionOutcome::Failed), text)
-            } else {
-                let text = format!(
-                    "namespace {namespace} has no DatabaseMigration {}",
-                    resource.name
-                );
-                (ActionState::Refused, None, text)
-            };
-            let status = MigrationActionStatus {
-                state,
-                outcome,
-                message,
-                finished_at: crate::decide::status::time(clock::now()),
-                ..MigrationActionStatus::default()
+            // What was answered a moment ago no cache shows yet: one that is over stays so, and one that was taken up is not
+            // refused.
+            let now = actions
+                .get_opt(&action.name)
+                .await
+                .map_err(Error::api(format!(
+                    "reading MigrationAction {namespace}/{}",
+                    action.name
+                )))?;
+            let now = now.as_ref().map(facts).filter(|now| now.uid == action.uid);
+            let told =
+                now.and_then(|now| orphaned(now.state, &namespace, &resource.name, clock::now()));
+            let Some(status) = told else {
+                continue;
             };
             self.write_answer(&namespace, &action.name, &action.uid, &status)
                 .await?;

@@ -1,0 +1,89 @@
+//! More schedules that once broke a promise: what people decided, while resources go, databases leave the spec or are brought
+//! back by others, and somebody mends by hand.
+
+use super::schedule::{Op, Setup, play};
+
+fn holds(setup: &Setup, ops: &[Op]) {
+    let violations = play(setup, ops);
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
+
+fn pass(resource: usize, get: bool, ticks: u8) -> Op {
+    Op::Pass {
+        resource,
+        get,
+        ticks,
+        crash: None,
+    }
+}
+
+fn unknown_tables() -> Setup {
+    Setup {
+        unknown_tables: true,
+        ..Setup::default()
+    }
+}
+
+/// The pod of an action's Job is lost, and runs on; its resource goes. The action was taken up, so it is over, and was not refused.
+#[test]
+fn an_action_that_was_taken_up_is_not_refused_when_its_resource_is_gone() {
+    let ops = [
+        pass(0, false, 0),
+        Op::Tick(1),
+        pass(0, true, 0),
+        Op::Choose(0, 0),
+        Op::Sync,
+        pass(0, false, 0),
+        Op::Tick(1),
+        Op::Kill(0, true),
+        Op::Delete(0),
+    ];
+    holds(&unknown_tables(), &ops);
+}
+
+/// Killed between the journal of an action and its Job, and its database leaves the spec: it is over, and nothing is made.
+#[rstest::rstest]
+fn an_action_without_a_job_is_over_when_its_database_leaves_the_spec(
+    #[values(0, 1)] ticks: u8,
+    #[values(false, true)] depends: bool,
+) {
+    let ops = [
+        Op::DropDatabase(0, false),
+        pass(0, false, ticks),
+        pass(0, false, 1),
+        pass(0, true, 0),
+        Op::Choose(0, 0),
+        Op::Restart,
+        Op::Pass {
+            resource: 0,
+            get: false,
+            ticks: 0,
+            crash: Some((1, true)),
+        },
+        Op::DropDatabase(0, false),
+    ];
+    let setup = Setup {
+        depends,
+        ..unknown_tables()
+    };
+    holds(&setup, &ops);
+}
+
+/// A retry is journaled, and the operator killed before it says so; the resource, which nothing held, goes.
+#[test]
+fn a_retry_that_nothing_came_of_may_be_refused() {
+    let killed = Op::Pass {
+        resource: 1,
+        get: false,
+        ticks: 0,
+        crash: Some((2, false)),
+    };
+    let ops = [
+        pass(1, false, 0),
+        Op::Act(1, 0, 8),
+        Op::Sync,
+        killed,
+        Op::Delete(1),
+    ];
+    holds(&Setup::default(), &ops);
+}
