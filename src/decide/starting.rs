@@ -1,5 +1,8 @@
 //! Starting a database: what may start, its journal entry, its Job.
 
+use std::collections::BTreeSet;
+
+use super::evidence;
 use super::inventory::Inventories;
 use super::kept;
 use super::migrate::is_other_database;
@@ -16,6 +19,7 @@ use super::steps;
 use super::validate;
 use super::waiting;
 use crate::api::{DatabasePhase, DatabaseSpec, Phase, StepKind, StepOutcome, StepStatus, reasons};
+use crate::facts::Ledger;
 
 /// Starts what may start: in the list's order, or as `dependsOn` says where several may run at once.
 pub(super) fn start_next(
@@ -24,10 +28,12 @@ pub(super) fn start_next(
     plans: Option<&std::collections::BTreeMap<String, DatabasePlan>>,
 ) {
     let parallelism = pass.spec.parallelism.max(1) as usize;
-    // Verified against what the image held before its tag was pushed again: planned again.
+    let back = brought_back(pass, inventories);
+    // Verified against what the image held before its tag was pushed again, or brought back since: planned again.
     for entry in &mut pass.status.databases {
         let hash = inventories.get(&entry.name).map(|known| &known.hash);
-        if entry.phase == DatabasePhase::Succeeded && hash != Some(&entry.inventory_hash) {
+        let other = hash != Some(&entry.inventory_hash) || back.contains(&entry.name);
+        if entry.phase == DatabasePhase::Succeeded && other {
             entry.phase = DatabasePhase::Planned;
         }
     }
@@ -54,6 +60,32 @@ pub(super) fn start_next(
             return;
         }
     }
+}
+
+/// The databases that had nothing pending when they were looked at in this run, and have by now: somebody brought them back
+/// while the run waited for its turn. What the run itself migrated is not migrated twice by it, and what changes during the
+/// watch is that one's to judge.
+fn brought_back(pass: &Pass<'_>, inventories: &Inventories) -> BTreeSet<String> {
+    if pass.run().watched_since.is_some() {
+        return BTreeSet::new();
+    }
+    let migrated = |name: &String| {
+        let mut steps = pass.steps().iter();
+        steps.any(|step| step.name == StepKind::Migrate && step.database == *name)
+    };
+    let lacks = |name: &String| {
+        let (Some(facts), Some(inventory)) = (pass.facts(name), inventories.get(name)) else {
+            return false;
+        };
+        match &facts.ledger {
+            Ledger::Rows(rows) => !evidence::missing(inventory, rows).is_empty(),
+            Ledger::Absent { .. } => !inventory.migrations.is_empty(),
+            Ledger::NoRight { .. } => false,
+        }
+    };
+    let names = pass.status.databases.iter().map(|entry| &entry.name);
+    let back = names.filter(|name| !migrated(name) && lacks(name));
+    back.cloned().collect()
 }
 
 fn is_active(pass: &Pass<'_>, database: &str) -> bool {

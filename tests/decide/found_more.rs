@@ -69,6 +69,27 @@ fn an_action_without_a_job_is_over_when_its_database_leaves_the_spec(
     holds(&setup, &ops);
 }
 
+/// A run found that its first database has nothing pending, and waits for its turn on the second; meanwhile another resource
+/// brings the first one back.
+#[test]
+fn what_was_brought_back_before_a_run_began_comes_first_again() {
+    let setup = Setup {
+        fates: vec![(2, 2, 1)],
+        restore: Some(0),
+        room: 1,
+        ..Setup::default()
+    };
+    let ops = [
+        Op::Go(34),
+        Op::Choose(1, 1),
+        Op::Go(5),
+        Op::Choose(0, 0),
+        Op::Choose(1, 0),
+        Op::Go(1),
+    ];
+    holds(&setup, &ops);
+}
+
 /// A retry is journaled, and the operator killed before it says so; the resource, which nothing held, goes.
 #[test]
 fn a_retry_that_nothing_came_of_may_be_refused() {
