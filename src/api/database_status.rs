@@ -175,6 +175,9 @@ pub struct FailedStatus {
     /// Whether it left anything behind.
     #[serde(default)]
     pub traces: Traces,
+    /// The digest of the catalog in which nothing of it was left.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub catalog: String,
     /// Which of its statements failed, where that can be known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<FailedStatement>,

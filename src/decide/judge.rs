@@ -328,6 +328,10 @@ fn open_row(
             None => text.clone(),
         },
         traces,
+        catalog: match traces {
+            Traces::None => facts.catalog.clone().unwrap_or_default(),
+            Traces::Some | Traces::Unknown => String::new(),
+        },
         blocked_by: waited_for(step, state, &sql_state),
         invalid_indexes: own_invalid_indexes(step, inventory, facts, name),
         ..FailedStatus::default()

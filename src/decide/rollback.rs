@@ -106,6 +106,8 @@ pub(super) fn judge_resolve(
         name: step.migration.clone(),
         ledger_row: row,
         traces: Traces::None,
+        // As it was when that was judged, before this step.
+        catalog: step.catalog.clone(),
         ..known.unwrap_or_default()
     };
     let (reason, why) = if reverts {

@@ -95,6 +95,7 @@ fn remembered(open: &mut FailedStatus, known: Option<&FailedStatus>, invalid: &[
     let only_indexes = known.left.len() == known.invalid_indexes.len();
     if known.traces == Traces::None {
         open.traces = Traces::None;
+        open.catalog.clone_from(&known.catalog);
     } else if only_indexes && !known.invalid_indexes.is_empty() {
         let there = |index: &&String| invalid.contains(index);
         let still = known.invalid_indexes.iter().filter(there);

@@ -90,6 +90,23 @@ fn what_was_brought_back_before_a_run_began_comes_first_again() {
     holds(&setup, &ops);
 }
 
+/// Nothing was left of what failed, and somebody has finished it by hand since: that it may not be marked rolled back is right.
+#[test]
+fn what_was_finished_by_hand_is_not_marked_rolled_back() {
+    let setup = Setup {
+        fates: vec![(0, 1, 2)],
+        ..Setup::default()
+    };
+    let ops = [
+        pass(1, true, 2),
+        pass(1, false, 2),
+        pass(1, true, 2),
+        Op::Tick(6),
+        Op::Mend(0),
+    ];
+    holds(&setup, &ops);
+}
+
 /// A retry is journaled, and the operator killed before it says so; the resource, which nothing held, goes.
 #[test]
 fn a_retry_that_nothing_came_of_may_be_refused() {
@@ -107,4 +124,25 @@ fn a_retry_that_nothing_came_of_may_be_refused() {
         Op::Delete(1),
     ];
     holds(&Setup::default(), &ops);
+}
+
+/// What a first try left was marked rolled back and not undone, so the second one left nothing that was not there. The spec
+/// changes, and the next run still knows that.
+#[test]
+fn that_nothing_is_left_is_known_in_the_next_run() {
+    let setup = Setup {
+        fates: vec![(0, 0, 1)],
+        ..Setup::default()
+    };
+    let ops = [
+        pass(1, true, 0),
+        Op::Tick(1),
+        pass(1, true, 1),
+        Op::Tick(6),
+        Op::Resolve(0),
+        Op::Image(1, 2),
+        Op::Go(6),
+        Op::Image(1, 3),
+    ];
+    holds(&setup, &ops);
 }

@@ -7,7 +7,7 @@ use super::super::pass::Pass;
 use super::super::status::names;
 use super::fits::{Fit, refused, rows};
 use super::still::not_read;
-use crate::api::{ActionKind, MigrationActionSpec, StepKind, StepStatus};
+use crate::api::{ActionKind, FailedStatus, MigrationActionSpec, StepKind, StepStatus};
 use crate::facts::{DatabaseFacts, LedgerRow};
 use crate::tools::{prisma, prisma::RowState, sql};
 
@@ -100,7 +100,19 @@ fn against(
         let held = history::held(&ran, schema, objects);
         return held.get(name).map(sql::Held::against).unwrap_or_default();
     }
-    // The whole catalog is as it was before the step began: nothing that stands there is the migration's.
+    // The whole catalog is as it was when nothing of it was found in there, maybe by an earlier run, or as it was before the
+    // step began: nothing that stands there is the migration's.
+    let failed = pass
+        .database(&spec.database)
+        .and_then(|entry| entry.failed.as_ref());
+    let clean = |failed: &FailedStatus| {
+        failed.ledger_row == row.id
+            && !failed.catalog.is_empty()
+            && facts.catalog.as_ref() == Some(&failed.catalog)
+    };
+    if failed.is_some_and(clean) {
+        return Vec::new();
+    }
     let step = pass
         .steps()
         .iter()
