@@ -183,7 +183,7 @@ pub struct RunStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WaitStatus {
-    /// What waits: a database, a smoke test, or the image.
+    /// What waits: a database, a smoke test, or the image; or the Job of which something was told while it ran.
     pub subject: String,
     /// Why, as conditions say it.
     pub reason: String,

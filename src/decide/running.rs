@@ -16,6 +16,7 @@ use super::shown::{bounded, count_applied};
 use super::snapshot::Effect;
 use super::status;
 use super::steps::is_confirmed;
+use super::waiting;
 use crate::api::{CurrentStatus, Phase, StepKind, StepStatus, Time, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger, OBSERVER, Session, Wait};
 use crate::tools::prisma::{self, RowState};
@@ -92,9 +93,7 @@ pub(super) fn running(
             if age >= expected && is_elsewhere(step, facts, &application) {
                 reason = reasons::SESSION_MISSING;
                 message.push_str(ELSEWHERE);
-                if status::ready_reason(&pass.status) != reason {
-                    pass.event(true, reason, message.clone());
-                }
+                waiting::tell_once(pass, step, reason, &message);
             }
         }
     }
@@ -106,9 +105,7 @@ pub(super) fn running(
         ));
         if reason == reasons::MIGRATING {
             reason = reasons::OVERDUE;
-            if status::ready_reason(&pass.status) != reason && !told_before(pass, &name, since) {
-                pass.event(true, reason, message.clone());
-            }
+            waiting::tell_once(pass, step, reason, &message);
         }
     }
     let kill = pass.spec.timeouts.kill.seconds().unwrap_or(0);
@@ -118,9 +115,7 @@ pub(super) fn running(
             "{name}: longer than timeouts.kill ({}); its process is ended, then the database decides",
             pass.spec.timeouts.kill.0
         );
-        if status::ready_reason(&pass.status) != reasons::KILLED {
-            pass.event(true, reasons::KILLED, message.clone());
-        }
+        waiting::tell_once(pass, step, reason, &message);
         if age > kill + KILL_GRACE {
             pass.effects.push(Effect::DeleteJob {
                 name: job.name.clone(),
@@ -142,16 +137,6 @@ pub(super) fn look_again(pass: &mut Pass<'_>, step: &StepStatus, since: Timestam
         waits,
     );
     pass.requeue(u64::try_from(seconds).unwrap_or(10) * 1000);
-}
-
-/// Whether it was overdue when its database was last read, before it could not be read for a while.
-fn told_before(pass: &Pass<'_>, name: &str, since: Timestamp) -> bool {
-    let before = &pass.snapshot.resource.status;
-    let blind = status::get(before, reasons::OBSERVED).is_some_and(|o| o.status == "False");
-    let database = before.databases.iter().find(|entry| entry.name == name);
-    let read = database.and_then(|entry| entry.last_observed_at.as_ref());
-    let overdue = pass.spec.timeouts.overdue.seconds().unwrap_or(0);
-    blind && read.is_some_and(|read| read.0.as_second() - since.as_second() > overdue)
 }
 
 /// After how many seconds in its container a migration is to be seen in its database: the agent may wait that long before it starts

@@ -206,6 +206,34 @@ fn call(pass: &mut Pass<'_>, subject: &str, reason: &'static str, message: &str)
     }
 }
 
+/// Tells, once, what is news of a step that runs. That it was told is journaled: where several run, what the status says is
+/// another one's words in turns.
+pub(super) fn tell_once(
+    pass: &mut Pass<'_>,
+    step: &StepStatus,
+    reason: &'static str,
+    message: &str,
+) {
+    if was_called(pass, &step.job, reason) {
+        return;
+    }
+    let since = Time(status::seconds(pass.now()));
+    let Some(run) = &mut pass.status.run else {
+        return;
+    };
+    run.waits.push(WaitStatus {
+        subject: step.job.clone(),
+        reason: reason.to_owned(),
+        since,
+        told: true,
+    });
+    pass.calls.push(Event {
+        warning: true,
+        reason,
+        message: status::cut(message, status::MESSAGE_LIMIT),
+    });
+}
+
 /// Whether it was told of in this run while it was only waited for: that it is Stalled by now is no news then.
 fn was_called(pass: &Pass<'_>, subject: &str, reason: &str) -> bool {
     let is_it = |wait: &WaitStatus| wait.told && wait.subject == subject && wait.reason == reason;

@@ -146,3 +146,29 @@ fn that_nothing_is_left_is_known_in_the_next_run() {
     ];
     holds(&setup, &ops);
 }
+
+/// Two run at once, and of one there is no session yet after a while: that is news once, whatever is said of the other.
+#[test]
+fn what_is_told_of_one_that_runs_is_not_told_again_beside_another() {
+    let setup = Setup {
+        parallelism: 3,
+        ..Setup::default()
+    };
+    let ops = [
+        pass(0, false, 1),
+        Op::Tick(6),
+        Op::Pass {
+            resource: 1,
+            get: true,
+            ticks: 0,
+            crash: Some((0, true)),
+        },
+        pass(0, false, 0),
+        Op::Stranger(2, 11),
+        Op::Tick(4),
+        Op::Restart,
+        Op::Tick(7),
+        pass(0, true, 1),
+    ];
+    holds(&setup, &ops);
+}
