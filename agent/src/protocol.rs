@@ -142,6 +142,9 @@ pub struct Configured {
     /// `tables.external`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub external_tables: Vec<String>,
+    /// It says the same wherever it is loaded. Of another one, what only the Job has (a variable, the command line, a file)
+    /// may decide what Prisma reads.
+    pub plain: bool,
     /// The variables that it asks for, but for those of its URLs: set to something else, it may say something else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub read: Vec<String>,

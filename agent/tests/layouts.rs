@@ -205,6 +205,15 @@ fn with_configuration(
     packages: &Path,
     text: &str,
 ) -> (tempfile::TempDir, ProjectPaths, Surroundings) {
+    with_configuration_in("prisma.config.ts", major, packages, text)
+}
+
+fn with_configuration_in(
+    file: &'static str,
+    major: u32,
+    packages: &Path,
+    text: &str,
+) -> (tempfile::TempDir, ProjectPaths, Surroundings) {
     let image = tempfile::tempdir().unwrap();
     let root = image.path().canonicalize().unwrap();
     let layout = Layout {
@@ -215,7 +224,14 @@ fn with_configuration(
                 "prisma/migrations/1_a/migration.sql",
                 Content::Is(b"SELECT 1;"),
             ),
-            ("prisma.config.ts", Content::Is(b"")),
+            ("db/migrations/1_a/migration.sql", Content::Is(b"SELECT 1;")),
+            (file, Content::Is(b"")),
+            (
+                "paths.cjs",
+                Content::Is(
+                    b"exports.path = process.env.STAGE ? 'db/migrations' : 'prisma/migrations'",
+                ),
+            ),
             (
                 "settings",
                 Content::Is(b"A_URL=postgresql://u:in-spotting@h/d X=1"),
@@ -228,7 +244,11 @@ fn with_configuration(
         packages: &["node_modules/prisma"],
     };
     lay(&layout, major, packages, &root);
-    fs::write(root.join("prisma.config.ts"), text).unwrap();
+    fs::write(root.join(file), text).unwrap();
+    for package in ["dotenv", "@prisma"] {
+        let here = root.join("node_modules").join(package);
+        symlink(packages.join(package), here).unwrap();
+    }
     let paths = ProjectPaths {
         schema: layout.schema.to_owned(),
         ..ProjectPaths::default()
@@ -273,6 +293,145 @@ fn configurations_say_by_which_variables_they_connect() {
         let again = inventory::read(&paths, &without_node, Some(configured));
         assert_eq!(again.inventory, project.inventory);
     }
+}
+
+/// Where the Job may make another of it than the inventory, that is known, whatever kind of file it is: then Prisma is asked.
+#[test]
+fn configurations_that_may_say_something_else_in_the_job_are_known() {
+    let packages = [6, 7].map(|major| (major, installed(major)));
+    let by = |condition: &str| {
+        format!(
+            "datasource: {{ url: process.env.DATABASE_URL }}, migrations: {{ path: {condition} ? 'db/migrations' : 'prisma/migrations' }}"
+        )
+    };
+    let url = "datasource: { url: process.env.DATABASE_URL }";
+    let scratch = tempfile::tempdir().unwrap();
+    // What it says, what it is plain of, and what it was seen to read beside its URL.
+    let all = [
+        "prisma.config.cjs",
+        "prisma.config.ts",
+        "prisma.config.js",
+        "prisma.config.mjs",
+    ];
+    // Those of the kinds take their time.
+    let files = |body: &str| &all[..if body.contains("MDIR") { 4 } else { 2 }];
+    for (body, plain, read) in [
+        (url.to_owned(), true, &[][..]),
+        (
+            format!("{url}, migrations: {{ path: 'prisma/migrations' }}"),
+            true,
+            &[],
+        ),
+        (
+            format!("{url}, migrations: {{ path: process.env.MDIR ?? 'prisma/migrations' }}"),
+            false,
+            &["MDIR"],
+        ),
+        (by("process.env.STAGE"), false, &["STAGE"]),
+        (
+            by("process.env.DATABASE_URL.includes('127.0.0.1')"),
+            false,
+            &[],
+        ),
+        (
+            by("(process.env.DATABASE_URL ?? '').includes('127.0.0.1')"),
+            false,
+            &[],
+        ),
+        (by("'STAGE' in process.env"), false, &["STAGE"]),
+        (by("Object.hasOwn(process.env, 'STAGE')"), false, &["STAGE"]),
+        (by("Object.keys(process.env).includes('STAGE')"), false, &[]),
+        (
+            by("JSON.stringify(process.env).includes('STAGE')"),
+            false,
+            &[],
+        ),
+        (by("({ ...process.env }).STAGE"), false, &[]),
+        (by("process.argv.includes('status')"), false, &[]),
+        (
+            format!("{url}, migrations: require('./paths.cjs')"),
+            false,
+            &["STAGE"],
+        ),
+    ] {
+        for (major, packages) in &packages {
+            for file in files(&body) {
+                let module = file.ends_with("mjs") || file.ends_with("ts");
+                // Of a module that node has loaded it keeps what it said without a URL, which Prisma 6 refuses.
+                let kept = *major < 7 && (file.ends_with(".js") || file.ends_with(".mjs"));
+                if kept || module && body.contains("require(") {
+                    continue;
+                }
+                let before = if module {
+                    "import 'dotenv/config'\nexport default"
+                } else {
+                    "require('dotenv/config')\nmodule.exports ="
+                };
+                let before = if *major < 7 {
+                    &before[before.find('\n').unwrap()..]
+                } else {
+                    before
+                };
+                // Prisma 6 wants to be told that a datasource counts.
+                let engine = if *major < 7 {
+                    "engine: 'classic', "
+                } else {
+                    ""
+                };
+                let text = format!("{before} {{ {engine}{body} }}\n");
+                let (_image, paths, surroundings) =
+                    with_configuration_in(file, *major, packages, &text);
+                let project = inventory::read(&paths, &surroundings, None);
+                let what = format!("{major} {file}: {text}");
+                if let Some(problem) = &project.inventory.problem {
+                    // Without its URL Prisma 6 refuses it, and with all that it asks for its path is nowhere: nothing runs.
+                    let asks = *major < 7 && body.contains("MDIR");
+                    assert!(
+                        asks && problem.reason == ProblemReason::ConfigInvalid,
+                        "{what}: {problem:?}"
+                    );
+                    continue;
+                }
+                let configured = project.inventory.configured.as_ref().unwrap();
+                assert_eq!(configured.plain, plain, "{what}");
+                let seen: Vec<&str> = configured.read.iter().map(String::as_str).collect();
+                for name in read {
+                    assert!(seen.contains(name), "{what}: {seen:?}");
+                }
+                // And there it is kept by node, so that it is not known by which variable it connects.
+                let kept = file.ends_with(".js") || file.ends_with(".mjs");
+                assert!(!plain || kept || seen.is_empty(), "{what}: {seen:?}");
+            }
+        }
+    }
+    // It is so: this is what Prisma itself reads with the Job's variables, and the inventory read the other folder.
+    for (major, packages) in &packages {
+        let engine = if *major < 7 {
+            "engine: 'classic', "
+        } else {
+            ""
+        };
+        let text = format!("module.exports = {{ {engine}{} }}", by("process.env.STAGE"));
+        let (_image, paths, surroundings) =
+            with_configuration_in("prisma.config.cjs", *major, packages, &text);
+        let project = inventory::read(&paths, &surroundings, None);
+        let (said, printed) = ask(&paths, &project, &surroundings, scratch.path());
+        let folder = said.expect(&printed).folder;
+        assert!(folder.ends_with("db/migrations"), "{major}: {folder:?}");
+        assert!(project.migrations.ends_with("prisma/migrations"));
+    }
+}
+
+/// It is asked as when Prisma migrates, whose command line it may look at.
+#[test]
+fn a_configuration_is_asked_with_the_command_line_of_a_migration() {
+    let packages = installed(7);
+    let text = "module.exports = { datasource: { url: process.env.A }, migrations: { path: process.argv.includes('deploy') ? \
+                'db/migrations' : 'prisma/migrations' } }";
+    let (_image, paths, surroundings) =
+        with_configuration_in("prisma.config.cjs", 7, &packages, text);
+    let project = inventory::read(&paths, &surroundings, None);
+    assert!(project.migrations.ends_with("db/migrations"));
 }
 
 /// What a configuration throws may hold what it was given; a folder of schemas that it names may hold the default one.

@@ -164,8 +164,9 @@ fn inventory<'a>(pass: &'a Pass<'_>, database: &str) -> Option<&'a DatabaseInven
         .find(|entry| entry.hash == *hash)
 }
 
-/// Whether Prisma is asked before it migrates: where the layout leaves doubt, or where its configuration asks for a variable that the
-/// resource sets and the inventory did not have. What a command of the user's own reads is the user's to say.
+/// Whether Prisma is asked before it migrates: where the layout leaves doubt, where its configuration may say something else in the Job
+/// than it did in the inventory, or asks for a variable that the resource sets. What a command of the user's own reads is the user's
+/// to say.
 pub(super) fn is_confirmed(
     spec: &DatabaseMigrationSpec,
     step: &StepStatus,
@@ -181,12 +182,12 @@ pub(super) fn is_confirmed(
     let mut set = vec![database.env_var.as_str()];
     let own = database.env.iter().chain(&spec.job.env);
     set.extend(own.map(|variable| variable.name.as_str()));
-    let read = inventory.configured.as_ref().map(|it| it.read.as_slice());
-    let depends = read.unwrap_or_default().iter().any(|name| {
+    let may_differ = inventory.configured.as_ref().is_some_and(|said| {
         // What a group holds is not known here.
-        set.contains(&name.as_str()) || !spec.job.env_from.is_empty()
+        let given = |name: &String| set.contains(&name.as_str()) || !spec.job.env_from.is_empty();
+        !said.plain || said.read.iter().any(given)
     });
-    inventory.doubt.is_some() || depends
+    inventory.doubt.is_some() || may_differ
 }
 
 /// What it is asked about.

@@ -129,6 +129,9 @@ fn a_variable_that_nobody_sets_is_said_before_any_job(#[case] who: &str, #[case]
 #[case("it asks for what the Job sets", true)]
 #[case("it asks for what the database sets", true)]
 #[case("it asks, and there is a group", true)]
+#[case("it is plain", false)]
+#[case("it may say something else", true)]
+#[case("it may say something else, and a command of one's own", false)]
 #[case("a doubt, and a command of one's own", false)]
 fn prisma_is_asked_where_there_is_doubt(#[case] what: &str, #[case] asked: bool) {
     let mut snapshot = snapshot(1);
@@ -137,8 +140,10 @@ fn prisma_is_asked_where_there_is_doubt(#[case] what: &str, #[case] asked: bool)
     if what.starts_with("a doubt") {
         known.doubt = Some("the version is not known".to_owned());
     } else if what != "nothing" {
+        let asks = what.starts_with("it asks");
         known.configured = Some(Configured {
-            read: vec!["STAGE".to_owned()],
+            plain: !what.starts_with("it may"),
+            read: vec!["STAGE".to_owned(); usize::from(asks)],
             ..Configured::default()
         });
     }
@@ -147,7 +152,8 @@ fn prisma_is_asked_where_there_is_doubt(#[case] what: &str, #[case] asked: bool)
     match what {
         "it asks for what the Job sets" => spec.job.env.push(variable("STAGE")),
         "it asks for what the database sets" => spec.databases[0].env.push(variable("STAGE")),
-        "a doubt, and a command of one's own" => {
+        "a doubt, and a command of one's own"
+        | "it may say something else, and a command of one's own" => {
             spec.databases[0].prisma.migrate = vec!["./migrate.sh".to_owned()];
         }
         "it asks, and there is a group" => spec.job.env_from.push(EnvFromSource::default()),

@@ -3,7 +3,7 @@
 'use strict'
 const fs = require('node:fs')
 const path = require('node:path')
-const { createRequire } = require('node:module')
+const { createRequire, _cache: modules } = require('node:module')
 
 const image = { ...process.env }
 
@@ -26,6 +26,11 @@ class Variables {
     process.env = new Proxy(values, {
       get: (target, name) => this.note(name) && target[name],
       has: (target, name) => this.note(name) && name in target,
+      getOwnPropertyDescriptor: (target, name) => {
+        // Those who ask for all names ask so for each of them.
+        if (!this.enumerated) this.note(name)
+        return Reflect.getOwnPropertyDescriptor(target, name)
+      },
       ownKeys: (target) => {
         if (asked()) this.enumerated = true
         return Reflect.ownKeys(target)
@@ -51,18 +56,28 @@ class Variables {
 
 // Whether the configuration asks, or Prisma's env() for it, and not a library for itself.
 function asked() {
+  const { stackTraceLimit, prepareStackTrace } = Error
+  Error.stackTraceLimit = 50
+  Error.prepareStackTrace = undefined
   const frames = new Error().stack.split('\n').slice(1)
-  const outside = frames.find((frame) => !/\[eval\]|\(node:|at node:|<anonymous>/.test(frame))
-  return outside !== undefined && (!outside.includes('/node_modules/') || outside.includes('/@prisma/config/'))
+  Error.stackTraceLimit = stackTraceLimit
+  Error.prepareStackTrace = prepareStackTrace
+  // The first one with a file. The outermost one of a CommonJS file is `at Object.<anonymous> (/file:1:1)`.
+  const outside = frames.find((frame) => /(?:\(|at (?:async )?)(?:file:\/\/)?\/.*:\d+:\d+\)*$/.test(frame))
+  if (outside === undefined || !outside.includes('/node_modules/')) return outside !== undefined
+  return outside.includes('/@prisma/config/') && /at (?:\S+\.)?env \(/.test(outside)
 }
 
 // What stands in the file itself. A CommonJS file needs no loader, and Prisma's takes its time to start.
 async function load({ root, file, package: prisma }) {
+  // Each time from its beginning: what it read under other circumstances is not what is asked for.
+  for (const loaded of Object.keys(modules)) {
+    if (!loaded.includes('/node_modules/')) delete modules[loaded]
+  }
   if (file && file.endsWith('.cjs')) {
     try {
       const loaded = createRequire(file)(file)
       const config = loaded && loaded.default !== undefined ? loaded.default : loaded
-      delete require.cache[fs.realpathSync(file)]
       if (config && typeof config === 'object' && typeof config.then !== 'function') return { config: absolute(config, file), file }
     } catch {
       // Prisma's own loader says what is wrong.
@@ -100,7 +115,9 @@ async function one(wanted) {
     if (missing.length === 0) break
     // As in `process.env.A ?? process.env.B`: which of them will be set is not known.
     if (saysNoUrl(loaded) && missing.length > 1) alternatives = await sufficient(wanted, variables, missing)
-    missing.forEach((name) => variables.standIn(name))
+    // Those that are not for the URL stay unset, as a path that is named by one of them.
+    const needed = alternatives.length > 0 ? alternatives : missing
+    needed.forEach((name) => variables.standIn(name))
   }
   const unset = [...variables.standIns.keys()]
   if (loaded.error) {
@@ -188,8 +205,12 @@ function firstLine(error) {
 
 async function main() {
   const wanted = JSON.parse(process.argv[1])
+  const [node] = process.argv
   for (const [number, each] of wanted.entries()) {
     let said
+    // As when Prisma migrates.
+    process.argv = [node, each.package ?? 'prisma', 'migrate', 'deploy']
+    process.execArgv = []
     try {
       said = await one(each)
     } catch (error) {

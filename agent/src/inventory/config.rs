@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::hash::hex;
 use super::layout::{Rules, same};
+use super::plain;
 use super::prisma::{Call, Prisma, on_path};
 use super::{Surroundings, loader};
 use crate::machine;
@@ -239,7 +240,9 @@ fn answered(wanted: &Wanted, said: &Said) -> Config {
         return Config::Absent;
     }
     let mut configured = said.configured.clone();
-    configured.sha256 = digest(Path::new(&configured.file)).unwrap_or_default();
+    let bytes = fs::read(&configured.file).unwrap_or_default();
+    configured.sha256 = hex(&Sha256::digest(&bytes));
+    configured.plain = str::from_utf8(&bytes).is_ok_and(plain::is_plain);
     Config::Said(Box::new(configured))
 }
 

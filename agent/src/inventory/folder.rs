@@ -27,8 +27,9 @@ impl Reading<'_> {
             if !named.is_dir() {
                 return Err((ProblemReason::MigrationsMissing, self.missing(&named)));
             }
-            // What a command of the user's own reads is the user's to say; of a configuration that says nothing as well.
-            let unknown = matches!(self.config, Config::Silent { .. });
+            // What a command of the user's own reads is the user's to say. So is what a configuration says that says nothing
+            // here, or may say something else in the Job: there Prisma is asked before anything is applied.
+            let unknown = matches!(self.config, Config::Silent { .. }) || self.may_differ();
             if self.paths.own_command || unknown || same(&named, &reads) {
                 return Ok(named);
             }
@@ -50,15 +51,25 @@ impl Reading<'_> {
         let message = match (self.said(), self.elsewhere(schema, datasource_file, &reads)) {
             (Some(said), hint) if said.migrations.is_some() => format!(
                 "{} names {} as the folder of the migrations, and there is none; copy it into the image, or correct \
-                 migrations.path{}",
+                 migrations.path{}{}",
                 shown(Path::new(&said.file), directory),
                 shown(&reads, directory),
+                if self.may_differ() {
+                    ". If it names another one in the Job, set databases[].prisma.migrations to that"
+                } else {
+                    ""
+                },
                 hint.map(|hint| format!(". {hint}")).unwrap_or_default()
             ),
             (_, Some(hint)) => hint,
             (_, None) => self.missing(&reads),
         };
         Err((ProblemReason::MigrationsMissing, message))
+    }
+
+    /// The configuration may say something else in the Job than it does here.
+    fn may_differ(&self) -> bool {
+        self.said().is_some_and(|said| !said.plain)
     }
 
     fn missing(&self, folder: &Path) -> String {

@@ -594,6 +594,34 @@ fn configurations() -> Vec<Layout> {
             )],
         )
         .refused(6, ConfigInvalid),
+        // The resource says it, and Prisma is asked in the Job.
+        moved(
+            "a folder that depends on what only the Job sets",
+            NEW,
+            &[(
+                "prisma.config.ts",
+                Config("migrations: { path: process.env.STAGE ? 'db/migrations' : 'prisma/migrations' }"),
+            )],
+        )
+        .migrations("db/migrations"),
+        moved(
+            "the same as CommonJS, by the URL",
+            NEW,
+            &[(
+                "prisma.config.cjs",
+                Config("migrations: { path: (process.env.DATABASE_URL ?? '').includes('127.0.0.1') ? 'db/migrations' : 'nowhere' }"),
+            )],
+        )
+        .migrations("db/migrations"),
+        // Of a plain one it is certain.
+        moved(
+            "another folder than the configuration's",
+            &[],
+            &[("prisma.config.ts", Config("migrations: { path: 'prisma/migrations' }"))],
+        )
+        .migrations("db/migrations")
+        .refused(6, MigrationsElsewhere)
+        .refused(7, MigrationsElsewhere),
         usual("Prisma 7 without configuration", &[], &[("prisma.config.txt", Is(b""))])
             .refused(7, ConfigMissing),
         layout(
