@@ -74,7 +74,8 @@ pub struct MigrationActionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<RestoreTarget>,
     /// It is carried out although the catalog contradicts it (MarkApplied, MarkRolledBack, Baseline), or although Prisma may
-    /// refuse to deploy (Retry of a run that says BaselineNeeded).
+    /// refuse to deploy (Retry of a run that says BaselineNeeded), or a run applied what was not planned (Retry of one that says
+    /// UnplannedMigrations).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,
 }

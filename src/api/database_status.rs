@@ -73,6 +73,11 @@ pub struct DatabaseStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub invalid_indexes: Vec<String>,
+    /// Migrations that a run applied and its plan did not contain, and that no image held since. While one is there, no run
+    /// starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub unplanned: Vec<String>,
     /// When it was last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_observed_at: Option<Time>,

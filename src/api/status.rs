@@ -160,7 +160,8 @@ pub struct RunStatus {
     /// A human asked to end it before its next step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub aborting: bool,
-    /// A human asked for it with force: whether a baseline is needed is left to Prisma, where the operator cannot tell.
+    /// A human asked for it with force: whether a baseline is needed is left to Prisma, where the operator cannot tell, and
+    /// what was applied without a plan is accepted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
     /// Since when the databases are watched after the last step.

@@ -209,7 +209,7 @@ pub struct RetryArgs {
     #[command(flatten)]
     pub many: ManyAction,
     /// Where the operator cannot tell whether a baseline is needed: leaves that to Prisma, which then may refuse; takes back
-    /// a baseline that was cut off
+    /// a baseline that was cut off; accepts what an earlier run applied without its having been planned
     #[arg(long)]
     pub force: bool,
 }

@@ -107,6 +107,12 @@ pub(super) fn choices(
                 rewritten(&mut list, &commands, entry, reason);
             }
         }
+        (reasons::UNPLANNED_MIGRATIONS, _) => {
+            let title = "look at what they changed, then release an image whose plan holds what ran (databases[].prisma names what Prisma reads in it)";
+            push(&mut list, title, String::new());
+            let title = "if it may stay although no image holds it: accept it, and start a new run. It is then only reported as ahead or unknown";
+            push(&mut list, title, commands.dbm("retry", &[]) + " --force");
+        }
         (reasons::UNKNOWN_FOUND | reasons::AHEAD_FOUND, _) => {
             let title = "release an image that holds what is applied: the release that applied it, or one that is merged with that";
             push(&mut list, title, String::new());

@@ -14,6 +14,7 @@ use super::plan::problem_reason;
 use super::status::names;
 use super::time_limits;
 use super::told;
+use super::unplanned::ADVICE;
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session};
 use crate::tools::{prisma, prisma::RowState, sql, sql_state};
@@ -121,8 +122,8 @@ fn with_unplanned(database: &str, verdict: Verdict, found: &[&str]) -> Verdict {
             reasons::UNPLANNED_MIGRATIONS,
             FailedStatus::default(),
             format!(
-                "{database}: {list} {verb} applied while this run migrated, not planned and not in the image as it was read: the command reads another folder than databases[].prisma says, or somebody else deployed at the same time. Nothing of it is undone. Look at what {} changed, release an image and a spec that hold all of the ledger, then ask for a new run.",
-                if found.len() == 1 { "it" } else { "they" }
+                "{database}: {list} {verb} applied while this run migrated, not planned and not in the image as it was read: the command reads another folder than databases[].prisma says, or somebody else deployed at the same time. Nothing of it is undone. {}",
+                ADVICE
             ),
         ),
     }

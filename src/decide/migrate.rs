@@ -19,6 +19,7 @@ use super::running;
 use super::snapshot::Effect;
 use super::starting;
 use super::time_limits;
+use super::unplanned;
 use super::validate;
 use super::watch;
 use crate::api::{DatabasePhase, StepKind, StepOutcome, StepStatus, reasons};
@@ -226,6 +227,7 @@ fn follow(
     }
     if !matches!(verdict, Verdict::Wait { .. }) {
         invalid::remember(pass, inventories, step, facts);
+        unplanned::remember(pass, step, inventory, facts);
     }
     match verdict {
         Verdict::Wait { message, next } => {

@@ -52,6 +52,7 @@ pub mod status;
 mod steps;
 mod time_limits;
 mod told;
+mod unplanned;
 mod unstarted;
 mod validate;
 mod waiting;

@@ -8,6 +8,7 @@ use dbm_agent::protocol::{DatabaseInventory, ProblemReason};
 
 use super::history::{self, Rewritten};
 use super::status::count;
+use super::unplanned;
 use crate::api::{FailedStatus, FindingKind, FindingStatus, HistorySpec, Policy, digest, reasons};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow, TableName};
 use crate::tools::prisma::{self, RowState};
@@ -83,6 +84,8 @@ pub(super) struct Said {
     pub(super) left_to_prisma: bool,
     /// What has run and is not marked applied yet.
     pub(super) marks: Vec<String>,
+    /// What a run applied that was not planned, and nobody accepted.
+    pub(super) unplanned: Vec<String>,
 }
 
 /// The same, with what humans have said.
@@ -146,6 +149,7 @@ pub(super) fn plan_for(
         let lost: Vec<&str> = lost.keys().copied().collect();
         result.blocker = rewritten
             .blocker(database, &lost)
+            .or_else(|| unplanned::blocker(database, &said.unplanned))
             .or_else(|| unreadable(database, inventory, &result.pending))
             .or_else(|| denied(database, &result))
             .or_else(|| lacking(database, facts, &result));

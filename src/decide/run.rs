@@ -92,6 +92,9 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
             marks: before(&database.name)
                 .map(|before| before.marks.clone())
                 .unwrap_or_default(),
+            unplanned: before(&database.name)
+                .map(|before| before.unplanned.clone())
+                .unwrap_or_default(),
             invalid_indexes: before(&database.name)
                 .map(|before| before.invalid_indexes.clone())
                 .unwrap_or_default(),

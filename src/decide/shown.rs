@@ -6,6 +6,7 @@ use super::concurrently;
 use super::invalid;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
+use super::unplanned;
 use crate::api::{DatabasePhase, FailedStatus, FindingKind, StepKind, Traces};
 use crate::facts::DatabaseFacts;
 
@@ -16,12 +17,17 @@ pub(super) fn planned(
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
 ) -> DatabasePlan {
+    unplanned::forget(pass, name, inventory, facts);
     let history = &pass.spec.preflight.history;
     let said = plan::Said {
         left_to_prisma: pass.run().forced,
         marks: pass
             .database(name)
             .map(|entry| entry.marks.clone())
+            .unwrap_or_default(),
+        unplanned: pass
+            .database(name)
+            .map(|entry| entry.unplanned.clone())
             .unwrap_or_default(),
     };
     let mut plan = plan::plan_for(name, inventory, facts, history, &said);

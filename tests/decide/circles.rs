@@ -7,7 +7,8 @@ use database_migration_operator::api::reasons::{Person, person};
 use database_migration_operator::api::{ChoiceStatus, StepKind, reasons};
 use rstest::rstest;
 
-use super::situations::{Stage, TARGET, same, situation};
+use super::situations::{FIRST, SECOND, Stage, TARGET, same, situation};
+use super::world::Trouble;
 use super::{humans, troubles};
 
 /// What a title says is to be done beside its command.
@@ -22,6 +23,7 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
         "push the image",
         "release a corrected image",
         "look at every database",
+        "look at what they changed",
     ];
     if mends.iter().any(|begin| title.starts_with(begin)) {
         stage.world.tests.clear();
@@ -71,6 +73,7 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
             "undo it with its down.sql",
             "its script ran to its end",
             "accept it",
+            "if it may stay",
             "go back to the restore point",
         ];
         let known = told
@@ -293,6 +296,80 @@ fn reasons_to_follow() -> BTreeSet<String> {
     asked.retain(|word| !types.contains(word) || word == reasons::ROLLED_BACK);
     assert!(asked.len() > 80, "the sources have moved: {asked:?}");
     asked
+}
+
+/// A run with nothing to do makes no success of what an earlier one applied without a plan: an image that holds it does, or a human
+/// who accepts it.
+#[test]
+fn what_was_not_planned_is_not_forgotten_by_a_new_run() {
+    let unplanned = |stage: &Stage| {
+        let entry = &stage.world.objects[0].resource.status.databases[0];
+        entry.unplanned.clone()
+    };
+    let blocked = || {
+        let (mut stage, reason) = situation("ends: unplanned");
+        assert_eq!(reason, reasons::UNPLANNED_MIGRATIONS);
+        assert_eq!(unplanned(&stage), [troubles::UNPLANNED]);
+        stage.world.trouble = Trouble::default();
+        stage
+    };
+    let retry = |stage: &mut Stage, words: &str| {
+        let printed = &stage.world.objects[0].resource;
+        let (name, namespace) = (&printed.name, &printed.namespace);
+        let line = format!("kubectl dbm retry {name} -n {namespace}{words}");
+        run_printed(stage, "", &line);
+        stage.go(60);
+    };
+    let mut stage = blocked();
+    for _ in 0..2 {
+        retry(&mut stage, "");
+        assert_eq!(
+            stage.reason(),
+            reasons::UNPLANNED_MIGRATIONS,
+            "{}",
+            stage.said()
+        );
+        let said = stage.said();
+        assert!(
+            said.contains(troubles::UNPLANNED) && said.contains("--force"),
+            "{said}"
+        );
+        assert!(said.contains("nothing was started"), "{said}");
+    }
+    // A release that does not hold it is no way on, either.
+    stage.release("v2");
+    stage.go(60);
+    assert_eq!(
+        stage.reason(),
+        reasons::UNPLANNED_MIGRATIONS,
+        "{}",
+        stage.said()
+    );
+    let choices = &stage.world.objects[0].resource.status.choices;
+    assert!(
+        choices[0]
+            .title
+            .contains("release an image whose plan holds what ran")
+    );
+    assert!(choices[1].command.ends_with("--force"), "{choices:?}");
+    troubles::mend(&mut stage);
+    stage.go(60);
+    assert!(stage.ready(), "{}", stage.said());
+    assert!(unplanned(&stage).is_empty());
+    // An image has held it: that an older one does not is nothing new.
+    let before = [FIRST, SECOND].map(same).to_vec();
+    stage.world.odd.insert("before".to_owned(), before);
+    stage.release("before");
+    stage.go(60);
+    assert!(stage.ready(), "{}", stage.said());
+
+    let mut stage = blocked();
+    // Accepted, it is judged as whatever else the image does not hold: here something is pending beside it.
+    for words in [" --force", ""] {
+        retry(&mut stage, words);
+        assert_eq!(stage.reason(), reasons::AHEAD_FOUND, "{}", stage.said());
+        assert!(unplanned(&stage).is_empty());
+    }
 }
 
 /// After the way on the next release is like any other: the old names are in no folder, and nobody speaks of them.

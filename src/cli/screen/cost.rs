@@ -102,6 +102,11 @@ fn against(screen: &Screen, spec: &MigrationActionSpec) -> Vec<(&'static str, St
     }
     let checked = match spec.action {
         ActionKind::Retry if spec.force => {
+            if databases.iter().any(|entry| !entry.unplanned.is_empty()) {
+                let names = databases.iter().flat_map(|entry| &entry.unplanned);
+                let names: Vec<String> = names.map(|name| safe(name)).collect();
+                lines.push(("Accepted", format!("{}, which ran without having been planned; nobody is told again that no image holds it", names.join(", "))));
+            }
             "whether the database needs a baseline is left to Prisma, which may refuse (P3005)"
         }
         _ if spec.force => {

@@ -226,9 +226,10 @@ fn take(pass: &mut Pass<'_>, action: &ActionFacts) -> bool {
                 if let Some(run) = &mut pass.status.run {
                     run.forced = true;
                 }
-                // What a baseline said and did not come to is taken back.
+                // What a baseline said and did not come to is taken back, and what was applied without a plan is accepted.
                 for entry in &mut pass.status.databases {
                     entry.marks.clear();
+                    entry.unplanned.clear();
                 }
             }
             let run = pass.run().id;
