@@ -112,6 +112,31 @@ async fn what_is_planned_is_what_prisma_applies() {
     .await;
 }
 
+/// What a configuration in CommonJS says depends on a variable that only the Job has: nothing runs that was not planned, and the
+/// folder that the resource names is believed.
+#[tokio::test]
+async fn a_folder_that_only_the_job_knows_is_named_by_the_resource() {
+    Stage::with(async |stage| {
+        let db = stage.database(Server::Identity, "main").await;
+        let mut object = layout("depends", &db.secret, SCHEMA);
+        object["spec"]["job"]["env"] =
+            serde_json::json!([{"name": "MDIR", "value": "db/migrations"}]);
+        stage.apply(&object).await;
+        let found = stage
+            .until_reason("depends", reasons::OTHER_MIGRATIONS)
+            .await;
+        for part in ["20260301000000_other", "20260101000000_init"] {
+            assert!(message(&found).contains(part), "{}", message(&found));
+        }
+        assert_eq!(db.ledger().await, []);
+        object["spec"]["databases"][0]["prisma"]["migrations"] = "db/migrations".into();
+        stage.apply(&object).await;
+        stage.until_ready("depends").await;
+        assert_eq!(db.applied().await, ["20260301000000_other"]);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_empty_folder_of_an_applied_migration_is_no_obstacle_and_a_pending_one_is() {
     Stage::with(async |stage| {
