@@ -245,7 +245,8 @@ pub struct FindingStatus {
     /// Of a line of the output: its number, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// Of a line of the output its text, redacted; of what is run CONCURRENTLY what to know of it.
+    /// Of a line of the output its text, redacted; of what is run CONCURRENTLY what to know of it; of what may stand for
+    /// applied ones what of it is there, or that this cannot be seen.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
 }

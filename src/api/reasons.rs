@@ -143,6 +143,8 @@ pub const RIGHT_MISSING: &str = "RightMissing";
 pub const RENAMED_FOUND: &str = "RenamedFound";
 /// A pending migration seems to stand for applied ones that the image does not have: a squashed history.
 pub const SQUASHED_FOUND: &str = "SquashedFound";
+/// Beside what was marked applied for a rewritten history something is pending of which nobody has said whether it ran.
+pub const UNSEEN_FOUND: &str = "UnseenFound";
 /// An applied migration was edited, and the policy denies it.
 pub const EDITED_FOUND: &str = "EditedFound";
 /// An applied migration is unknown to the image, and the policy denies it.

@@ -3,10 +3,11 @@
 mod fix;
 mod indexes;
 pub(super) mod locks;
+mod rewritten;
 
 use crate::api::{
     ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus,
-    FailedStatus, FindingKind, RunOutcome, StepKind, StepStatus, Traces, reasons,
+    FailedStatus, RunOutcome, StepKind, StepStatus, Traces, reasons,
 };
 use crate::tools::prisma::shell_quote;
 
@@ -102,9 +103,9 @@ pub(super) fn choices(
         (_, Some((entry, failed))) if failed.name.is_empty() && failed.code == NOT_EMPTY => {
             baseline(&mut list, &commands, entry);
         }
-        (reasons::RENAMED_FOUND | reasons::SQUASHED_FOUND, _) => {
+        (reasons::RENAMED_FOUND | reasons::SQUASHED_FOUND | reasons::UNSEEN_FOUND, _) => {
             if let Some(entry) = spoken_of(now) {
-                rewritten(&mut list, &commands, entry, reason);
+                rewritten::of(&mut list, &commands, entry, reason);
             }
         }
         (reasons::UNPLANNED_MIGRATIONS, _) => {
@@ -317,41 +318,6 @@ fn up_to(commands: &Commands<'_>, entry: &DatabaseStatus, last: &str) -> String 
         ("reason", "..."),
     ];
     commands.dbm("baseline", &rest)
-}
-
-/// Pending migrations that stand for what has run.
-fn rewritten(
-    list: &mut Vec<ChoiceStatus>,
-    commands: &Commands<'_>,
-    entry: &DatabaseStatus,
-    reason: &str,
-) {
-    let of_kind = |kind: FindingKind| {
-        let mut found = entry.findings.iter().filter(move |f| f.kind == kind);
-        found.next_back().map(|finding| finding.migration.as_str())
-    };
-    if reason == reasons::RENAMED_FOUND {
-        let title = "it has run: tell Prisma that it is applied under its new name, too; nothing of its SQL is run, and the run goes on";
-        push(list, title, up_to(commands, entry, &entry.baseline));
-        push(list, "release it under its old name", String::new());
-        return;
-    }
-    if !entry.baseline.is_empty() {
-        let title = format!(
-            "it is a squashed history: tell Prisma that {} is applied; it is checked that what it makes is there, nothing of its SQL is run, and the run goes on",
-            entry.baseline
-        );
-        push(list, title, up_to(commands, entry, &entry.baseline));
-    }
-    let last = of_kind(FindingKind::Squashed).filter(|last| *last != entry.baseline);
-    if let Some(last) = last.filter(|last| last.len() < status::NAME_LIMIT) {
-        let title = format!(
-            "the same up to {last}, of which cannot be seen that it ran: for who knows that it did"
-        );
-        push(list, title, up_to(commands, entry, last) + " --force");
-    }
-    let title = "release an image that holds the migrations that are applied";
-    push(list, title, String::new());
 }
 
 /// The way back that loses what was written since.

@@ -1,18 +1,20 @@
 //! Rewritten history: applied migrations that the image does not have any more, and pending ones that stand for them.
 //!
-//! A pending migration with the content of such a one was renamed: it has run. One whose objects are all there, while
-//! applied ones are missing from the image, is what a squashed history looks like. Neither may run, whatever the policy.
+//! A pending migration with the content of such a one was renamed: it has run. One that makes what is there already, if
+//! only partly, while applied ones are missing from the image, is what a squashed history looks like; what only changes
+//! rows beside it may be a part of that. None of them may run, whatever the policy, before a human has said what it is.
+
+mod rewritten;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
-use super::plan::Blocker;
-use super::status::names;
-use crate::api::reasons;
 use crate::facts::{DatabaseFacts, LedgerRow, Object, TableName};
 use crate::tools::prisma::{self, RowState};
 use crate::tools::sql;
+
+pub(super) use rewritten::{PARTLY, Rewritten, UNSEEN, Word, rewritten};
 
 /// Prisma's code for a database that is not empty and has no ledger.
 pub(super) const NOT_EMPTY: &str = "P3005";
@@ -110,214 +112,58 @@ fn names_of(inventory: &DatabaseInventory) -> BTreeSet<&str> {
     all.map(|migration| migration.name.as_str()).collect()
 }
 
-/// Applied migrations that the image does not have, and nobody accounted for: neither has the image their content under
-/// another name, applied as well, nor did a human say after them that something else of the image is applied.
-pub(super) fn lost<'a>(
+/// Applied migrations that the image does not have, nor has it their content under another name, applied as well.
+fn gone<'a>(
     inventory: &DatabaseInventory,
     rows: &'a [LedgerRow],
 ) -> BTreeMap<&'a str, &'a LedgerRow> {
     let applied = applied(rows);
     let known = names_of(inventory);
-    let said = said(inventory, rows);
-    let mut lost = applied.clone();
-    lost.retain(|name, row| {
+    let mut gone = applied.clone();
+    gone.retain(|name, row| {
         let same = |migration: &Migration| {
             applied.contains_key(migration.name.as_str())
                 && prisma::checksum_matches(&row.checksum, migration)
         };
-        !known.contains(name)
-            && !inventory.migrations.iter().any(same)
-            && !said
-                .iter()
-                .any(|(_, later)| later.started_at >= row.started_at)
+        !known.contains(name) && !inventory.migrations.iter().any(same)
+    });
+    gone
+}
+
+/// Those of them that nobody accounted for: no human said after them that something else of the image is applied.
+pub(super) fn lost<'a>(
+    inventory: &DatabaseInventory,
+    rows: &'a [LedgerRow],
+) -> BTreeMap<&'a str, &'a LedgerRow> {
+    let said = said(inventory, rows);
+    let mut lost = gone(inventory, rows);
+    lost.retain(|_, row| {
+        let mut later = said.iter();
+        !later.any(|(_, later)| later.started_at >= row.started_at)
     });
     lost
 }
 
-/// What of an image stands for what has run already.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Rewritten {
-    /// Pending, and the name under which its content was applied.
-    pub(super) renamed: Vec<(String, String)>,
-    /// Pending, and may stand for applied ones that the image does not have.
-    pub(super) squashed: Vec<String>,
-    /// The last of `squashed` that the catalog shows to be there as a whole.
-    pub(super) shown: Option<String>,
-    /// What the first of `squashed` makes and is not there.
-    pub(super) against: Vec<String>,
-    /// The catalog's objects matter for it.
-    pub(super) by_name: bool,
-    /// Nothing of the image is applied.
-    pub(super) nothing_in_common: bool,
-}
-
-impl Rewritten {
-    /// Every migration that must not run.
-    pub(super) fn all(&self) -> BTreeSet<&str> {
-        let renamed = self.renamed.iter().map(|(new, _)| new.as_str());
-        renamed
-            .chain(self.squashed.iter().map(String::as_str))
-            .collect()
-    }
-
-    /// Up to which one they can be said to be applied, as far as that is shown.
-    pub(super) fn baseline(&self) -> Option<&str> {
-        let renamed = self.renamed.last().map(|(new, _)| new.as_str());
-        renamed.max(self.shown.as_deref())
-    }
-
-    /// Why nothing may start.
-    pub(super) fn blocker(&self, database: &str, lost: &[&str]) -> Option<Blocker> {
-        let blocked = |reason, message| {
-            Some(Blocker {
-                reason,
-                message,
-                next: String::new(),
-            })
-        };
-        if let Some((new, old)) = self.renamed.first() {
-            let more = match self.renamed.len() {
-                1 => String::new(),
-                number => format!(" (and {} more like it)", number - 1),
-            };
-            let message = format!(
-                "{database}: {new}{more} is pending, and its content was applied as {old}, which the image does not have: it was renamed and has run already, so nothing was started. Release it under its old name, or tell Prisma that it is applied under the new one."
-            );
-            return blocked(reasons::RENAMED_FOUND, message);
-        }
-        let squashed: Vec<&str> = self.squashed.iter().map(String::as_str).collect();
-        if squashed.is_empty() {
-            return None;
-        }
-        let common = if self.nothing_in_common {
-            "the image has none of the migrations that are applied"
-        } else {
-            "the image lacks migrations that are applied"
-        };
-        if lost.is_empty() {
-            let message = format!(
-                "{database}: a baseline said that {} has run, and it is not marked applied yet, so nothing was started. Baseline again to go on; where it was wrong, a retry with --force takes it back.",
-                names(&squashed)
-            );
-            return blocked(reasons::SQUASHED_FOUND, message);
-        }
-        let there = if self.shown.is_some() {
-            format!("what {} would make is there already", names(&squashed))
-        } else if self.against.is_empty() {
-            format!(
-                "whether {} ran cannot be seen in the catalog",
-                names(&squashed)
-            )
-        } else {
-            let first: Vec<&str> = self.against.iter().take(3).map(String::as_str).collect();
-            format!(
-                "a part of what {} would make is there already ({})",
-                names(&squashed),
-                first.join(", ")
-            )
-        };
-        let message = format!(
-            "{database}: {common} ({}), and {there}. This looks like a squashed history, so nothing was started. If the pending ones stand for the applied ones, tell Prisma that they are applied; else release an image that has those.",
-            names(lost)
-        );
-        blocked(reasons::SQUASHED_FOUND, message)
-    }
-}
-
-/// Looks for it among what is pending; `marks` is what a human said to have run. `objects` is `None` where they are not known: then what may be a squashed history is
-/// taken for one.
-pub(super) fn rewritten(
+/// Those that a human accounted for by marking something of the image, while Prisma has deployed nothing of it since: of
+/// what is pending beside that it is not said yet whether it ran with them.
+fn accounted<'a>(
     inventory: &DatabaseInventory,
-    rows: &[LedgerRow],
-    schema: &str,
-    objects: Option<&BTreeSet<Object>>,
-    marks: &[String],
-) -> Rewritten {
-    let mut found = seen(inventory, rows, schema, objects);
-    // With the first of several that is marked, the ledger does not show the others any more.
-    let applied = applied(rows);
-    let known = found.all();
-    let said: Vec<String> = inventory
-        .migrations
-        .iter()
-        .map(|migration| &migration.name)
-        .filter(|name| marks.contains(name) && !applied.contains_key(name.as_str()))
-        .filter(|name| !known.contains(name.as_str()))
-        .cloned()
-        .collect();
-    if let Some(last) = said.last() {
-        found.shown = found.shown.max(Some(last.clone()));
-        found.squashed.extend(said);
-        found.squashed.sort();
-    }
-    found
-}
-
-fn seen(
-    inventory: &DatabaseInventory,
-    rows: &[LedgerRow],
-    schema: &str,
-    objects: Option<&BTreeSet<Object>>,
-) -> Rewritten {
-    let applied = applied(rows);
-    let mut found = Rewritten {
-        renamed: renamed(inventory, rows, &applied),
-        ..Rewritten::default()
+    rows: &'a [LedgerRow],
+) -> BTreeMap<&'a str, &'a LedgerRow> {
+    let known = names_of(inventory);
+    let last = said(inventory, rows)
+        .into_iter()
+        .map(|(_, row)| row.started_at)
+        .max();
+    let deployed = |row: &LedgerRow| {
+        known.contains(row.migration_name.as_str())
+            && prisma::row_state(row) == RowState::Applied
+            && Some(row.started_at) > last
     };
-    let lost = lost(inventory, rows);
-    let is_renamed =
-        |name: &str, found: &Rewritten| found.renamed.iter().any(|(new, _)| new == name);
-    let pending: Vec<&Migration> = inventory
-        .migrations
-        .iter()
-        .filter(|m| !applied.contains_key(m.name.as_str()) && !is_renamed(&m.name, &found))
-        .collect();
-    let Some(newest_lost) = lost.keys().next_back() else {
-        return found;
-    };
-    if pending.is_empty() {
-        return found;
+    if last.is_none() || rows.iter().any(deployed) {
+        return BTreeMap::new();
     }
-    found.by_name = true;
-    found.nothing_in_common = pending.len() == inventory.migrations.len();
-    let script = |m: &&Migration| m.sql.is_some();
-    let Some(objects) = objects.filter(|_| pending.iter().all(script)) else {
-        let older = |m: &&&Migration| found.nothing_in_common || m.name.as_str() < *newest_lost;
-        found.squashed = pending
-            .iter()
-            .filter(older)
-            .map(|m| m.name.clone())
-            .collect();
-        return found;
-    };
-    let all: Vec<&Migration> = inventory.migrations.iter().collect();
-    let held = held(&all, schema, objects);
-    let mut squashed = Vec::new();
-    for migration in pending {
-        let name = migration.name.as_str();
-        let Some(held) = held.get(name) else { continue };
-        let first = squashed.is_empty();
-        if held.is_whole() {
-            found.shown = Some(name.to_owned());
-        } else if held.is_unseen() {
-            // Beside others that stand for what ran, it may be a part of it: what changes rows cannot be seen.
-            if !found.nothing_in_common && (first || name > *newest_lost) {
-                continue;
-            }
-            if found.shown.is_some() && name < *newest_lost {
-                found.shown = Some(name.to_owned());
-            }
-        } else if found.nothing_in_common && first && !held.there.is_empty() {
-            found.against = held.against();
-        } else if found.nothing_in_common {
-            break;
-        } else {
-            continue;
-        }
-        squashed.push(name.to_owned());
-    }
-    found.squashed = squashed;
-    found
+    gone(inventory, rows)
 }
 
 /// How migrations of an image compare with the catalog, by name, where all of them ran or are to be taken as run.

@@ -80,7 +80,8 @@ pub fn plan(
 /// What humans have said.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Said {
-    /// Where it cannot be known whether Prisma asks for a baseline, that is left to Prisma.
+    /// Where it cannot be known whether Prisma asks for a baseline, that is left to Prisma; and what the catalog does not
+    /// show, beside what was marked applied for a rewritten history, is new and to be run.
     pub(super) left_to_prisma: bool,
     /// What has run and is not marked applied yet.
     pub(super) marks: Vec<String>,
@@ -133,10 +134,18 @@ pub(super) fn plan_for(
         rows,
         &facts.identity.schema,
         facts.objects.as_ref(),
-        &said.marks,
+        history::Word {
+            marks: &said.marks,
+            new: said.left_to_prisma,
+        },
     );
     let lost = history::lost(inventory, rows);
     let mut result = compare(inventory, rows, &lost, &rewritten, policies);
+    for finding in &mut result.findings {
+        if finding.kind == FindingKind::Squashed {
+            finding.text = rewritten.words(&finding.migration);
+        }
+    }
     result.by_name = rewritten.by_name;
     result.baseline = rewritten.baseline().unwrap_or_default().to_owned();
     result.findings.extend(weak_spots(facts));

@@ -33,7 +33,7 @@ pub use change::Unseen;
 pub use concurrent::{Indexes, indexes, is_named, waits_beside_others, waits_for_snapshots};
 pub use effects::{StatementEffects, describe, effects};
 pub use expected::{expected, missing_objects, not_there};
-pub use held::{Held, held, held_up_to, left_of};
+pub use held::{Held, held, held_up_to, left_of, made_again};
 pub use left_behind::{
     LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, was_there,
 };

@@ -130,6 +130,7 @@ const EXITS: &[Row] = &[
             "RightMissing",
             "RenamedFound",
             "SquashedFound",
+            "UnseenFound",
             "EditedFound",
             "UnknownFound",
             "AheadFound",

@@ -7,7 +7,7 @@ use database_migration_operator::api::reasons::{Person, person};
 use database_migration_operator::api::{ChoiceStatus, StepKind, reasons};
 use rstest::rstest;
 
-use super::situations::{FIRST, SECOND, Stage, TARGET, same, situation};
+use super::situations::{FIRST, SECOND, Stage, TARGET, odd, same, situation};
 use super::world::Trouble;
 use super::{humans, troubles};
 
@@ -67,6 +67,8 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
             "it has run: tell",
             "it is a squashed history",
             "the same up to",
+            "once you have seen that",
+            "make by hand",
             "tell Prisma that the database holds",
             "nothing of it is left",
             "see who holds the lock",
@@ -96,14 +98,22 @@ const TABLE: &[(&str, &[&str])] = &[
     ("squashed", &["baseline", ""]),
     (
         "squashed, with a seed beside it and a new one after it",
-        &["baseline", ""],
+        &["baseline", "baseline", ""],
     ),
     (
         "squashed under a new time, with rows after it",
         &["baseline", "baseline", ""],
     ),
     ("the first half squashed", &["baseline", ""]),
-    ("squashed, and not all of it is there", &["baseline", ""]),
+    ("squashed, and not all of it is there", &["", "baseline"]),
+    (
+        "squashed, of which a part is there, beside an applied one",
+        &["", "baseline"],
+    ),
+    (
+        "squashed and marked, with rows beside it",
+        &["baseline", "", "retry"],
+    ),
     ("unknown", &[""]),
     ("ahead, and something is pending", &[""]),
     ("edited", &[""]),
@@ -280,6 +290,7 @@ fn reasons_to_follow() -> BTreeSet<String> {
         include_str!("../../src/decide/choices.rs"),
         include_str!("../../src/decide/choices/indexes.rs"),
         include_str!("../../src/decide/choices/locks.rs"),
+        include_str!("../../src/decide/choices/rewritten.rs"),
     ];
     for constant in sources
         .iter()
@@ -398,16 +409,16 @@ fn what_was_settled_is_not_brought_up_again(#[case] name: &str) {
 
 /// A baseline is cut off between two marks: what it said has run does not run, in this run and in the next.
 #[rstest]
-#[case::squashed("squashed, with a seed beside it and a new one after it")]
-#[case::renamed("all renamed")]
-#[case::without_a_ledger("all are there")]
-fn a_baseline_that_is_cut_off_is_gone_on_with(#[case] name: &str) {
+#[case::squashed("squashed, with a seed beside it and a new one after it", true)]
+#[case::renamed("all renamed", false)]
+#[case::without_a_ledger("all are there", false)]
+fn a_baseline_that_is_cut_off_is_gone_on_with(#[case] name: &str, #[case] force: bool) {
     let (mut stage, _) = situation(name);
     let first = {
         let image = stage.world.objects[0].resource.spec.image.clone();
         stage.world.content(&image, 0)[0].clone()
     };
-    stage.choose("baseline");
+    stage.choose_with("baseline", force);
     let resolves = |stage: &Stage| {
         let jobs = stage.world.jobs.values();
         let found = jobs.filter(|job| job.plan.step == StepKind::Resolve && job.process.is_some());
@@ -448,4 +459,44 @@ fn a_baseline_that_is_cut_off_is_gone_on_with(#[case] name: &str) {
     assert!(!content.catalog["public"].contains("0000_then_rows"));
     let database = &stage.world.objects[0].resource.status.databases[0];
     assert_eq!(database.marks, Vec::<String>::new());
+}
+
+/// Of what only changes rows, beside what was marked applied for a squashed history, nothing runs before a human has said what
+/// it is: neither by itself, nor in a new run, nor when somebody asks for one.
+#[test]
+fn what_is_beside_a_marked_one_waits_for_a_word() {
+    let name = "squashed and marked, with rows beside it";
+    let rows = "0301_rows";
+    let marked = |stage: &Stage| stage.world.applied(TARGET).contains(rows);
+    let ran = |stage: &Stage| {
+        let row = stage.world.databases["p0"].content.ledgers["public"].clone();
+        let mut all = row.unwrap().into_iter();
+        all.any(|row| row.migration_name == rows && row.applied_steps_count > 0)
+    };
+    let (mut stage, reason) = situation(name);
+    for number in 0..3 {
+        stage.edit(|resource| resource.retry = Some(format!("again {number}")));
+        stage.go(60);
+        assert_eq!(stage.reason(), reason, "{}", stage.said());
+        assert!(!marked(&stage));
+    }
+    // It ran.
+    stage.choose("baseline");
+    stage.go(60);
+    assert_eq!(stage.reason(), reasons::SUCCEEDED, "{}", stage.said());
+    assert!(marked(&stage) && !ran(&stage));
+
+    // It is new.
+    let (mut stage, _) = situation(name);
+    stage.choose("retry");
+    stage.go(60);
+    assert_eq!(stage.reason(), reasons::SUCCEEDED, "{}", stage.said());
+    assert!(ran(&stage));
+    // From then on the history is settled: what only changes rows is like any other.
+    let mut image = stage.world.odd["odd"].clone();
+    image.push(odd("0400_rows_new", "n", &[]));
+    stage.world.odd.insert("next".to_owned(), image);
+    stage.release("next");
+    stage.go(60);
+    assert_eq!(stage.reason(), reasons::SUCCEEDED, "{}", stage.said());
 }

@@ -82,12 +82,20 @@ impl Stage {
     }
 
     pub fn choose(&mut self, verb: &str) {
+        self.choose_with(verb, false);
+    }
+
+    /// The first of that verb, forced or not.
+    pub fn choose_with(&mut self, verb: &str, force: bool) {
         let offered = humans::offered(&self.world, 0, &self.world.objects[0].resource.status);
         let printed = &self.world.objects[0].resource.status.choices;
         let at = printed
             .iter()
             .filter(|choice| choice.command.starts_with("kubectl"))
-            .position(|choice| choice.command.split(' ').nth(2) == Some(verb));
+            .position(|choice| {
+                let forced = choice.command.ends_with(" --force");
+                choice.command.split(' ').nth(2) == Some(verb) && (forced || !force)
+            });
         let (_, spec) = offered[at.unwrap_or_else(|| panic!("{verb}: {printed:?}"))].clone();
         humans::create(&mut self.world, 0, spec);
     }
@@ -180,6 +188,20 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
         "squashed, and not all of it is there" => {
             stage.then(&[odd("0000_squashed", "s", &[FIRST, SECOND, "other"])]);
             reasons::SQUASHED_FOUND
+        }
+        "squashed, of which a part is there, beside an applied one" => {
+            stage.edit(|resource| resource.spec.preflight.history.unknown = Policy::Warn);
+            stage.then(&[same(SECOND), odd("0205_squashed", "s", &[FIRST, "other"])]);
+            reasons::SQUASHED_FOUND
+        }
+        "squashed and marked, with rows beside it" => {
+            stage.then(&[
+                odd("0300_squashed", "s", &[FIRST, SECOND]),
+                odd("0301_rows", "r", &[]),
+            ]);
+            stage.go(30);
+            stage.choose("baseline");
+            reasons::UNSEEN_FOUND
         }
         "unknown" => {
             stage.release("v3");

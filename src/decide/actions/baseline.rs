@@ -34,6 +34,11 @@ fn marks<'a>(pass: &'a Pass<'_>, database: &str) -> &'a [String] {
     pass.database(database).map_or(&[], |entry| &entry.marks)
 }
 
+/// Whoever marks something does not say that it is new.
+fn word(marks: &[String]) -> history::Word<'_> {
+    history::Word { marks, new: false }
+}
+
 fn to_mark<'a>(
     inventory: &'a DatabaseInventory,
     facts: &DatabaseFacts,
@@ -43,7 +48,8 @@ fn to_mark<'a>(
     let rows = rows(facts);
     let applied = history::applied(rows);
     let schema = &facts.identity.schema;
-    let rewritten = history::rewritten(inventory, rows, schema, facts.objects.as_ref(), marks);
+    let rewritten =
+        history::rewritten(inventory, rows, schema, facts.objects.as_ref(), word(marks));
     let of_rewritten = rewritten.all();
     let Some(at) = inventory.migrations.iter().position(|m| m.name == last) else {
         return Vec::new();
@@ -97,7 +103,8 @@ pub(super) fn fits(
             let by_hand = |row: &LedgerRow| prisma::row_state(row) == RowState::AppliedByHand;
             let schema = &facts.identity.schema;
             let objects = facts.objects.as_ref();
-            let rewritten = history::rewritten(inventory, rows, schema, objects, marks(pass, name));
+            let rewritten =
+                history::rewritten(inventory, rows, schema, objects, word(marks(pass, name)));
             let lost = history::lost(inventory, rows);
             if !rows.iter().all(by_hand) && lost.is_empty() && rewritten.all().is_empty() {
                 return refused(format!(
@@ -167,17 +174,23 @@ fn against(
         .filter(|m| names.contains(m.name.as_str()) || applied.contains_key(m.name.as_str()))
         .collect();
     let held = history::held(&ran, schema, objects);
-    let rewritten = history::rewritten(inventory, rows, schema, Some(objects), marks);
-    let proven = rewritten.all();
+    let rewritten = history::rewritten(inventory, rows, schema, Some(objects), word(marks));
+    let up_to = history::up_to(inventory, facts);
     let mut against = Vec::new();
     for migration in wanted {
         let name = migration.name.as_str();
         let Some(held) = held.get(name) else { continue };
         let found = held.against();
         against.extend(found.into_iter().map(|what| format!("{what} ({name})")));
-        // Beside a ledger that something speaks for it is not enough that nothing speaks against it.
-        if held.is_unseen() && !applied.is_empty() && !proven.contains(name) {
-            against.push(format!("what {name} does cannot be seen in the catalog"));
+        // That nothing speaks against it is not enough where nothing speaks for it.
+        let shown = match &facts.ledger {
+            Ledger::Absent { .. } => up_to.as_deref().is_some_and(|last| name <= last),
+            _ => rewritten.is_proven(name),
+        };
+        if (held.is_unseen() || rewritten.is_unseen(name)) && !shown {
+            against.push(format!(
+                "what {name} does cannot be seen in the catalog: look whether it ran"
+            ));
         }
     }
     against

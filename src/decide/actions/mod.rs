@@ -35,8 +35,8 @@ use super::run::{self, Cause};
 use super::snapshot::{Effect, Resource};
 use super::status;
 use crate::api::{
-    ActionKind, ActionOutcome, ActionState, DatabaseMigrationStatus, MigrationActionStatus,
-    RunOutcome, StepKind, TakenAction, reasons,
+    ActionKind, ActionOutcome, ActionState, DatabaseMigrationStatus, DatabaseStatus,
+    MigrationActionStatus, RunOutcome, StepKind, TakenAction, reasons,
 };
 use crate::facts::ActionFacts;
 use fits::Fit;
@@ -223,10 +223,14 @@ fn take(pass: &mut Pass<'_>, action: &ActionFacts) -> bool {
         ActionKind::Retry => {
             run::start(pass, Cause::Retry);
             if action.spec.force {
+                // What a baseline said and did not come to is taken back, or what was applied without a plan is accepted. That is
+                // all then: anything else is asked anew.
+                let about =
+                    |entry: &DatabaseStatus| !entry.marks.is_empty() || !entry.unplanned.is_empty();
+                let is_about = pass.status.databases.iter().any(about);
                 if let Some(run) = &mut pass.status.run {
-                    run.forced = true;
+                    run.forced = !is_about;
                 }
-                // What a baseline said and did not come to is taken back, and what was applied without a plan is accepted.
                 for entry in &mut pass.status.databases {
                     entry.marks.clear();
                     entry.unplanned.clear();

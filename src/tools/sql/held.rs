@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::effects::describe;
+use super::effects::{describe, effects};
 use super::expected::{follow, replay};
 use super::replay::State;
 use crate::facts::{Object, ObjectKind};
@@ -132,6 +132,44 @@ pub fn held_up_to(
         }
     }
     last
+}
+
+/// What a migration makes and stands in the catalog before it ran, in words: also where it says `IF NOT EXISTS`. What it
+/// takes away itself before it makes it anew, and what is in `own`, does not count.
+pub fn made_again(
+    sql: &str,
+    schema: &str,
+    objects: &BTreeSet<Object>,
+    own: &BTreeSet<Object>,
+) -> Vec<String> {
+    let mut removed: BTreeSet<Object> = BTreeSet::new();
+    let mut found: BTreeSet<Object> = BTreeSet::new();
+    for effects in effects(sql, schema) {
+        removed.extend(effects.removes);
+        let anew = |object: &Object| {
+            removed.contains(object)
+                || !object.part.is_empty()
+                    && removed.iter().any(|other| {
+                        is_parent(other)
+                            && (&other.schema, &other.name) == (&object.schema, &object.name)
+                    })
+        };
+        let adds = effects.adds.into_iter();
+        let again = adds
+            .filter(|object| objects.contains(object) && !own.contains(object) && !anew(object));
+        found.extend(again);
+    }
+    let whole: BTreeSet<(&str, &str)> = found
+        .iter()
+        .filter(|object| is_parent(object))
+        .map(|object| (object.schema.as_str(), object.name.as_str()))
+        .collect();
+    // Of a table that is there its columns are not listed.
+    let listed = |object: &&Object| {
+        object.part.is_empty() || !whole.contains(&(object.schema.as_str(), object.name.as_str()))
+    };
+    let listed = found.iter().filter(listed);
+    listed.map(|object| describe(object, schema)).collect()
 }
 
 /// What of a migration stands in the catalog that the ones before it do not make, in words: what speaks against its being

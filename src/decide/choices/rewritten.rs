@@ -1,0 +1,206 @@
+//! What a human can do about pending migrations that stand, or may stand, for what has run: what runs nothing comes first, and
+//! each title says what of them runs next.
+
+use super::super::history::{PARTLY, UNSEEN};
+use super::super::status::{self, names};
+use super::{Commands, push, up_to};
+use crate::api::{ChoiceStatus, DatabaseStatus, FindingKind, FindingStatus, reasons};
+
+const RELEASE: &str = "release an image that holds the migrations that are applied";
+
+/// The choices for such a reason.
+pub(super) fn of(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    entry: &DatabaseStatus,
+    reason: &str,
+) {
+    let found: Vec<&FindingStatus> = entry
+        .findings
+        .iter()
+        .filter(|finding| finding.kind == FindingKind::Squashed)
+        .collect();
+    let baseline = entry.baseline.as_str();
+    match reason {
+        reasons::RENAMED_FOUND => {
+            let title = format!(
+                "it has run: tell Prisma that it is applied under its new name, too; nothing of its SQL is run; {}",
+                next(entry, &[])
+            );
+            push(list, title, up_to(commands, entry, baseline));
+            push(list, "release it under its old name", String::new());
+        }
+        reasons::UNSEEN_FOUND => unseen(list, commands, entry, &found),
+        _ => squashed(list, commands, entry, &found),
+    }
+}
+
+fn is_unseen(finding: &FindingStatus) -> bool {
+    finding.text == UNSEEN
+}
+
+/// What is there in part: what of it is not.
+fn missing(finding: &FindingStatus) -> Option<&str> {
+    let text = finding.text.strip_prefix(PARTLY)?;
+    Some(text.split("; there: ").next().unwrap_or(text))
+}
+
+fn squashed(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    entry: &DatabaseStatus,
+    found: &[&FindingStatus],
+) {
+    let baseline = entry.baseline.as_str();
+    // It marks what is found up to it, and nothing else.
+    let rest: Vec<&FindingStatus> = found
+        .iter()
+        .filter(|finding| baseline.is_empty() || finding.migration.as_str() > baseline)
+        .copied()
+        .collect();
+    if !baseline.is_empty() {
+        let marked: Vec<&str> = found
+            .iter()
+            .map(|finding| finding.migration.as_str())
+            .filter(|name| *name <= baseline)
+            .collect();
+        let title = format!(
+            "it is a squashed history: tell Prisma that {} is applied; it is checked that what it makes is there, and nothing of its SQL is run; {}",
+            names(&marked),
+            next(entry, &rest)
+        );
+        push(list, title, up_to(commands, entry, baseline));
+    }
+    let part = rest
+        .iter()
+        .find_map(|finding| Some((finding, missing(finding)?)));
+    let Some((part, lacks)) = part else {
+        if let Some(last) = last(&rest) {
+            let open: Vec<&str> = rest
+                .iter()
+                .map(|finding| finding.migration.as_str())
+                .collect();
+            let lead = match baseline {
+                "" => String::new(),
+                _ => format!("the same up to {last}, "),
+            };
+            let title = format!(
+                "{lead}once you have seen that {} ran{} (in its rows, say), which the catalog does not show{} nothing of its SQL is run; {}",
+                names(&open),
+                if lead.is_empty() { "" } else { ", too" },
+                if lead.is_empty() {
+                    ": tell Prisma so;"
+                } else {
+                    ";"
+                },
+                next(entry, &[])
+            );
+            push(list, title, up_to(commands, entry, last) + " --force");
+        }
+        return push(list, RELEASE, String::new());
+    };
+    let title = format!(
+        "{RELEASE}, or one in which what {} would make and is not there ({lacks}) is made by a migration of its own",
+        part.migration
+    );
+    push(list, title, String::new());
+    let before: Vec<&FindingStatus> = rest
+        .iter()
+        .take_while(|finding| finding.migration < part.migration)
+        .copied()
+        .collect();
+    let forced = before.iter().any(|finding| is_unseen(finding));
+    if part.migration.len() < status::NAME_LIMIT {
+        let look = match forced {
+            true => {
+                let names_of: Vec<&str> = before
+                    .iter()
+                    .map(|finding| finding.migration.as_str())
+                    .collect();
+                format!(
+                    ", look whether {} ran, which the catalog does not show",
+                    names(&names_of)
+                )
+            }
+            false => String::new(),
+        };
+        let after: Vec<&FindingStatus> = rest
+            .iter()
+            .filter(|finding| finding.migration > part.migration)
+            .copied()
+            .collect();
+        let title = format!(
+            "make by hand what {} would make and is not there ({lacks}), look whether what else it does has been done{look}, then tell Prisma that it is applied; nothing of its SQL is run; {}",
+            part.migration,
+            next(entry, &after)
+        );
+        let command = up_to(commands, entry, &part.migration);
+        let force = if forced { " --force" } else { "" };
+        push(list, title, command + force);
+    }
+}
+
+/// Beside what was marked applied; the catalog does not show whether they ran.
+fn unseen(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    entry: &DatabaseStatus,
+    found: &[&FindingStatus],
+) {
+    let open: Vec<&str> = found
+        .iter()
+        .map(|finding| finding.migration.as_str())
+        .collect();
+    if let Some(last) = last(found) {
+        let title = format!(
+            "once you have seen that {} ran, too (in its rows, say), which the catalog does not show: tell Prisma so; nothing of its SQL is run; {}",
+            names(&open),
+            next(entry, &[])
+        );
+        push(list, title, up_to(commands, entry, last) + " --force");
+    }
+    push(list, RELEASE, String::new());
+    let pending: Vec<&str> = entry.pending.iter().map(String::as_str).collect();
+    let title = format!(
+        "once you have seen that {} did not run and is new: let it run; this runs, in this order, {}",
+        names(&open),
+        names(&pending)
+    );
+    push(list, title, commands.dbm("retry", &[]) + " --force");
+}
+
+/// The last of them that can be named.
+fn last<'a>(found: &[&'a FindingStatus]) -> Option<&'a str> {
+    let last = found.last().map(|finding| finding.migration.as_str());
+    last.filter(|last| last.len() < status::NAME_LIMIT)
+}
+
+/// What comes next once those are marked: these are left of what may not run.
+fn next(entry: &DatabaseStatus, left: &[&FindingStatus]) -> String {
+    if !left.is_empty() {
+        let left: Vec<&str> = left
+            .iter()
+            .map(|finding| finding.migration.as_str())
+            .collect();
+        return format!(
+            "nothing else runs before you have said of {}, too, whether it ran",
+            names(&left)
+        );
+    }
+    let judged = [FindingKind::Squashed, FindingKind::Renamed];
+    let is_judged = |name: &str| {
+        let mut found = entry.findings.iter();
+        found.any(|finding| judged.contains(&finding.kind) && finding.migration == name)
+    };
+    let new: Vec<&str> = entry
+        .pending
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !is_judged(name))
+        .collect();
+    if new.is_empty() {
+        "then nothing of this database is left to run".to_owned()
+    } else {
+        format!("then the run goes on with {}", names(&new))
+    }
+}

@@ -1,0 +1,313 @@
+//! What of an image stands for what has run already, and why nothing may start because of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dbm_agent::protocol::{DatabaseInventory, Migration};
+
+use super::{accounted, applied, held, lost, renamed};
+use crate::api::reasons;
+use crate::decide::plan::Blocker;
+use crate::decide::status::names;
+use crate::facts::{LedgerRow, Object};
+use crate::tools::sql;
+
+/// How it is said of a pending migration that the catalog does not show whether it ran.
+pub(in super::super) const UNSEEN: &str = "the catalog does not show whether it ran";
+
+/// How it begins that is said of one that is there in part.
+pub(in super::super) const PARTLY: &str = "not there: ";
+
+/// What of an image stands for what has run already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in super::super) struct Rewritten {
+    /// Pending, and the name under which its content was applied.
+    pub(in super::super) renamed: Vec<(String, String)>,
+    /// Pending, and may stand for applied ones that the image does not have.
+    pub(in super::super) squashed: Vec<String>,
+    /// Of `squashed`, those of which the catalog does not show whether they ran.
+    unseen: BTreeSet<String>,
+    /// Of `squashed`, those that are there in part: what is there, and what speaks against their having run.
+    partial: BTreeMap<String, (Vec<String>, Vec<String>)>,
+    /// Of `squashed`, those of which a baseline said that they ran.
+    marked: BTreeSet<String>,
+    /// The last of `squashed` up to which the catalog shows, or a baseline said, that all are there as a whole.
+    shown: Option<String>,
+    /// The catalog's objects matter for it.
+    pub(in super::super) by_name: bool,
+    /// Nothing of the image is applied.
+    nothing_in_common: bool,
+    /// Something of the image was marked applied for those that it does not have.
+    said: bool,
+}
+
+impl Rewritten {
+    /// Every migration that must not run.
+    pub(in super::super) fn all(&self) -> BTreeSet<&str> {
+        let renamed = self.renamed.iter().map(|(new, _)| new.as_str());
+        renamed
+            .chain(self.squashed.iter().map(String::as_str))
+            .collect()
+    }
+
+    /// Something beside its own text speaks for it that this one ran: the catalog, a checksum, or a human.
+    pub(in super::super) fn is_proven(&self, name: &str) -> bool {
+        self.all().contains(name) && !self.unseen.contains(name)
+    }
+
+    /// The catalog does not show of this one whether it ran.
+    pub(in super::super) fn is_unseen(&self, name: &str) -> bool {
+        self.unseen.contains(name)
+    }
+
+    /// Up to which one they can be said to be applied, as far as that is shown.
+    pub(in super::super) fn baseline(&self) -> Option<&str> {
+        let renamed = self.renamed.last().map(|(new, _)| new.as_str());
+        renamed.max(self.shown.as_deref())
+    }
+
+    /// What is known of one of `squashed`, in words.
+    pub(in super::super) fn words(&self, name: &str) -> String {
+        if self.unseen.contains(name) {
+            return UNSEEN.to_owned();
+        }
+        self.partial
+            .get(name)
+            .map_or_else(String::new, |(there, missing)| {
+                format!("{PARTLY}{}; there: {}", first(missing), first(there))
+            })
+    }
+
+    /// Why nothing may start.
+    pub(in super::super) fn blocker(&self, database: &str, lost: &[&str]) -> Option<Blocker> {
+        let blocked = |reason, message| {
+            Some(Blocker {
+                reason,
+                message,
+                next: String::new(),
+            })
+        };
+        if let Some((new, old)) = self.renamed.first() {
+            let more = match self.renamed.len() {
+                1 => String::new(),
+                number => format!(" (and {} more like it)", number - 1),
+            };
+            let message = format!(
+                "{database}: {new}{more} is pending, and its content was applied as {old}, which the image does not have: it was renamed and has run already, so nothing was started. Release it under its old name, or tell Prisma that it is applied under the new one."
+            );
+            return blocked(reasons::RENAMED_FOUND, message);
+        }
+        let squashed: Vec<&str> = self.squashed.iter().map(String::as_str).collect();
+        if squashed.is_empty() {
+            return None;
+        }
+        if lost.is_empty() && !self.marked.is_empty() {
+            let marked: Vec<&str> = self.marked.iter().map(String::as_str).collect();
+            let message = format!(
+                "{database}: a baseline said that {} has run, and it is not marked applied yet, so nothing was started. Baseline again to go on; where it was wrong, a retry with --force takes it back.",
+                names(&marked)
+            );
+            return blocked(reasons::SQUASHED_FOUND, message);
+        }
+        if lost.is_empty() && squashed.iter().all(|name| self.unseen.contains(*name)) {
+            let (it, verb) = match squashed.len() {
+                1 => ("it", "is"),
+                _ => ("they", "are"),
+            };
+            let message = format!(
+                "{database}: {} {verb} pending beside what was marked applied for migrations that the image does not have, and the catalog does not show whether {it} ran with those, so nothing was started. Look at what {it} would change (rows, say): if {it} ran, tell Prisma so; if {it} {verb} new, say that {it} {verb} to run.",
+                names(&squashed)
+            );
+            return blocked(reasons::UNSEEN_FOUND, message);
+        }
+        let common = match (self.said, self.nothing_in_common) {
+            (true, _) => "something was marked applied for migrations that the image does not have"
+                .to_owned(),
+            (_, true) => format!(
+                "the image has none of the migrations that are applied ({})",
+                names(lost)
+            ),
+            _ => format!(
+                "the image lacks migrations that are applied ({})",
+                names(lost)
+            ),
+        };
+        let message = format!(
+            "{database}: {common}, and {}. This looks like a squashed history, so nothing was started. {}",
+            self.there().join("; "),
+            self.then()
+        );
+        blocked(reasons::SQUASHED_FOUND, message)
+    }
+
+    /// What is there, and what is not.
+    fn there(&self) -> Vec<String> {
+        let whole: Vec<&str> = self
+            .squashed
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !self.unseen.contains(*name) && !self.partial.contains_key(*name))
+            .collect();
+        let unseen: Vec<&str> = self.unseen.iter().map(String::as_str).collect();
+        let mut said = Vec::new();
+        if !whole.is_empty() {
+            said.push(format!(
+                "what {} would make is there already",
+                names(&whole)
+            ));
+        }
+        for (name, (there, missing)) in self.partial.iter().take(3) {
+            said.push(format!(
+                "a part of what {name} would make is there already ({}), and a part is not ({})",
+                first(there),
+                first(missing)
+            ));
+        }
+        if !unseen.is_empty() {
+            let list = names(&unseen);
+            said.push(format!("whether {list} ran cannot be seen in the catalog"));
+        }
+        said
+    }
+
+    fn then(&self) -> &'static str {
+        if self.partial.is_empty() {
+            "If the pending ones stand for the applied ones, tell Prisma that they are applied; else release an image that has those."
+        } else {
+            "Release an image that has the applied ones, or one in which what is not there is made by a migration of its own."
+        }
+    }
+}
+
+fn first(list: &[String]) -> String {
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    names(&list)
+}
+
+/// What humans have said beside the ledger.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in super::super) struct Word<'a> {
+    /// What has run and is not marked applied yet.
+    pub(in super::super) marks: &'a [String],
+    /// What the catalog does not show, beside what was marked applied, is new.
+    pub(in super::super) new: bool,
+}
+
+/// Looks for it among what is pending. `objects` is `None` where they are not known: then what may be a squashed history is
+/// taken for one.
+pub(in super::super) fn rewritten(
+    inventory: &DatabaseInventory,
+    rows: &[LedgerRow],
+    schema: &str,
+    objects: Option<&BTreeSet<Object>>,
+    word: Word<'_>,
+) -> Rewritten {
+    let mut found = seen(inventory, rows, schema, objects);
+    if found.said
+        && word.new
+        && found
+            .squashed
+            .iter()
+            .all(|name| found.unseen.contains(name))
+    {
+        found.squashed.clear();
+        found.unseen.clear();
+    }
+    // With the first of several that is marked, the ledger does not show the others any more.
+    let applied = applied(rows);
+    for name in inventory.migrations.iter().map(|migration| &migration.name) {
+        let renamed = found.renamed.iter().any(|(new, _)| new == name);
+        if word.marks.contains(name) && !applied.contains_key(name.as_str()) && !renamed {
+            found.marked.insert(name.clone());
+            found.unseen.remove(name);
+            found.partial.remove(name);
+            if !found.squashed.contains(name) {
+                found.squashed.push(name.clone());
+            }
+        }
+    }
+    found.squashed.sort();
+    let whole =
+        |name: &&String| !found.unseen.contains(*name) && !found.partial.contains_key(*name);
+    found.shown = found.squashed.iter().take_while(whole).last().cloned();
+    found
+}
+
+fn seen(
+    inventory: &DatabaseInventory,
+    rows: &[LedgerRow],
+    schema: &str,
+    objects: Option<&BTreeSet<Object>>,
+) -> Rewritten {
+    let applied = applied(rows);
+    let mut found = Rewritten {
+        renamed: renamed(inventory, rows, &applied),
+        ..Rewritten::default()
+    };
+    let pending: Vec<&Migration> = inventory
+        .migrations
+        .iter()
+        .filter(|m| !applied.contains_key(m.name.as_str()))
+        .filter(|m| !found.renamed.iter().any(|(new, _)| *new == m.name))
+        .collect();
+    let mut gone = lost(inventory, rows);
+    // What was renamed stands under its new name, and for nothing else.
+    gone.retain(|name, _| !found.renamed.iter().any(|(_, old)| old == name));
+    if gone.is_empty() && found.renamed.is_empty() {
+        gone = accounted(inventory, rows);
+        found.said = !gone.is_empty();
+    }
+    let Some(newest) = gone.keys().next_back().filter(|_| !pending.is_empty()) else {
+        return found;
+    };
+    found.by_name = true;
+    found.nothing_in_common = pending.len() == inventory.migrations.len();
+    let may_all = found.nothing_in_common || found.said;
+    let script = |m: &&Migration| m.sql.is_some();
+    let Some(objects) = objects.filter(|_| pending.iter().all(script)) else {
+        let older = |m: &&&Migration| may_all || m.name.as_str() < *newest;
+        let doubtful = pending.iter().filter(older).map(|m| m.name.clone());
+        found.squashed = doubtful.collect();
+        found.unseen = found.squashed.iter().cloned().collect();
+        return found;
+    };
+    let all: Vec<&Migration> = inventory.migrations.iter().collect();
+    let held = held(&all, schema, objects);
+    let own: BTreeSet<Object> = inventory
+        .migrations
+        .iter()
+        .filter(|m| applied.contains_key(m.name.as_str()))
+        .filter_map(|m| m.sql.as_deref())
+        .flat_map(|script| sql::effects(script, schema))
+        .flat_map(|effects| effects.adds)
+        .collect();
+    let mut unseen = Vec::new();
+    let mut new_before = false;
+    for migration in pending {
+        let name = migration.name.clone();
+        let script = migration.sql.as_deref().unwrap_or_default();
+        let held = held.get(name.as_str()).cloned().unwrap_or_default();
+        let there = sql::made_again(script, schema, objects, &own);
+        let against = held.against();
+        match (there.is_empty(), against.is_empty()) {
+            (false, true) => found.squashed.push(name),
+            (false, false) => {
+                found.partial.insert(name.clone(), (there, against));
+                found.squashed.push(name);
+            }
+            // It has not run: what it makes is not there, or what it takes away still is.
+            (true, false) => new_before = true,
+            (true, true) if sql::statements(script).is_empty() => {}
+            (true, true) => unseen.push((name, new_before)),
+        }
+    }
+    // What only changes rows may be a part of what the others beside it stand for. Alone it is that where the image has
+    // nothing of what is applied, and nothing new comes before it.
+    let beside = found.said || !found.squashed.is_empty();
+    for (name, after_new) in unseen {
+        if beside || found.nothing_in_common && !after_new {
+            found.unseen.insert(name.clone());
+            found.squashed.push(name);
+        }
+    }
+    found
+}
