@@ -35,6 +35,8 @@ mod inventory;
 mod kept_waiting;
 #[path = "decide/locks.rs"]
 mod locks;
+#[path = "decide/marks.rs"]
+mod marks;
 #[path = "decide/moved.rs"]
 mod moved;
 #[path = "decide/observe.rs"]

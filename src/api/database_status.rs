@@ -196,6 +196,15 @@ pub struct FailedStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub left: Vec<String>,
+    /// What does not show in the catalog whether it was finished, with how to see it: with it `mark-applied` needs `force`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub unchecked: Vec<String>,
+    /// What may have taken effect to stay, and would do so a second time, unless `traces` is None: with it
+    /// `mark-rolled-back` needs `force`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub again: Vec<String>,
     /// Indexes of its own that it left invalid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

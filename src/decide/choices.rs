@@ -214,10 +214,16 @@ fn of_migration(
         push(list, title, commands.dbm("retry", &[]));
         return;
     }
-    let applied = (
-        "finish it by hand in SQL, then tell Prisma so",
-        commands.dbm("mark-applied", &with_reason),
-    );
+    let unseen = failed.unchecked.join("; ");
+    let finish = match unseen.as_str() {
+        "" => "finish it by hand in SQL, then tell Prisma so".to_owned(),
+        unseen => format!(
+            "finish it by hand in SQL, look whether it is done where the catalog does not show it ({unseen}), then tell Prisma so"
+        ),
+    };
+    let force = if unseen.is_empty() { "" } else { " --force" };
+    let applied = (finish, commands.dbm("mark-applied", &with_reason) + force);
+    let (undo, back) = undone_by_hand(failed, commands.dbm("mark-rolled-back", &with_reason));
     // Of several that failed at once the reason is that of one.
     let said = spoken_of(now).is_some_and(|spoken| spoken.name == entry.name);
     if status::ready_reason(now) == reasons::SCRIPT_DONE_NOT_RECORDED && said && held {
@@ -230,12 +236,17 @@ fn of_migration(
     let recorded =
         ![reasons::SEARCH_PATH_MOVED, reasons::ROLE_CHANGED].contains(&status::ready_reason(now));
     if !recorded && held {
-        let title =
-            format!("its script ran to its end: look at the schema, then tell Prisma so; {then}");
+        let title = match unseen.as_str() {
+            "" => format!(
+                "its script ran to its end: look at the schema, then tell Prisma so; {then}"
+            ),
+            unseen => format!(
+                "look whether its script ran to its end, which the catalog does not show ({unseen}): only if all of it is done, tell Prisma so; {then}"
+            ),
+        };
         push(list, title, applied.1);
-        let title =
-            "or undo it by hand in SQL, mark it rolled back, then release a corrected image";
-        push(list, title, commands.dbm("mark-rolled-back", &with_reason));
+        let title = format!("or {undo}, mark it rolled back, then release a corrected image");
+        push(list, title, back);
         return;
     }
     if failed.traces == Traces::None {
@@ -259,20 +270,27 @@ fn of_migration(
         push(list, format!("{}; {then}", applied.0), applied.1);
     }
     if failed.traces != Traces::None {
-        let mark = commands.dbm("mark-rolled-back", &with_reason);
         if lock {
-            let title = "undo it by hand in SQL, mark it rolled back, and run it again";
-            push(
-                list,
-                title,
-                format!("{mark} && {}", commands.dbm("retry", &[])),
-            );
+            let title = format!("{undo}, mark it rolled back, and run it again");
+            let retry = commands.dbm("retry", &[]);
+            push(list, title, format!("{back} && {retry}"));
         } else {
-            let title =
-                "undo it by hand in SQL, mark it rolled back, then release a corrected image";
-            push(list, title, mark);
+            let title = format!("{undo}, mark it rolled back, then release a corrected image");
+            push(list, title, back);
         }
     }
+}
+
+/// How it is undone, and the command that says so, with what a human has to have seen before.
+fn undone_by_hand(failed: &FailedStatus, mark: String) -> (String, String) {
+    if failed.traces == Traces::None || failed.again.is_empty() {
+        return ("undo it by hand in SQL".to_owned(), mark);
+    }
+    let undo = format!(
+        "undo it by hand in SQL, look whether this took effect, which the catalog does not show and which would be done a second time ({})",
+        failed.again.join("; ")
+    );
+    (undo, mark + " --force")
 }
 
 /// Whether the image holds a migration that is not applied: Prisma marks only what it finds as applied (P3017).

@@ -7,6 +7,7 @@ mod unfinished;
 use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
 
 use self::unfinished::Case;
+use super::doubts;
 use super::evidence::{
     applied_since, left_invalid, missing, other_content, own_invalid_indexes, traces, unplanned,
 };
@@ -338,6 +339,7 @@ fn open_row(
         ..FailedStatus::default()
     };
     let left = told::statements(&mut failed_status, inventory, facts, logs);
+    doubts::fill(&mut failed_status, inventory, facts, row);
     match state {
         RowState::Failed => {
             if sql_state == LOCK_NOT_AVAILABLE

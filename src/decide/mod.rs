@@ -24,6 +24,7 @@ mod choices;
 mod concurrently;
 mod datasource;
 mod deletion;
+mod doubts;
 mod ending;
 mod evidence;
 mod finished;

@@ -152,7 +152,7 @@ pub(super) fn plan_for(
     if let Some((row, blocker)) = open::row(database, rows, facts, inventory) {
         // What somebody else migrates right now is nobody's to decide about.
         let busy = facts.lock_holder.is_some() && prisma::row_state(row) != RowState::Failed;
-        result.open = (!busy).then(|| open::status(row, inventory));
+        result.open = (!busy).then(|| open::status(row, inventory, facts));
         result.blocker = Some(blocker);
     } else {
         let lost: Vec<&str> = lost.keys().copied().collect();

@@ -8,6 +8,7 @@ mod concurrent;
 mod create;
 mod cursor;
 mod differences;
+mod doubts;
 mod effects;
 #[cfg(test)]
 mod effects_tests;
@@ -31,6 +32,7 @@ use token::{Kind, Token, Tokens};
 
 pub use change::Unseen;
 pub use concurrent::{Indexes, indexes, is_named, waits_beside_others, waits_for_snapshots};
+pub use doubts::{may_run_twice, unchecked};
 pub use effects::{StatementEffects, describe, effects};
 pub use expected::{expected, missing_objects, not_there};
 pub use held::{Held, held, held_up_to, left_of, made_again};

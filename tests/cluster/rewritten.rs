@@ -121,6 +121,57 @@ async fn a_squashed_history_is_marked_and_not_run() {
     .await;
 }
 
+/// One migration became two, of which one only changes rows: every way that is printed runs them no second time, before somebody
+/// says that they are new.
+#[tokio::test]
+async fn what_only_changes_rows_beside_a_squashed_one_does_not_run_again() {
+    Stage::with(async |stage| {
+        let db = stage.database(Server::Identity, "main").await;
+        stage.apply(&shop_of("split-v1", &db.secret)).await;
+        stage.until_ready("shop").await;
+        db.run("INSERT INTO \"Item\" (\"id\", \"price\") VALUES (1, 5), (2, 7)")
+            .await;
+        let price = "SELECT sum(\"price\")::bigint FROM \"Item\"";
+
+        let mut split = shop_of("split-v2", &db.secret);
+        all_allowed(&mut split);
+        stage.apply(&split).await;
+        let blocked = stage.until_reason("shop", reasons::SQUASHED_FOUND).await;
+        let text = message(&blocked);
+        for part in [
+            "main: ",
+            "20260202000000_a",
+            "20260203000000_b",
+            "cannot be seen",
+        ] {
+            assert!(text.contains(part), "{part} is not in: {text}");
+        }
+        baseline(stage, &blocked, "20260202000000_a").await;
+        let blocked = stage.until_reason("shop", reasons::UNSEEN_FOUND).await;
+        let choices = status(&blocked).choices;
+        let (first, last) = (&choices[0].command, &choices[choices.len() - 1].command);
+        assert!(
+            first.contains(" baseline ") && first.ends_with(" --force"),
+            "{first}"
+        );
+        assert!(
+            last.contains(" retry ") && last.ends_with(" --force"),
+            "{last}"
+        );
+        let more = json!({"database": "main", "migrationName": "20260203000000_b",
+            "planHash": status(&blocked).plan_hash});
+        let why = stage.refused(action(&blocked, "Baseline", &more)).await;
+        assert!(why.contains("cannot be seen"), "{why}");
+        let more = json!({"database": "main", "migrationName": "20260203000000_b",
+            "planHash": status(&blocked).plan_hash, "force": true});
+        stage.done(action(&blocked, "Baseline", &more)).await;
+        stage.until_ready("shop").await;
+        assert_eq!(db.number(price).await, 12);
+        assert_eq!(stage.attempts("shop"), 1, "no Job since the first release");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_table_in_a_schema_of_the_datasource_needs_a_baseline_and_gets_it() {
     Stage::with(async |stage| {

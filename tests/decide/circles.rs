@@ -74,6 +74,7 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
             "see who holds the lock",
             "undo it with its down.sql",
             "its script ran to its end",
+            "look whether its script ran to its end",
             "accept it",
             "if it may stay",
             "go back to the restore point",

@@ -186,6 +186,8 @@ fn what_is_marked_applied_leaves_the_other_failure_its_words(
     action.spec.database = marked.to_owned();
     action.spec.migration_name = row().migration_name;
     action.spec.ledger_row = "row".to_owned();
+    // What its SQL does is not known here.
+    action.spec.force = true;
     snapshot.actions = vec![action];
     let resolve = settle(&mut snapshot);
     let found = job(&snapshot, &resolve, ended());

@@ -2,12 +2,13 @@
 
 use dbm_agent::protocol::Migration;
 
+use super::super::doubts;
 use super::super::history;
 use super::super::pass::Pass;
 use super::super::status::names;
 use super::fits::{Fit, refused, rows};
 use super::still::not_read;
-use crate::api::{ActionKind, FailedStatus, MigrationActionSpec, StepKind, StepStatus};
+use crate::api::{ActionKind, FailedStatus, MigrationActionSpec, StepKind, Traces};
 use crate::facts::{DatabaseFacts, LedgerRow};
 use crate::tools::{prisma, prisma::RowState, sql};
 
@@ -54,23 +55,111 @@ pub(super) fn fits(
     if spec.force {
         return Ok(());
     }
+    let Some(inventory) = pass.snapshot.inventories.get(database) else {
+        return Err(not_read(pass, database));
+    };
     let against = against(pass, spec, facts, row);
-    if against.is_empty() {
-        return Ok(());
-    }
     let list: Vec<&str> = against.iter().map(String::as_str).collect();
     let list = names(&list);
     if spec.action == ActionKind::MarkApplied {
+        if !against.is_empty() {
+            return refused(format!(
+                "{database}: {name} is not finished: {list}. Finish it by hand first; if it is to be marked applied all the same, add --force"
+            ));
+        }
+        if facts.objects.is_none() {
+            return refused(too_many(database, "that it is finished"));
+        }
+        let unchecked = doubts::unchecked(inventory, facts, row);
+        if !unchecked.is_empty() {
+            return refused(format!(
+                "{database}: whether {name} is finished cannot be seen in the catalog alone: {}. Look at that first; if all of it is done, add --force",
+                unchecked.join("; ")
+            ));
+        }
+        return Ok(());
+    }
+    if !against.is_empty() {
         return refused(format!(
-            "{database}: {name} is not finished: {list}. Finish it by hand first; if it is to be marked applied all the same, add --force"
+            "{database}: something of {name} is left: {list}. Undo it first; if the row is to be marked rolled back all the same, add --force"
         ));
     }
-    refused(format!(
-        "{database}: something of {name} is left: {list}. Undo it first; if the row is to be marked rolled back all the same, add --force"
-    ))
+    if is_clean(pass, spec) {
+        return Ok(());
+    }
+    if facts.objects.is_none() && !is_as_before(pass, spec, facts) {
+        return refused(too_many(database, "that nothing of it is left"));
+    }
+    let mut again = doubts::again(inventory, facts, row);
+    if is_as_before(pass, spec, facts) {
+        // What would be there, or gone, is not.
+        again.retain(|line| {
+            !["(CREATE ", "(DROP "]
+                .iter()
+                .any(|word| line.contains(word))
+        });
+    }
+    if !again.is_empty() {
+        return refused(format!(
+            "{database}: what {name} did before it ended may have stayed, the catalog does not show it, and it would be done a second time: {}. Look at that, and undo it, first; if nothing of it is left, add --force",
+            again.join("; ")
+        ));
+    }
+    Ok(())
 }
 
-/// What the catalog holds against it, in words; nothing where it cannot be compared.
+fn too_many(database: &str, what: &str) -> String {
+    format!(
+        "{database}: the database has more objects than can be compared, so it cannot be checked {what}. If you have seen that it is so, add --force"
+    )
+}
+
+/// When it failed, it was judged that nothing of it is left.
+fn is_clean(pass: &Pass<'_>, spec: &MigrationActionSpec) -> bool {
+    let failed = pass
+        .database(&spec.database)
+        .and_then(|entry| entry.failed.as_ref());
+    failed
+        .is_some_and(|failed| failed.ledger_row == spec.ledger_row && failed.traces == Traces::None)
+}
+
+/// The whole catalog is as it was before the step began: nothing that stands there is the migration's.
+fn is_as_before(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> bool {
+    // As it was when nothing of it was found in there, maybe by an earlier run.
+    let failed = pass
+        .database(&spec.database)
+        .and_then(|entry| entry.failed.as_ref());
+    let clean = |failed: &FailedStatus| {
+        failed.ledger_row == spec.ledger_row
+            && !failed.catalog.is_empty()
+            && facts.catalog.as_ref() == Some(&failed.catalog)
+    };
+    if failed.is_some_and(clean) {
+        return true;
+    }
+    let mut steps = pass.steps().iter();
+    let step = steps.rfind(|step| step.name == StepKind::Migrate && step.database == spec.database);
+    step.is_some_and(|step| {
+        !step.catalog.is_empty() && facts.catalog.as_ref() == Some(&step.catalog)
+    })
+}
+
+/// The indexes that it left, and that are invalid still, in words.
+fn invalid(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> Vec<String> {
+    let failed = pass
+        .database(&spec.database)
+        .and_then(|entry| entry.failed.as_ref());
+    let known = failed.filter(|failed| failed.ledger_row == spec.ledger_row);
+    let known = known.map_or(&[][..], |failed| &failed.invalid_indexes);
+    let still = known
+        .iter()
+        .filter(|index| facts.invalid_indexes.contains(index));
+    still
+        .map(|index| format!("index {index} is there and INVALID"))
+        .collect()
+}
+
+/// What the catalog holds against it, in words; what cannot be compared is none of it.
 fn against(
     pass: &Pass<'_>,
     spec: &MigrationActionSpec,
@@ -100,28 +189,9 @@ fn against(
         let held = history::held(&ran, schema, objects);
         return held.get(name).map(sql::Held::against).unwrap_or_default();
     }
-    // The whole catalog is as it was when nothing of it was found in there, maybe by an earlier run, or as it was before the
-    // step began: nothing that stands there is the migration's.
-    let failed = pass
-        .database(&spec.database)
-        .and_then(|entry| entry.failed.as_ref());
-    let clean = |failed: &FailedStatus| {
-        failed.ledger_row == row.id
-            && !failed.catalog.is_empty()
-            && facts.catalog.as_ref() == Some(&failed.catalog)
-    };
-    if failed.is_some_and(clean) {
-        return Vec::new();
-    }
-    let step = pass
-        .steps()
-        .iter()
-        .rfind(|step| step.name == StepKind::Migrate && step.database == spec.database);
-    let as_before = |step: &StepStatus| {
-        !step.catalog.is_empty() && facts.catalog.as_ref() == Some(&step.catalog)
-    };
-    if step.is_some_and(as_before) {
-        return Vec::new();
+    let mut against = invalid(pass, spec, facts);
+    if is_as_before(pass, spec, facts) {
+        return against;
     }
     let logs = row.logs.as_deref().unwrap_or_default();
     let failure = prisma::parse_failure(logs, &prisma::raised(inventory));
@@ -136,5 +206,6 @@ fn against(
         .filter(|m| m.name != name)
         .filter_map(|m| Some((m.name.as_str(), m.sql.as_deref()?)))
         .collect();
-    sql::left_of(&before, left.changes, schema)
+    against.extend(sql::left_of(&before, left.changes, schema));
+    against
 }

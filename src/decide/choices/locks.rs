@@ -3,7 +3,7 @@
 use super::super::judge::LOCK_NOT_AVAILABLE;
 use super::super::running::terminate;
 use super::super::status;
-use super::{Commands, blocker, push};
+use super::{Commands, blocker, push, undone_by_hand};
 use crate::api::{
     ChoiceStatus, DatabaseMigrationStatus, DatabasePhase, FailedStatus, StepKind, StepOutcome,
     StepStatus, Traces, reasons,
@@ -83,7 +83,7 @@ pub(super) fn of_failed(
 ) {
     let retry = commands.dbm("retry", &[]);
     let free_now = [at, &[("reason", "the lock is free")]].concat();
-    let mark = commands.dbm("mark-rolled-back", &free_now);
+    let (undo_it, mark) = undone_by_hand(failed, commands.dbm("mark-rolled-back", &free_now));
     let with_reason = [at, &[("reason", "...")]].concat();
     let down = failed.has_down && held;
     // Of a later migration of its step the catalog does not prove it, and what took effect is seen by name.
@@ -105,9 +105,17 @@ pub(super) fn of_failed(
         let words = "then finish or undo by hand what it left, as is said below";
         then(list, who, words, &[]);
     } else {
-        let words =
-            "then, if you see that nothing of it is left, mark it rolled back and run it again";
-        then(list, who, words, &again);
+        let words = match failed.again.as_slice() {
+            [] => {
+                "then, if you see that nothing of it is left, mark it rolled back and run it again"
+                    .to_owned()
+            }
+            again => format!(
+                "then, if you see that nothing of it is left, also of what the catalog does not show and what would be done a second time ({}), mark it rolled back and run it again",
+                again.join("; ")
+            ),
+        };
+        then(list, who, &words, &again);
         if down {
             let words =
                 "then, if something of it is left, undo it with its down.sql and run it again";
@@ -115,12 +123,28 @@ pub(super) fn of_failed(
         }
     }
     if held {
-        let title = format!("finish it by hand in SQL, then tell Prisma so; {goes_on}");
-        push(list, title, commands.dbm("mark-applied", &with_reason));
+        let (title, force) = match failed.unchecked.as_slice() {
+            [] => (
+                format!("finish it by hand in SQL, then tell Prisma so; {goes_on}"),
+                "",
+            ),
+            unseen => (
+                format!(
+                    "finish it by hand in SQL, look whether it is done where the catalog does not show it ({}), then tell Prisma so; {goes_on}",
+                    unseen.join("; ")
+                ),
+                " --force",
+            ),
+        };
+        push(
+            list,
+            title,
+            commands.dbm("mark-applied", &with_reason) + force,
+        );
     }
     if !nothing {
-        let title = "undo it by hand in SQL, mark it rolled back, and run it again";
-        let mark = commands.dbm("mark-rolled-back", &with_reason);
+        let title = format!("{undo_it}, mark it rolled back, and run it again");
+        let (_, mark) = undone_by_hand(failed, commands.dbm("mark-rolled-back", &with_reason));
         push(list, title, format!("{mark} && {retry}"));
     }
 }

@@ -229,8 +229,8 @@ fn not_recorded(
     };
     let ran = match ran(case.script, facts) {
         Some(true) => "The script ran to its end: all that it makes is there. Look at the schema, then mark it applied".to_owned(),
-        None => "The script most likely ran to its end: what it does has no name in the catalog. Look at what it does, then mark it applied".to_owned(),
         // Its own error, if there was one, could not be written down either.
+        None => "Whether the script ran to its end cannot be seen in the catalog. Look at what it does: only if all of it is done, mark it applied".to_owned(),
         Some(false) => {
             return (
                 reasons::MIGRATION_UNFINISHED,
@@ -246,12 +246,14 @@ fn not_recorded(
     )
 }
 
-/// Whether all that a script makes is there; none where it makes nothing that has a name.
+/// Whether all that a script makes is there; none where the catalog does not show all of it.
 fn ran(script: &str, facts: &DatabaseFacts) -> Option<bool> {
     let objects = facts.objects.as_ref()?;
     let schema = &facts.identity.schema;
     let makes = !sql::expected(&[("", script)], schema).is_empty();
-    makes.then(|| sql::missing_objects(script, schema, objects).is_empty())
+    let all = makes.then(|| sql::missing_objects(script, schema, objects).is_empty());
+    // That a part of it is there proves nothing of the rest.
+    all.filter(|all| !all || sql::unchecked(script, schema).is_empty())
 }
 
 /// What ended it from outside, as far as that is known.

@@ -2,6 +2,7 @@
 
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
+use super::super::doubts;
 use super::Blocker;
 use crate::api::{FailedStatus, reasons};
 use crate::facts::{DatabaseFacts, LedgerRow, OBSERVER};
@@ -69,10 +70,14 @@ fn failure_of(row: &LedgerRow, inventory: &DatabaseInventory) -> prisma::Failure
 }
 
 /// What is known of a migration of an earlier run that blocks.
-pub(super) fn status(row: &LedgerRow, inventory: &DatabaseInventory) -> FailedStatus {
+pub(super) fn status(
+    row: &LedgerRow,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) -> FailedStatus {
     let failure = failure_of(row, inventory);
     let of_name = |m: &&Migration| m.name == row.migration_name;
-    FailedStatus {
+    let mut found = FailedStatus {
         name: row.migration_name.clone(),
         ledger_row: row.id.clone(),
         sql_state: failure.sql_state.unwrap_or_default(),
@@ -83,5 +88,7 @@ pub(super) fn status(row: &LedgerRow, inventory: &DatabaseInventory) -> FailedSt
             .find(of_name)
             .is_some_and(|m| m.down_sql.is_some()),
         ..FailedStatus::default()
-    }
+    };
+    doubts::fill(&mut found, inventory, facts, row);
+    found
 }

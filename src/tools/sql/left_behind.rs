@@ -215,7 +215,7 @@ fn judge(sql: &str, schema: &str, objects: &BTreeSet<Object>, failed: Option<usi
 }
 
 /// After how many statements the catalog would be as it is, in every way that fits.
-fn explanations(
+pub(super) fn explanations(
     sql: &str,
     statements: &[(&[Token], Read)],
     objects: &BTreeSet<Object>,
@@ -291,7 +291,7 @@ fn doubts(
 }
 
 /// What shows in `psql` whether a statement has run: the rows of its table, or what it alters.
-fn look(mut cursor: Cursor<'_>) -> Option<String> {
+pub(super) fn look(mut cursor: Cursor<'_>) -> Option<String> {
     let rows = match cursor.take_word()? {
         "UPDATE" => true,
         "INSERT" => cursor.take("INTO"),

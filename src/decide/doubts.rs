@@ -1,0 +1,81 @@
+//! What of a migration that failed cannot be compared with the catalog: by it marking it needs more than one look.
+
+use dbm_agent::protocol::DatabaseInventory;
+
+use super::status;
+use crate::api::FailedStatus;
+use crate::facts::{DatabaseFacts, LedgerRow};
+use crate::tools::{prisma, prisma::RowState, sql};
+
+/// Lines of each kind.
+const LIMIT: usize = 5;
+
+/// Where its text is not known: the image does not hold it, or it was too big to be kept.
+const NO_TEXT: &str = "its SQL is not known here, so nothing of it can be compared";
+
+/// Fills in what a human has to look at before marking it, as far as it is known.
+pub(super) fn fill(
+    failed: &mut FailedStatus,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    row: &LedgerRow,
+) {
+    failed.unchecked = unchecked(inventory, facts, row);
+    failed.again = again(inventory, facts, row);
+}
+
+fn script<'a>(inventory: &'a DatabaseInventory, row: &LedgerRow) -> Option<&'a str> {
+    let mut all = inventory.migrations.iter();
+    let found = all.find(|migration| migration.name == row.migration_name);
+    found.and_then(|migration| migration.sql.as_deref())
+}
+
+/// What does not show whether it was finished.
+pub(super) fn unchecked(
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    row: &LedgerRow,
+) -> Vec<String> {
+    // Prisma wrote down that all of its script was executed.
+    if prisma::row_state(row) == RowState::ScriptDone {
+        return Vec::new();
+    }
+    match script(inventory, row) {
+        None => vec![NO_TEXT.to_owned()],
+        Some(script) => cut(sql::unchecked(script, &facts.identity.schema)),
+    }
+}
+
+/// What may have taken effect to stay, and would do so a second time.
+pub(super) fn again(
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    row: &LedgerRow,
+) -> Vec<String> {
+    let Some(script) = script(inventory, row) else {
+        return vec![NO_TEXT.to_owned()];
+    };
+    let state = prisma::row_state(row);
+    // PostgreSQL undid all of it.
+    let undone = sql::transactions(script).whole || sql::is_one_undone(script);
+    if state == RowState::Failed && undone {
+        return Vec::new();
+    }
+    let logs = row.logs.as_deref().unwrap_or_default();
+    let failure = prisma::parse_failure(logs, &prisma::raised(inventory));
+    let stopped = sql::Stopped {
+        position: prisma::position_in(logs, script),
+        sql_state: failure.sql_state.as_deref(),
+        message: &failure.summary,
+    };
+    let stopped = Some(&stopped).filter(|_| state == RowState::Failed);
+    let schema = &facts.identity.schema;
+    let found = sql::may_run_twice(script, schema, facts.objects.as_ref(), stopped);
+    let line = |found: sql::StatementRef| format!("statement {} ({})", found.number, found.text);
+    cut(found.into_iter().map(line).collect())
+}
+
+fn cut(mut lines: Vec<String>) -> Vec<String> {
+    lines.truncate(LIMIT);
+    lines.iter().map(|line| status::cut(line, 300)).collect()
+}

@@ -1,0 +1,125 @@
+//! MarkApplied and MarkRolledBack: what cannot be compared with the catalog needs more than one look.
+
+use std::collections::BTreeSet;
+
+use database_migration_operator::api::{ActionKind, DatabaseMigrationStatus};
+use database_migration_operator::decide::Snapshot;
+use database_migration_operator::facts::{Ledger, LedgerRow, Object, Reading};
+use database_migration_operator::tools::sql;
+use rstest::rstest;
+
+use super::cases::{inventory, job, settle, snapshot};
+use super::gives_way::asked;
+use super::resolves::killed;
+use super::world::{START, at};
+
+/// A migration with this script failed, or was cut off, and left this in a catalog that is as before or not.
+fn failed(script: &str, logs: Option<&str>, there: &str, as_before: bool) -> Snapshot {
+    let mut snapshot = snapshot(1);
+    for inventory in snapshot.inventories.values_mut() {
+        inventory.migrations[0].sql = Some(script.to_owned());
+    }
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.catalog = Some("before".to_owned());
+    }
+    let name = settle(&mut snapshot);
+    let found = job(&snapshot, &name, killed());
+    snapshot.jobs.insert(name, found);
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        let objects: BTreeSet<Object> = sql::expected(&[("", there)], &facts.identity.schema);
+        facts.objects = Some(objects);
+        facts.catalog = Some(if as_before { "before" } else { "after" }.to_owned());
+        facts.ledger = Ledger::Rows(vec![LedgerRow {
+            id: "row".to_owned(),
+            migration_name: inventory(1).migrations[0].name.clone(),
+            checksum: "old".to_owned(),
+            started_at: at(START),
+            logs: logs.map(str::to_owned),
+            ..LedgerRow::default()
+        }]);
+    }
+    assert_eq!(settle(&mut snapshot), "");
+    snapshot
+}
+
+/// Whether such a mark is taken up.
+fn taken(snapshot: &Snapshot, kind: ActionKind, force: bool) -> bool {
+    let mut snapshot = snapshot.clone();
+    let mut action = asked(&snapshot, kind);
+    action.spec.database = "db00".to_owned();
+    action.spec.migration_name = inventory(1).migrations[0].name.clone();
+    action.spec.ledger_row = "row".to_owned();
+    action.spec.force = force;
+    snapshot.actions = vec![action];
+    !settle(&mut snapshot).is_empty()
+}
+
+/// Whether what is printed for a verb has `--force`.
+fn printed(status: &DatabaseMigrationStatus, verb: &str) -> bool {
+    let verb = format!("kubectl dbm {verb} ");
+    let mut choices = status.choices.iter();
+    let found = choices.find(|choice| choice.command.contains(&verb));
+    let found = found.unwrap_or_else(|| panic!("{verb}: {:?}", status.choices));
+    found.command.contains(" --force")
+}
+
+const ERROR: Option<&str> = Some("ERROR: no");
+
+/// What the script is, whether it failed (else it was cut off), what of it is there, whether the catalog is as before; whether
+/// either mark is taken up without being forced.
+#[rstest]
+#[case::of_the_catalog("CREATE TABLE a (id int); CREATE TABLE b (id int);", ERROR, "CREATE TABLE a (id int); CREATE TABLE b (id int);", false, (true, false))]
+#[case::not_finished("CREATE TABLE a (id int); CREATE TABLE b (id int);", ERROR, "CREATE TABLE a (id int);", false, (false, false))]
+#[case::nothing_is_left("CREATE TABLE a (id int);", ERROR, "", true, (false, true))]
+#[case::under_another_role("SET ROLE x; CREATE TABLE a (id int); ALTER TABLE nope ADD COLUMN x int;", None, "CREATE TABLE a (id int);", false, (false, false))]
+#[case::on_another_path("SET search_path = app; CREATE TABLE a (id int);", None, "", false, (false, false))]
+#[case::rows("UPDATE t SET a = a * 100; CREATE TABLE a (id int);", ERROR, "CREATE TABLE a (id int);", false, (true, false))]
+#[case::rows_that_were_committed("BEGIN; UPDATE t SET a = a * 100; COMMIT; ALTER TABLE nope ADD COLUMN x int;", ERROR, "", true, (false, false))]
+#[case::rows_in_one_transaction("BEGIN; UPDATE t SET a = a * 100; ALTER TABLE nope ADD COLUMN x int; COMMIT;", ERROR, "", true, (false, true))]
+#[case::rows_in_one_statement("UPDATE t SET a = a * 100;", ERROR, "", true, (true, true))]
+#[case::rows_that_were_cut_off("UPDATE t SET a = a * 100;", None, "", true, (true, false))]
+#[case::rows_after_what_did_not_stay("CREATE TABLE a (id int); UPDATE t SET a = 1;", ERROR, "", true, (false, true))]
+#[case::code("DO $$ BEGIN UPDATE t SET a = 1; COMMIT; END $$;", ERROR, "", true, (true, false))]
+fn what_cannot_be_compared_is_no_consent(
+    #[case] script: &str,
+    #[case] logs: Option<&str>,
+    #[case] there: &str,
+    #[case] as_before: bool,
+    #[case] expected: (bool, bool),
+) {
+    let snapshot = failed(script, logs, there, as_before);
+    let found = (
+        taken(&snapshot, ActionKind::MarkApplied, false),
+        taken(&snapshot, ActionKind::MarkRolledBack, false),
+    );
+    assert_eq!(found, expected);
+    assert!(taken(&snapshot, ActionKind::MarkApplied, true));
+    assert!(taken(&snapshot, ActionKind::MarkRolledBack, true));
+    // What is printed is not refused for want of --force, once what its title says is done.
+    let status = &snapshot.resource.status;
+    let open = !sql::unchecked(script, "public").is_empty();
+    assert_eq!(
+        printed(status, "mark-applied"),
+        open,
+        "{:?}",
+        status.choices
+    );
+}
+
+/// An index that it left invalid is something of it, whatever its statement shows.
+#[test]
+fn an_invalid_index_is_something_that_is_left() {
+    let script = "REINDEX INDEX CONCURRENTLY i;";
+    let mut snapshot = failed(script, None, "", false);
+    let index = "public.i_ccnew".to_owned();
+    let entry = &mut snapshot.resource.status.databases[0];
+    entry.failed.as_mut().unwrap().invalid_indexes = vec![index.clone()];
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.invalid_indexes = vec![index];
+    }
+    assert!(!taken(&snapshot, ActionKind::MarkRolledBack, false));
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.invalid_indexes.clear();
+    }
+    assert!(taken(&snapshot, ActionKind::MarkRolledBack, false));
+}

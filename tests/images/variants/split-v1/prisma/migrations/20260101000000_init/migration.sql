@@ -1,0 +1,1 @@
+CREATE TABLE "Item" ("id" INTEGER NOT NULL, "price" INTEGER NOT NULL, CONSTRAINT "Item_pkey" PRIMARY KEY ("id"));

@@ -1,0 +1,1 @@
+UPDATE "Item" SET "price" = "price" * 100;
