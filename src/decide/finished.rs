@@ -6,7 +6,7 @@ use dbm_agent::protocol::DatabaseInventory;
 
 use super::names::lease_name;
 use super::pass::Pass;
-use super::plan::DatabasePlan;
+use super::plan::{self, DatabasePlan};
 use super::run;
 use super::shown;
 use super::status::{self, names};
@@ -140,7 +140,9 @@ pub(super) fn trouble(
 ) -> Option<(&'static str, String, String)> {
     order.iter().find_map(|name| {
         let plan = plans.get(*name)?;
-        if let Some(blocker) = &plan.blocker {
+        // What another release migrates just now does not unmake what is applied.
+        let passes = plan.total > 0 && plan.blocker.as_ref().is_some_and(plan::is_under_way);
+        if let Some(blocker) = plan.blocker.as_ref().filter(|_| !passes) {
             return Some((blocker.reason, blocker.message.clone(), blocker.next.clone()));
         }
         if !plan.pending.is_empty() {

@@ -2,6 +2,8 @@
 
 mod open;
 
+pub(super) use open::is_under_way;
+
 use std::collections::BTreeMap;
 
 use dbm_agent::protocol::{DatabaseInventory, ProblemReason};

@@ -172,3 +172,16 @@ fn what_is_told_of_one_that_runs_is_not_told_again_beside_another() {
     ];
     holds(&setup, &ops);
 }
+
+/// While one is watched another resource goes on with the same schema: nothing that was verified is not so any more.
+#[test]
+fn a_watch_does_not_fail_for_what_another_migrates() {
+    let setup = Setup {
+        parallelism: 2,
+        depends: true,
+        tests: vec![(1, 3, 2)],
+        watch: true,
+        ..Setup::default()
+    };
+    holds(&setup, &[]);
+}

@@ -8,6 +8,14 @@ use crate::api::{FailedStatus, reasons};
 use crate::facts::{DatabaseFacts, LedgerRow, OBSERVER};
 use crate::tools::prisma::{self, RowState};
 
+/// What is said of a row whose migration is at work.
+const UNDER_WAY: &str = "is being migrated by somebody else";
+
+/// Whether a blocker is of a migration that somebody else has under way.
+pub(in super::super) fn is_under_way(blocker: &Blocker) -> bool {
+    blocker.reason == reasons::UNFINISHED_ROW_FOUND && blocker.message.contains(UNDER_WAY)
+}
+
 /// A row that neither finished nor was rolled back: Prisma refuses every deploy (P3009).
 pub(super) fn row<'a>(
     database: &str,
@@ -34,7 +42,7 @@ pub(super) fn row<'a>(
         (RowState::Unfinished | RowState::ScriptDone, Some(session)) => Blocker {
             reason: reasons::UNFINISHED_ROW_FOUND,
             message: format!(
-                "{database}: {name} is being migrated by somebody else: pid {} ({}) holds Prisma's lock. It goes on by itself when that has ended.",
+                "{database}: {name} {UNDER_WAY}: pid {} ({}) holds Prisma's lock. It goes on by itself when that has ended.",
                 session.pid, session.application_name
             ),
             next: String::new(),
