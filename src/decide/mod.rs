@@ -193,6 +193,9 @@ fn beside_unreadable(
     let (ended_before, told_before) = (ended(pass), pass.events.len());
     let known = inventories.unwrap_or_else(|| pass.snapshot.inventories.clone());
     migrate::advance(pass, &known, None, true, draining);
+    let at_work = |step: &crate::api::StepStatus| step.name != StepKind::Inventory;
+    // The new run is due at once.
+    pass.again |= draining && !pass.active().iter().any(at_work);
     if ended(pass) == ended_before {
         // That something waits or is overdue is news once, and what was said of it last is not in the status now.
         pass.events.truncate(told_before);

@@ -185,3 +185,25 @@ fn a_watch_does_not_fail_for_what_another_migrates() {
     };
     holds(&setup, &[]);
 }
+
+/// The run fails beside a database that cannot be read, while a new spec waits for its end.
+#[test]
+fn a_run_that_fails_beside_an_unreadable_database_gives_way_at_once() {
+    let setup = Setup {
+        fates: vec![(0, 1, 1)],
+        ..Setup::default()
+    };
+    let ops = [
+        pass(0, false, 2),
+        pass(0, true, 1),
+        Op::Sync,
+        pass(0, false, 0),
+        Op::Act(0, 4, 6),
+        Op::Tick(6),
+        Op::Restart,
+        Op::Image(0, 1),
+        Op::Readable(2, false),
+        pass(0, false, 0),
+    ];
+    holds(&setup, &ops);
+}
