@@ -207,3 +207,23 @@ fn a_run_that_fails_beside_an_unreadable_database_gives_way_at_once() {
     ];
     holds(&setup, &ops);
 }
+
+/// One schema failed, and the one beside it is brought back, with the database: the row that failed is not there any more.
+#[test]
+fn what_failed_goes_back_with_the_database() {
+    let setup = Setup {
+        parallelism: 3,
+        fates: vec![(2, 2, 1)],
+        restore: Some(0),
+        ..Setup::default()
+    };
+    let ops = [
+        Op::Go(15),
+        Op::Choose(0, 3),
+        Op::Go(20),
+        Op::Choose(0, 3),
+        Op::Go(23),
+        Op::Act(0, 4, 4),
+    ];
+    holds(&setup, &ops);
+}

@@ -300,7 +300,8 @@ pub(super) fn judge_restore(
     rolled_back(pass, database, &text);
 }
 
-/// The other schemas of a database that was brought back: what was verified there is not so any more.
+/// The other schemas of a database that was brought back: what was verified there is not so any more, nor what
+/// failed: the next run looks at it.
 fn went_back_with(pass: &mut Pass<'_>, database: &str) -> Vec<String> {
     let turn = pass.database(database).map(|entry| entry.turn.clone());
     let turn = turn.unwrap_or_default();
@@ -308,11 +309,14 @@ fn went_back_with(pass: &mut Pass<'_>, database: &str) -> Vec<String> {
         entry.name != database
             && !turn.is_empty()
             && entry.turn == turn
-            && entry.phase == DatabasePhase::Succeeded
+            && (entry.phase == DatabasePhase::Succeeded || entry.failed.is_some())
     });
     beside
         .map(|entry| {
             entry.phase = DatabasePhase::RolledBack;
+            if let Some(failed) = &mut entry.failed {
+                failed.left.clear();
+            }
             entry.name.clone()
         })
         .collect()
