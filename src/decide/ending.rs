@@ -97,6 +97,7 @@ pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
         reasons::PLAN_READY,
         "everything that was planned is applied",
     );
+    super::finished::since_restore_point(pass);
     if let Some(text) = invalid::found(pass) {
         return finish_not_valid(pass, reasons::INVALID_INDEX_FOUND, text);
     }

@@ -227,3 +227,38 @@ fn what_failed_goes_back_with_the_database() {
     ];
     holds(&setup, &ops);
 }
+
+/// A run that migrated nothing ends at a moment at which a finished resource is looked at, too: what going back would lose is
+/// known by then.
+#[test]
+fn what_going_back_would_lose_is_known_at_the_end() {
+    let setup = Setup {
+        parallelism: 3,
+        restore: Some(1),
+        watch: true,
+        ..Setup::default()
+    };
+    let ops = [
+        pass(1, false, 0),
+        pass(0, true, 2),
+        pass(1, true, 1),
+        Op::Tick(7),
+        pass(0, true, 2),
+        Op::Image(1, 2),
+        Op::Tick(7),
+        Op::Sync,
+        pass(1, false, 0),
+        Op::Tick(5),
+        Op::Sync,
+        pass(1, false, 2),
+        Op::Pass {
+            resource: 0,
+            get: true,
+            ticks: 0,
+            crash: Some((3, true)),
+        },
+        Op::Tick(8),
+        pass(0, true, 1),
+    ];
+    holds(&setup, &ops);
+}
