@@ -262,3 +262,34 @@ fn what_going_back_would_lose_is_known_at_the_end() {
     ];
     holds(&setup, &ops);
 }
+
+/// Somebody finished by hand what a resource offered to finish, and another resource says that nothing was left of it.
+#[test]
+fn what_was_finished_by_hand_for_one_is_not_marked_rolled_back_for_another() {
+    let setup = Setup {
+        fates: vec![(0, 0, 3)],
+        ..Setup::default()
+    };
+    let ops = [
+        Op::Go(5),
+        Op::Choose(1, 0),
+        Op::Go(19),
+        Op::Choose(1, 0),
+        Op::Go(8),
+        Op::Choose(0, 1),
+        Op::Retry(1),
+    ];
+    holds(&setup, &ops);
+}
+
+/// What another resource left in the ledger bears no time but its start, within the second of the restore point: that a restore
+/// did nothing cannot be seen.
+#[test]
+fn what_began_within_the_second_of_a_restore_point_is_not_held_against_it() {
+    let setup = Setup {
+        fates: vec![(0, 0, 3)],
+        restore: Some(3),
+        ..Setup::default()
+    };
+    holds(&setup, &[pass(1, true, 0), Op::Go(18), Op::Act(0, 4, 5)]);
+}

@@ -167,7 +167,14 @@ pub fn choose(world: &mut World, resource: usize, n: u8) {
         return;
     }
     let (title, spec) = offered[usize::from(n) % offered.len()].clone();
-    if by_hand(world, resource, &title, &spec) && !spec.ledger_row.is_empty() {
+    let done = by_hand(world, resource, &title, &spec);
+    let databases = &world.objects[resource].resource.spec.databases;
+    let named = databases.iter().find(|d| d.name == spec.database);
+    if let Some(named) = named.filter(|_| done && title.starts_with("finish it by hand")) {
+        let target = named.connection.secret_key_ref.name.clone();
+        world.mended.insert((target, spec.migration_name.clone()));
+    }
+    if done && !spec.ledger_row.is_empty() {
         // What another resource offers for that row is out of date.
         world.touch(&spec.ledger_row, HAND);
     }
