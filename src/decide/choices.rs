@@ -7,7 +7,7 @@ mod rewritten;
 
 use crate::api::{
     ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus,
-    FailedStatus, RunOutcome, StepKind, StepStatus, Traces, reasons,
+    FailedStatus, Phase, RunOutcome, StepKind, StepStatus, Traces, reasons,
 };
 use crate::tools::prisma::shell_quote;
 
@@ -65,7 +65,10 @@ pub(super) fn choices(
     let failed = now
         .databases
         .iter()
-        .filter(|entry| entry.phase != DatabasePhase::RolledBack)
+        // What was rolled back is settled, but for what blocks a run that was opened again.
+        .filter(|entry| {
+            entry.phase != DatabasePhase::RolledBack || now.phase == Some(Phase::Blocked)
+        })
         .find_map(|entry| Some((entry, entry.failed.as_ref()?)));
     let ended = now.run.as_ref().and_then(|run| run.outcome);
     let blocked = locks::blocked_down(now);

@@ -169,6 +169,12 @@ pub(super) fn terminate(pid: i32) -> String {
     format!("psql \"${{DATABASE_URL%%\\?*}}\" -c 'SELECT pg_terminate_backend({pid})'")
 }
 
+/// The command that shows which sessions of the database hold locks on its tables.
+pub(super) fn holders() -> String {
+    "psql \"${DATABASE_URL%%\\?*}\" -c 'SELECT pid, usename, application_name, state, xact_start FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid IN (SELECT pid FROM pg_locks WHERE granted AND relation IS NOT NULL)'"
+        .to_owned()
+}
+
 pub(super) fn waits<'a>(facts: &'a DatabaseFacts, application: &str) -> Option<&'a Wait> {
     let ours: Vec<i32> = facts
         .our_sessions

@@ -293,3 +293,40 @@ fn what_began_within_the_second_of_a_restore_point_is_not_held_against_it() {
     };
     holds(&setup, &[pass(1, true, 0), Op::Go(18), Op::Act(0, 4, 5)]);
 }
+
+/// Something is left of what could not get its lock, there is no down.sql, and nobody saw who held it: the next command shows who
+/// does.
+#[test]
+fn there_is_a_next_command_where_the_holder_of_a_lock_was_not_seen() {
+    let setup = Setup {
+        fates: vec![(0, 2, 2)],
+        ..Setup::default()
+    };
+    let ops = [
+        pass(1, true, 0),
+        Op::Tick(4),
+        Op::Sync,
+        pass(1, false, 1),
+        Op::Tick(7),
+        Op::Mend(0),
+    ];
+    holds(&setup, &ops);
+}
+
+/// A run that was rolled back goes on by a baseline, and what was rolled back in it is blocked by another run's row: there is a next
+/// command for that.
+#[test]
+fn there_is_a_next_command_for_what_blocks_a_run_that_was_rolled_back() {
+    let setup = Setup {
+        fates: vec![(2, 0, 3)],
+        ..unknown_tables()
+    };
+    let ops = [
+        Op::Go(18),
+        Op::Act(0, 2, 11),
+        Op::Go(23),
+        Op::Act(0, 5, 13),
+        Op::Image(1, 1),
+    ];
+    holds(&setup, &ops);
+}

@@ -60,6 +60,10 @@ pub(super) fn free(who: &str) -> (String, Vec<String>) {
 pub(super) fn then(list: &mut Vec<ChoiceStatus>, who: &str, words: &str, commands: &[String]) {
     let (title, mut all) = free(who);
     all.extend_from_slice(commands);
+    if all.is_empty() {
+        // Never before another command: a person is to look first.
+        all.push(super::super::running::holders());
+    }
     push(list, format!("{title}; {words}"), all.join(" && "));
 }
 
