@@ -141,7 +141,8 @@ async fn lines_of_the_output_are_found_and_denied_and_ten_megabytes_change_nothi
         let found = said(&failed);
         let denied = found.iter().find(|(_, _, policy)| *policy == Policy::Deny).unwrap();
         assert!(denied.0.is_some() && denied.1.contains("_sessions"), "{found:?}");
-        assert!(found.iter().any(|(_, text, policy)| *policy == Policy::Warn && text.contains("warn")), "{found:?}");
+        // What Prisma says of every image is none.
+        assert!(found.iter().all(|(_, text, _)| text.contains("_sessions")), "{found:?}");
         assert_eq!(db.applied().await.len(), 7, "every migration is applied");
         stage.done(action(&failed, "AcceptValidation", &json!({}))).await;
         let ready = stage.until_ready("shop").await;
