@@ -190,12 +190,14 @@ pub(super) fn is_confirmed(
     inventory.doubt.is_some() || may_differ
 }
 
-/// What it is asked about.
+/// What it is asked about. Of what was rolled back `migrate status` says nothing, although the next deploy applies it (facts of Prisma 5
+/// to 7: "Database schema is up to date").
 fn to_confirm(inventory: &DatabaseInventory, facts: &DatabaseFacts) -> Planned {
     let rows: &[LedgerRow] = match &facts.ledger {
         Ledger::Rows(rows) => rows,
         Ledger::Absent { .. } | Ledger::NoRight { .. } => &[],
     };
-    let pending = evidence::missing(inventory, rows).into_iter();
+    let named = |name: &&str| !rows.iter().any(|row| row.migration_name == *name);
+    let pending = evidence::missing(inventory, rows).into_iter().filter(named);
     Planned::of(&pending.map(str::to_owned).collect::<Vec<_>>())
 }

@@ -2,7 +2,7 @@
 
 use database_migration_operator::api::{StepKind, reasons};
 use database_migration_operator::decide::{Effect, Verdict, decide, judge, status};
-use database_migration_operator::facts::{JobProgress, Reading, Session};
+use database_migration_operator::facts::{JobProgress, Ledger, LedgerRow, Reading, Session};
 use dbm_agent::protocol::{
     CONFIG_SECONDS, Configured, Planned, Problem, ProblemReason, QUESTION_SECONDS, REACH_SECONDS,
 };
@@ -167,6 +167,30 @@ fn prisma_is_asked_where_there_is_doubt(#[case] what: &str, #[case] asked: bool)
     let plan = plan.unwrap();
     assert_eq!(plan.confirm, asked.then(|| Planned::of(&names)));
     assert_eq!(plan.configured, configured);
+}
+
+/// `migrate status` says nothing of what was rolled back, and `migrate deploy` applies it again.
+#[test]
+fn prisma_is_not_asked_for_what_was_rolled_back() {
+    let mut snapshot = snapshot(1);
+    let known = snapshot.inventories.get_mut("db00").unwrap();
+    known.doubt = Some("the version is not known".to_owned());
+    let names: Vec<String> = known.migrations.iter().map(|m| m.name.clone()).collect();
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.ledger = Ledger::Rows(vec![LedgerRow {
+            id: "row".to_owned(),
+            migration_name: names[0].clone(),
+            started_at: at(START),
+            rolled_back_at: Some(at(START)),
+            ..LedgerRow::default()
+        }]);
+    }
+    let decision = decide(&snapshot);
+    let plan = decision.effects.iter().find_map(|effect| match effect {
+        Effect::CreateJob(plan) if plan.step == StepKind::Migrate => Some(plan),
+        _ => None,
+    });
+    assert_eq!(plan.unwrap().confirm, Some(Planned::of(&names[1..])));
 }
 
 /// It is not said while the agent in the pod may still wait, for a proxy that starts or for an answer, before it starts the command.
