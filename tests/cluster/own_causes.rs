@@ -149,7 +149,12 @@ async fn an_invalid_index_that_if_not_exists_skips_is_no_success() {
             .await;
         stage.apply(&project("causes", "index-if")).await;
         let failed = stage.until_failed("app").await;
-        stage.done(of_row(&failed, "MarkRolledBack")).await;
+        // Its index is there: so somebody has to insist.
+        let why = stage.refused(of_row(&failed, "MarkRolledBack")).await;
+        assert!(why.contains("INVALID"), "{why}");
+        let mut forced = of_row(&failed, "MarkRolledBack");
+        forced["force"] = true.into();
+        stage.done(forced).await;
         let back = stage.until_reason("app", reasons::ROLLED_BACK).await;
         db.run("DELETE FROM \"Item\" WHERE \"id\" = 2").await;
         stage.done(action(&back, "Retry", &json!({}))).await;
