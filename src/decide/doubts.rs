@@ -2,6 +2,7 @@
 
 use dbm_agent::protocol::DatabaseInventory;
 
+use super::evidence::{self, script};
 use super::status;
 use crate::api::FailedStatus;
 use crate::facts::{DatabaseFacts, LedgerRow};
@@ -24,12 +25,6 @@ pub(super) fn fill(
     failed.again = again(inventory, facts, row);
 }
 
-fn script<'a>(inventory: &'a DatabaseInventory, row: &LedgerRow) -> Option<&'a str> {
-    let mut all = inventory.migrations.iter();
-    let found = all.find(|migration| migration.name == row.migration_name);
-    found.and_then(|migration| migration.sql.as_deref())
-}
-
 /// What does not show whether it was finished.
 pub(super) fn unchecked(
     inventory: &DatabaseInventory,
@@ -40,7 +35,7 @@ pub(super) fn unchecked(
     if prisma::row_state(row) == RowState::ScriptDone {
         return Vec::new();
     }
-    match script(inventory, row) {
+    match script(inventory, &row.migration_name) {
         None => vec![NO_TEXT.to_owned()],
         Some(script) => cut(sql::unchecked(script, &facts.identity.schema)),
     }
@@ -52,7 +47,7 @@ pub(super) fn again(
     facts: &DatabaseFacts,
     row: &LedgerRow,
 ) -> Vec<String> {
-    let Some(script) = script(inventory, row) else {
+    let Some(script) = script(inventory, &row.migration_name) else {
         return vec![NO_TEXT.to_owned()];
     };
     let state = prisma::row_state(row);
@@ -61,13 +56,8 @@ pub(super) fn again(
     if state == RowState::Failed && undone {
         return Vec::new();
     }
-    let logs = row.logs.as_deref().unwrap_or_default();
-    let failure = prisma::parse_failure(logs, &prisma::raised(inventory));
-    let stopped = sql::Stopped {
-        position: prisma::position_in(logs, script),
-        sql_state: failure.sql_state.as_deref(),
-        message: &failure.summary,
-    };
+    let failure = evidence::failure(inventory, row);
+    let stopped = evidence::stopped(&failure, row, script);
     let stopped = Some(&stopped).filter(|_| state == RowState::Failed);
     let schema = &facts.identity.schema;
     let found = sql::may_run_twice(script, schema, facts.objects.as_ref(), stopped);

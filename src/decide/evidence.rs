@@ -30,15 +30,36 @@ pub(super) fn traces(
         let alone = !applied_since(step, inventory, facts);
         return if alone { Traces::Some } else { Traces::Unknown };
     }
-    let script = inventory
-        .migrations
-        .iter()
-        .find(|m| m.name == name)
-        .and_then(|m| m.sql.as_deref());
+    let script = script(inventory, name);
     if script.is_some_and(sql::only_catalog) {
         Traces::None
     } else {
         Traces::Unknown
+    }
+}
+
+/// The file of a migration; none where the image does not hold it, or it was too big to be kept.
+pub(super) fn script<'a>(inventory: &'a DatabaseInventory, name: &str) -> Option<&'a str> {
+    let found = inventory.migrations.iter().find(|m| m.name == name);
+    found.and_then(|m| m.sql.as_deref())
+}
+
+/// What a row says of the error with which its migration failed.
+pub(super) fn failure(inventory: &DatabaseInventory, row: &LedgerRow) -> prisma::Failure {
+    let logs = row.logs.as_deref().unwrap_or_default();
+    prisma::parse_failure(logs, &prisma::raised(inventory))
+}
+
+/// Where a failure of a row ended its file.
+pub(super) fn stopped<'a>(
+    failure: &'a prisma::Failure,
+    row: &LedgerRow,
+    script: &str,
+) -> sql::Stopped<'a> {
+    sql::Stopped {
+        position: prisma::position_in(row.logs.as_deref().unwrap_or_default(), script),
+        sql_state: failure.sql_state.as_deref(),
+        message: &failure.summary,
     }
 }
 
@@ -176,12 +197,7 @@ pub(super) fn own_invalid_indexes(
         }
     }
     // What it only drops, and did not wholly, it drops when it runs again.
-    let script = inventory
-        .migrations
-        .iter()
-        .find(|migration| migration.name == name)
-        .and_then(|migration| migration.sql.as_deref())
-        .unwrap_or_default();
+    let script = script(inventory, name).unwrap_or_default();
     let made = sql::indexes(script, &facts.identity.schema);
     let is_of = |index: &str, list: &[Object]| list.iter().any(|it| sql::is_named(index, it));
     found.retain(|index| !is_of(index, &made.drops) || is_of(index, &made.builds));

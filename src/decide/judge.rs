@@ -9,7 +9,8 @@ use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
 use self::unfinished::Case;
 use super::doubts;
 use super::evidence::{
-    applied_since, left_invalid, missing, other_content, own_invalid_indexes, traces, unplanned,
+    applied_since, left_invalid, missing, other_content, own_invalid_indexes, script, traces,
+    unplanned,
 };
 use super::plan::problem_reason;
 use super::status::names;
@@ -287,12 +288,7 @@ fn open_row(
     } else {
         logged.summary
     };
-    let script = inventory
-        .migrations
-        .iter()
-        .find(|migration| migration.name == *name)
-        .and_then(|migration| migration.sql.as_deref())
-        .unwrap_or_default();
+    let script = script(inventory, name).unwrap_or_default();
     let seen = traces(step, inventory, facts, name);
     let own = sql::transactions(script);
     // What was applied before it in the same step changed the catalog, too.

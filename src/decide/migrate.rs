@@ -5,6 +5,7 @@ use dbm_agent::protocol::DatabaseInventory;
 use super::actions;
 use super::concurrently;
 use super::ending;
+use super::evidence;
 use super::invalid;
 use super::inventory::Inventories;
 use super::judge::{Verdict, judge};
@@ -249,7 +250,7 @@ fn follow(
             let unlimited = pass
                 .database(&step.database)
                 .is_some_and(|entry| concurrently::is_planned(&entry.findings));
-            let script = script_of(inventory, &failed.name);
+            let script = evidence::script(inventory, &failed.name).unwrap_or_default();
             let advice = time_limits::advice(pass.spec, facts, &failed, script, unlimited);
             message.push_str(&advice);
             if !advice.is_empty() {
@@ -275,12 +276,6 @@ fn planned_inventory<'a>(
     inventories
         .get(database)
         .filter(|known| known.hash == *hash)
-}
-
-/// The file of a migration; empty where the image does not hold it.
-fn script_of<'a>(inventory: &'a DatabaseInventory, name: &str) -> &'a str {
-    let found = inventory.migrations.iter().find(|m| m.name == name);
-    found.and_then(|m| m.sql.as_deref()).unwrap_or_default()
 }
 
 /// The database of a step is not in the spec any more, or its Secret leads to another one by now.

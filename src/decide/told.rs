@@ -3,6 +3,7 @@
 use dbm_agent::protocol::DatabaseInventory;
 use dbm_agent::recognise::image::capital;
 
+use super::evidence::script;
 use super::status::{self, names};
 use crate::api::{FailedStatement, FailedStatus, Traces};
 use crate::facts::{DatabaseFacts, Object};
@@ -21,7 +22,7 @@ pub(super) fn statements(
 ) -> String {
     let migration = inventory.migrations.iter().find(|m| m.name == failed.name);
     failed.has_down = migration.is_some_and(|m| m.down_sql.is_some());
-    let script = migration.and_then(|m| m.sql.as_deref()).unwrap_or_default();
+    let script = script(inventory, &failed.name).unwrap_or_default();
     let (state, summary) = (failed.sql_state.clone(), failed.summary.clone());
     let stopped = sql::Stopped {
         position: prisma::position_in(logs, script),

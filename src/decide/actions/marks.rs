@@ -3,6 +3,7 @@
 use dbm_agent::protocol::Migration;
 
 use super::super::doubts;
+use super::super::evidence;
 use super::super::history;
 use super::super::pass::Pass;
 use super::super::status::names;
@@ -193,13 +194,8 @@ fn against(
     if is_as_before(pass, spec, facts) {
         return against;
     }
-    let logs = row.logs.as_deref().unwrap_or_default();
-    let failure = prisma::parse_failure(logs, &prisma::raised(inventory));
-    let stopped = sql::Stopped {
-        position: prisma::position_in(logs, script),
-        sql_state: failure.sql_state.as_deref(),
-        message: &failure.summary,
-    };
+    let failure = evidence::failure(inventory, row);
+    let stopped = evidence::stopped(&failure, row, script);
     let left = sql::left_behind_after(script, schema, objects, &stopped);
     let before: Vec<(&str, &str)> = ran
         .iter()

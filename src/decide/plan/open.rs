@@ -3,6 +3,7 @@
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
 use super::super::doubts;
+use super::super::evidence::failure;
 use super::Blocker;
 use crate::api::{FailedStatus, reasons};
 use crate::facts::{DatabaseFacts, LedgerRow, OBSERVER};
@@ -56,7 +57,7 @@ pub(super) fn row<'a>(
             next: String::new(),
         },
         _ => {
-            let failure = failure_of(row, inventory);
+            let failure = failure(inventory, row);
             Blocker {
                 reason: reasons::FAILED_ROW_FOUND,
                 message: format!(
@@ -72,18 +73,13 @@ pub(super) fn row<'a>(
     Some((row, blocker))
 }
 
-fn failure_of(row: &LedgerRow, inventory: &DatabaseInventory) -> prisma::Failure {
-    let logs = row.logs.as_deref().unwrap_or_default();
-    prisma::parse_failure(logs, &prisma::raised(inventory))
-}
-
 /// What is known of a migration of an earlier run that blocks.
 pub(super) fn status(
     row: &LedgerRow,
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
 ) -> FailedStatus {
-    let failure = failure_of(row, inventory);
+    let failure = failure(inventory, row);
     let of_name = |m: &&Migration| m.name == row.migration_name;
     let mut found = FailedStatus {
         name: row.migration_name.clone(),
