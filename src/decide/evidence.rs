@@ -8,9 +8,6 @@ use crate::api::{StepStatus, Traces};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Object};
 use crate::tools::{prisma, sql};
 
-/// So far the clocks of a node and of the operator may be apart, seconds.
-const CLOCKS: i64 = 120;
-
 /// Whether the catalog shows that it left something, or that it cannot have.
 pub(super) fn traces(
     step: &StepStatus,
@@ -129,10 +126,7 @@ pub(super) fn unplanned<'a>(
     match step.others {
         Some(before) => found.truncate(found.len().saturating_sub(before as usize)),
         // The step of an earlier release.
-        None => {
-            let since = step.started_at.as_ref().map(|time| time.0.as_second());
-            found.retain(|row| since.is_some_and(|since| row.started_at.as_second() >= since));
-        }
+        None => found.retain(|row| began_since(step, row)),
     }
     found.reverse();
     found
@@ -141,19 +135,47 @@ pub(super) fn unplanned<'a>(
         .collect()
 }
 
-/// What was applied since the step began with a checksum that is not the image's. What was edited before is the plan's
-/// to judge.
+/// The rows by which a step applied migrations of the image. As in [`unplanned`] the number of those that were applied
+/// before decides: a step may begin within the second in which the last one applied its own.
+fn applied_by_step<'a>(
+    step: &StepStatus,
+    inventory: &DatabaseInventory,
+    rows: &'a [LedgerRow],
+) -> Vec<&'a LedgerRow> {
+    let known: BTreeSet<&str> = inventory
+        .migrations
+        .iter()
+        .map(|m| m.name.as_str())
+        .collect();
+    let mut found: Vec<&LedgerRow> = prisma::latest_by_name(rows)
+        .into_values()
+        .filter(|(state, row)| state.is_applied() && known.contains(row.migration_name.as_str()))
+        .map(|(_, row)| row)
+        .collect();
+    found.sort_by_key(|row| std::cmp::Reverse(row.started_at));
+    match step.applied {
+        Some(before) => found.truncate(found.len().saturating_sub(before as usize)),
+        None => found.retain(|row| began_since(step, row)),
+    }
+    found
+}
+
+/// Whether a row was started since the step began, for the step of an earlier release, which has no numbers.
+fn began_since(step: &StepStatus, row: &LedgerRow) -> bool {
+    let since = step.started_at.as_ref().map(|time| time.0.as_second());
+    since.is_some_and(|since| row.started_at.as_second() >= since)
+}
+
+/// What the step applied with a checksum that is not the image's. What was edited before is the plan's to judge.
 pub(super) fn other_content<'a>(
     step: &StepStatus,
     inventory: &'a DatabaseInventory,
     rows: &[LedgerRow],
 ) -> Vec<&'a str> {
-    let since = step.started_at.as_ref().map(|time| time.0.as_second());
+    let applied = applied_by_step(step, inventory, rows);
     let differs = |migration: &&Migration| {
-        rows.iter().any(|row| {
+        applied.iter().any(|row| {
             row.migration_name == migration.name
-                && prisma::row_state(row).is_applied()
-                && since.is_some_and(|since| row.started_at.as_second() >= since)
                 && !prisma::checksum_matches(&row.checksum, migration)
         })
     };
@@ -238,17 +260,15 @@ pub(super) fn left_invalid(
     let Ledger::Rows(rows) = &facts.ledger else {
         return Vec::new();
     };
-    // Prisma's times are its client's; a clock that is a little off must not hide what this step did.
-    let since = step
-        .started_at
-        .as_ref()
-        .map(|time| time.0.as_second() - CLOCKS);
+    // One that failed is the step's, too: there was none when it began.
+    let open = rows.iter().filter(|row| prisma::row_state(row).blocks());
+    let ran: BTreeSet<&str> = applied_by_step(step, inventory, rows)
+        .into_iter()
+        .chain(open)
+        .map(|row| row.migration_name.as_str())
+        .collect();
     let mut found = named_invalid_indexes(inventory, facts, &|migration| {
-        rows.iter().any(|row| {
-            row.migration_name == migration.name
-                && row.rolled_back_at.is_none()
-                && since.is_some_and(|since| row.started_at.as_second() >= since)
-        })
+        ran.contains(migration.name.as_str())
     });
     for index in new_invalid_indexes(step, facts) {
         if !found.iter().any(|known| known == index) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use database_migration_operator::api::{
-    DatabaseMigrationStatus, Phase, RestorePointPolicy, reasons,
+    DatabaseMigrationStatus, Phase, RestorePointPolicy, digest, reasons,
 };
 use database_migration_operator::decide::{
     Decision, Effect, Refusal, Refused, Snapshot, decide, status,
@@ -57,9 +57,13 @@ pub(super) fn snapshot(databases: usize) -> Snapshot {
 }
 
 pub(super) fn inventory(migrations: usize) -> DatabaseInventory {
-    let migration = |n| Migration {
-        name: format!("5{n:04} \"{}\"", "ä".repeat(120)),
-        ..Migration::default()
+    let migration = |n| {
+        let name = format!("5{n:04} \"{}\"", "ä".repeat(120));
+        Migration {
+            sha256: digest(name.as_bytes()),
+            name,
+            ..Migration::default()
+        }
     };
     DatabaseInventory {
         hash: "h".to_owned(),
@@ -297,16 +301,21 @@ fn a_backend_that_stays_becomes_stalled() {
     }
 }
 
-/// Every migration of the image is applied, and no run has been yet.
-pub(super) fn applied() -> Snapshot {
-    let mut snapshot = snapshot(1);
-    let row = LedgerRow {
-        migration_name: inventory(1).migrations[0].name.clone(),
-        checksum: "old".to_owned(),
+/// The row of a migration that is applied as the image holds it.
+pub(super) fn row(migration: &Migration) -> LedgerRow {
+    LedgerRow {
+        migration_name: migration.name.clone(),
+        checksum: migration.sha256.clone(),
         finished_at: Some(at(START)),
         applied_steps_count: 1,
         ..LedgerRow::default()
-    };
+    }
+}
+
+/// Every migration of the image is applied, and no run has been yet.
+pub(super) fn applied() -> Snapshot {
+    let mut snapshot = snapshot(1);
+    let row = row(&inventory(1).migrations[0]);
     if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
         facts.ledger = Ledger::Rows(vec![row]);
     }

@@ -3,10 +3,10 @@
 use database_migration_operator::api::{DatabasePhase, reasons};
 use database_migration_operator::decide::{Effect, Snapshot, decide};
 use database_migration_operator::facts::{
-    JobProgress, Ledger, LedgerRow, Reading, Unreadable, UnreadableReason,
+    JobProgress, Ledger, Reading, Unreadable, UnreadableReason,
 };
 
-use super::cases::{ended, job, reason, snapshot, write};
+use super::cases::{ended, job, reason, row, snapshot, write};
 use super::world::{START, at};
 
 /// A migration that runs, seen again `age` seconds later.
@@ -118,13 +118,7 @@ fn one_database_that_cannot_be_read_holds_up_no_judgement_of_another() {
         .insert("db00".to_owned(), Reading::Unknown(unread));
     let inventory = snapshot.inventories["db01"].clone();
     if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db01") {
-        let rows = inventory.migrations.iter().map(|migration| LedgerRow {
-            migration_name: migration.name.clone(),
-            checksum: migration.sha256.clone(),
-            finished_at: Some(at(START)),
-            applied_steps_count: 1,
-            ..LedgerRow::default()
-        });
+        let rows = inventory.migrations.iter().map(row);
         facts.ledger = Ledger::Rows(rows.collect());
     }
     let decision = decide(&snapshot);

@@ -5,9 +5,11 @@ use database_migration_operator::api::{
 };
 use database_migration_operator::decide::{Decision, Effect, Snapshot, decide, status};
 use database_migration_operator::facts::{Ledger, LedgerRow, Reading, RestorePointFacts};
-use dbm_agent::protocol::{InventoryReport, VERSION};
+use dbm_agent::protocol::{InventoryReport, Migration, VERSION};
 
-use super::cases::{applied, ended, finished, inventory, job, reason, settle, snapshot, write};
+use super::cases::{
+    applied, ended, finished, inventory, job, reason, row, settle, snapshot, write,
+};
 use super::gives_way::asked;
 use super::world::{START, at};
 
@@ -19,16 +21,6 @@ fn point(refused: Option<&str>) -> Reading<RestorePointFacts> {
         at: at(START),
         commits: 0,
     })
-}
-
-fn row(name: &str) -> LedgerRow {
-    LedgerRow {
-        migration_name: name.to_owned(),
-        checksum: "old".to_owned(),
-        finished_at: Some(at(START)),
-        applied_steps_count: 1,
-        ..LedgerRow::default()
-    }
 }
 
 fn facts(snapshot: &mut Snapshot, database: &str, oid: u32, rows: Vec<LedgerRow>) {
@@ -48,8 +40,8 @@ fn between_two() -> Snapshot {
     snapshot.restore_points.clear();
     let done = job(&snapshot, &name, ended());
     snapshot.jobs.insert(name, done);
-    let migration = inventory(1).migrations[0].name.clone();
-    facts(&mut snapshot, "db00", 0, vec![row(&migration)]);
+    let migration = &inventory(1).migrations[0];
+    facts(&mut snapshot, "db00", 0, vec![row(migration)]);
     snapshot
 }
 
@@ -102,8 +94,8 @@ fn no_database_is_brought_back_to_a_place_in_the_history_of_another_one() {
     let name = settle(&mut snapshot);
     let done = job(&snapshot, &name, ended());
     snapshot.jobs.insert(name, done);
-    let migration = inventory(1).migrations[0].name.clone();
-    facts(&mut snapshot, "db00", 0, vec![row(&migration)]);
+    let migration = &inventory(1).migrations[0];
+    facts(&mut snapshot, "db00", 0, vec![row(migration)]);
     assert_eq!(settle(&mut snapshot), "");
     assert_eq!(reason(&snapshot.resource.status), reasons::SUCCEEDED);
 
@@ -117,7 +109,7 @@ fn no_database_is_brought_back_to_a_place_in_the_history_of_another_one() {
     let mut moved = snapshot.clone();
     assert!(!settle(&mut snapshot).is_empty());
 
-    facts(&mut moved, "db00", 7, vec![row(&migration)]);
+    facts(&mut moved, "db00", 7, vec![row(migration)]);
     let decision = decide(&moved);
     let answer = decision.effects.iter().find_map(|effect| match effect {
         Effect::SetAction { status, .. } => Some(status),
@@ -151,7 +143,12 @@ fn a_look_does_not_compare_with_what_was_pushed_since() {
 #[test]
 fn what_blocks_is_looked_for_again_in_an_image_whose_tag_moves() {
     let mut snapshot = snapshot(1);
-    facts(&mut snapshot, "db00", 0, vec![row("0_gone")]);
+    let gone = Migration {
+        name: "0_gone".to_owned(),
+        sha256: "gone".to_owned(),
+        ..Migration::default()
+    };
+    facts(&mut snapshot, "db00", 0, vec![row(&gone)]);
     let mut pinned = snapshot.clone();
     assert_eq!(settle(&mut pinned), "");
     let said = &pinned.resource.status;

@@ -6,7 +6,9 @@ use database_migration_operator::api::{
 use database_migration_operator::decide::{Effect, Refused, Snapshot, decide};
 use database_migration_operator::facts::{JobProgress, Ledger, LedgerRow, NotStarted, Reading};
 
-use super::cases::{ended, inventory, job, migrating, reason, refusal, settle, snapshot, write};
+use super::cases::{
+    ended, inventory, job, migrating, reason, refusal, row, settle, snapshot, write,
+};
 use super::gives_way::asked;
 use super::resolves::killed;
 use super::world::{START, at};
@@ -100,13 +102,8 @@ fn a_refused_smoke_test_does_not_keep_a_failed_run_open() {
     snapshot.jobs.insert(first.clone(), done);
     let running = job(&snapshot, second, JobProgress::Running { since: at(START) });
     snapshot.jobs.insert(second.clone(), running);
-    let row = LedgerRow {
-        migration_name: inventory(1).migrations[0].name.clone(),
-        finished_at: Some(at(START)),
-        applied_steps_count: 1,
-        ..LedgerRow::default()
-    };
-    ledger(&mut snapshot, "db00", row.clone());
+    let applied = row(&inventory(1).migrations[0]);
+    ledger(&mut snapshot, "db00", applied.clone());
     let test = settle(&mut snapshot);
     assert!(!test.is_empty(), "{}", snapshot.resource.status.message);
     let refusal = refusal(Refused::Job, "denied by a policy");
@@ -119,7 +116,7 @@ fn a_refused_smoke_test_does_not_keep_a_failed_run_open() {
         finished_at: None,
         applied_steps_count: 0,
         logs: Some("ERROR: no".to_owned()),
-        ..row
+        ..applied
     };
     ledger(&mut snapshot, "db01", failed);
     // Not believed any more.

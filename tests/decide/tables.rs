@@ -1,8 +1,8 @@
 //! Plan, judgement and causes, case by case.
 
 use database_migration_operator::api::{
-    FindingKind, HistorySpec, Policy, RunStatus, StepKind, StepStatus, Traces, digest, reasons,
-    spec_hash,
+    FindingKind, HistorySpec, Policy, RunStatus, StepKind, StepStatus, Time, Traces, digest,
+    reasons, spec_hash,
 };
 use database_migration_operator::decide::{Cause, Verdict, cause, judge, ledger_digest, plan};
 use database_migration_operator::facts::{
@@ -483,6 +483,38 @@ fn what_nobody_planned_is_no_success(
     };
     assert_eq!(found, expected, "{message}");
     assert_eq!(message.contains("8_x"), named, "{message}");
+}
+
+/// A run may begin within the second in which the last one ended, and the clocks of those who write rows need not be ours.
+#[rstest]
+#[case::all_before(3, "succeeded")]
+#[case::the_edited_one_before(2, "succeeded")]
+#[case::the_edited_one_in_the_step(1, "LedgerIncomplete")]
+fn other_content_counts_where_the_step_applied_it(#[case] before: u32, #[case] expected: &str) {
+    let mut facts = facts(&[
+        ("2_a", Row::Applied),
+        ("4_b", Row::Edited),
+        ("6_c", Row::Applied),
+    ]);
+    if let Ledger::Rows(rows) = &mut facts.ledger {
+        for (row, second) in rows.iter_mut().zip(1..) {
+            row.started_at = at(second);
+        }
+    }
+    let mut step = step();
+    step.applied = Some(before);
+    for began in [0, 3, 500] {
+        step.started_at = Some(Time(at(began)));
+        let verdict = judge(
+            "shop",
+            &step,
+            well().as_ref(),
+            &inventory(),
+            &facts,
+            "dbm/r1/shop",
+        );
+        assert_eq!(word(&verdict), expected, "began at {began}");
+    }
 }
 
 #[test]
