@@ -330,3 +330,28 @@ fn there_is_a_next_command_for_what_blocks_a_run_that_was_rolled_back() {
     ];
     holds(&setup, &ops);
 }
+
+/// An action that waits for a database which cannot be read is said something about once it can, though its resource's run was
+/// aborted meanwhile.
+#[test]
+fn an_action_does_not_wait_for_ever_beside_an_aborted_run() {
+    let get = |resource: usize, ticks: u8, crash| Op::Pass {
+        resource,
+        get: true,
+        ticks,
+        crash,
+    };
+    let ops = [
+        get(1, 0, None),
+        Op::Tick(6),
+        Op::Readable(2, false),
+        Op::Act(1, 7, 6),
+        get(1, 2, None),
+        Op::Readable(0, false),
+        Op::Act(1, 1, 10),
+        get(1, 0, Some((0, false))),
+        get(1, 0, None),
+        Op::Withdraw(2),
+    ];
+    holds(&Setup::default(), &ops);
+}

@@ -292,6 +292,8 @@ pub(super) fn done(pass: &mut Pass<'_>, outcome: ActionOutcome, message: impl In
     );
     pass.event(failed, reason, text);
     tell_object(pass, &taken);
+    // What waits behind it is judged at once. Its own object need not be there any more, whose change would wake the resource.
+    pass.again |= !waiting(pass).is_empty();
 }
 
 /// The run has ended, for whatever reason: so an Abort of it is over.
