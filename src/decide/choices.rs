@@ -35,7 +35,7 @@ impl Commands<'_> {
     }
 }
 
-/// The choices. Empty while it is at work.
+/// The choices. While it is at work every action would be refused, and what a session holds up is left.
 pub(super) fn choices(
     name: &str,
     namespace: &str,
@@ -43,12 +43,12 @@ pub(super) fn choices(
     now: &DatabaseMigrationStatus,
 ) -> Vec<ChoiceStatus> {
     let commands = Commands { name, namespace };
-    // While a step runs beside what failed, every action would be refused.
     let at_work =
         |step: &StepStatus| step.finished_at.is_none() && step.name != StepKind::Inventory;
     let steps = now.run.iter().flat_map(|run| &run.steps);
     let mut list = Vec::new();
     if steps.into_iter().any(at_work) {
+        locks::held_up(&mut list, now);
         return list;
     }
     if status::get(now, reasons::STALLED).is_none() {

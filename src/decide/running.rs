@@ -57,7 +57,9 @@ pub(super) fn running(
     if let (Some(facts), Some(inventory)) = (facts, inventories.get(&name)) {
         progress(pass, &name, inventory, facts);
         if let Some(entry) = pass.database(&name) {
-            message = format!("{name}: {} of {} applied", entry.applied, entry.total);
+            // As the screen counts: of what this run set out to apply.
+            let all = entry.applied_by_run + entry.pending_count;
+            message = format!("{name}: {} of {all} applied", entry.applied_by_run);
             if let Some(current) = &entry.current {
                 message.push_str(&format!("; {}", current.name));
             }

@@ -298,6 +298,10 @@ fn a_backend_that_stays_becomes_stalled() {
         assert_eq!(reason(status), reasons::WAITING_FOR_BACKEND);
         assert_eq!(status::get(status, reasons::STALLED).is_some(), stalled);
         assert!(status.next_command.contains("pg_terminate_backend(42)"));
+        let [only] = status.choices.as_slice() else {
+            panic!("{:?}", status.choices)
+        };
+        assert_eq!(only.command, status.next_command);
     }
 }
 

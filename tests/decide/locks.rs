@@ -407,7 +407,10 @@ fn a_down_that_is_blocked_names_its_holder_and_is_offered_after_its_end(
     if seen {
         waits_for(&mut snapshot, &name);
         assert_eq!(reason(shown(&snapshot)), reasons::WAITING_LOCK);
-        assert!(shown(&snapshot).next_command.contains(TERMINATE));
+        let now = shown(&snapshot);
+        assert!(now.next_command.contains(TERMINATE));
+        assert_eq!(now.choices[0].command, now.next_command);
+        assert!(now.choices[0].title.starts_with("end the session"));
     }
     snapshot.actions.clear();
     go(&mut snapshot, &name, timed_out());

@@ -296,7 +296,8 @@ fn action_line(screen: &Screen, action: &TakenAction) -> String {
     )
 }
 
-fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> String {
+/// The choices, each with its command.
+pub(super) fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> String {
     let mut choices = status.choices.clone();
     if choices.is_empty() && !status.next_command.is_empty() {
         choices.push(ChoiceStatus {

@@ -1,5 +1,7 @@
-//! PURE. The live screen of `status --watch`: the tree, a bar for each database at work, and the last message.
+//! PURE. The live screen of `status --watch`: the tree, a bar for each database at work, the last message, and what
+//! would help a migration that is held up.
 
+use super::advice::choices;
 use super::tree::{Mark, lines, print};
 use super::{Screen, header, notes};
 use crate::api::{DatabasePhase, DatabaseStatus};
@@ -40,6 +42,7 @@ pub fn live(screen: &Screen) -> String {
             out.push('\n');
         }
     }
+    out.push_str(&choices(screen, status));
     out
 }
 

@@ -41,6 +41,22 @@ pub(super) fn undone(now: &DatabaseMigrationStatus) -> Option<&str> {
         .map(|failed| failed.blocked_by.as_str())
 }
 
+/// What holds up a step that is at work, if that can be ended.
+pub(super) fn held_up(list: &mut Vec<ChoiceStatus>, now: &DatabaseMigrationStatus) {
+    let title = match status::ready_reason(now) {
+        reasons::WAITING_LOCK => {
+            "end the session that holds the lock; the migration then goes on by itself"
+        }
+        reasons::WAITING_FOR_BACKEND => {
+            "wait for the session's end, or end it; what became of the migration is then judged"
+        }
+        _ => return,
+    };
+    if !now.next_command.is_empty() {
+        push(list, title, now.next_command.clone());
+    }
+}
+
 /// How the lock gets free, as the beginning of a title and of a command.
 pub(super) fn free(who: &str) -> (String, Vec<String>) {
     match blocker(who) {
