@@ -221,7 +221,7 @@ fn of_migration(
     let finish = match unseen.as_str() {
         "" => "finish it by hand in SQL, then tell Prisma so".to_owned(),
         unseen => format!(
-            "finish it by hand in SQL, look whether it is done where the catalog does not show it ({unseen}), then tell Prisma so"
+            "finish it by hand in SQL, check that this is done, too, which the schema does not show ({unseen}), then tell Prisma so"
         ),
     };
     let force = if unseen.is_empty() { "" } else { " --force" };
@@ -290,7 +290,7 @@ fn undone_by_hand(failed: &FailedStatus, mark: String) -> (String, String) {
         return ("undo it by hand in SQL".to_owned(), mark);
     }
     let undo = format!(
-        "undo it by hand in SQL, look whether this took effect, which the catalog does not show and which would be done a second time ({})",
+        "undo it by hand in SQL, also this if it took effect, because it would run a second time ({})",
         failed.again.join("; ")
     );
     (undo, mark + " --force")

@@ -102,7 +102,7 @@ pub(super) fn fits(
     }
     if !again.is_empty() {
         return refused(format!(
-            "{database}: what {name} did before it ended may have stayed, the catalog does not show it, and it would be done a second time: {}. Look at that, and undo it, first; if nothing of it is left, add --force",
+            "{database}: this of {name} may have taken effect before it failed, and would run a second time: {}. Check it, and undo it first; if nothing of it is left, add --force",
             again.join("; ")
         ));
     }

@@ -131,7 +131,7 @@ pub(super) fn of_failed(
                     .to_owned()
             }
             again => format!(
-                "then, if you see that nothing of it is left, also of what the catalog does not show and what would be done a second time ({}), mark it rolled back and run it again",
+                "then, if you see that nothing of it is left, also of this, because it would run a second time ({}), mark it rolled back and run it again",
                 again.join("; ")
             ),
         };
@@ -150,7 +150,7 @@ pub(super) fn of_failed(
             ),
             unseen => (
                 format!(
-                    "finish it by hand in SQL, look whether it is done where the catalog does not show it ({}), then tell Prisma so; {goes_on}",
+                    "finish it by hand in SQL, check that this is done, too, which the schema does not show ({}), then tell Prisma so; {goes_on}",
                     unseen.join("; ")
                 ),
                 " --force",
