@@ -27,6 +27,8 @@ mod history;
 mod humans;
 #[path = "decide/images.rs"]
 mod images;
+#[path = "decide/instances.rs"]
+mod instances;
 #[path = "decide/invariants.rs"]
 mod invariants;
 #[path = "decide/inventory.rs"]

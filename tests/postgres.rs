@@ -12,6 +12,8 @@ mod catalog;
 mod failures;
 #[path = "postgres/harness.rs"]
 mod harness;
+#[path = "postgres/instance.rs"]
+mod instance;
 #[path = "postgres/ledger.rs"]
 mod ledger;
 #[path = "postgres/objects.rs"]

@@ -69,6 +69,10 @@ pub struct DatabaseStatus {
     /// Where the database can be brought back to: made before the first statement of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore_point: Option<RestorePointStatus>,
+    /// What else is in its PostgreSQL instance, which a restore of the whole instance takes back with it; only where
+    /// spec.rollback.restore is set, as of when the commits since the restore point were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceStatus>,
     /// Indexes that a migration of this resource's runs left invalid. Validated is False while one of them is there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
@@ -145,6 +149,34 @@ pub struct RestorePointStatus {
     /// loses about as many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commits_since: Option<i64>,
+}
+
+/// What else is in the PostgreSQL instance of a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceStatus {
+    /// The other databases that can be seen, templates left out: those of this resource first, then by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub others: Vec<OtherDatabaseStatus>,
+    /// How many others there are; `others` names the first ones.
+    pub others_count: u32,
+    /// The databases of this resource that are in the very same database, in another schema: they go back with it in any case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub same_database: Vec<String>,
+}
+
+/// Another database of an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OtherDatabaseStatus {
+    /// Its name on the server.
+    pub name: String,
+    /// The databases of this resource that are in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub of_resource: Vec<String>,
 }
 
 /// The migration that runs now.

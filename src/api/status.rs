@@ -93,6 +93,9 @@ pub struct ChoiceStatus {
     pub title: String,
     /// The command.
     pub command: String,
+    /// Of a restore: what was written since then is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loses_since: Option<Time>,
 }
 
 /// A MigrationAction that was taken up: the journal of what it does.

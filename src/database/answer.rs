@@ -8,8 +8,8 @@ use super::failure::unexpected;
 use super::pooler;
 use super::url::Target;
 use crate::facts::{
-    DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind, OwnTimeout, Session, TableName,
-    Unreadable, UnreadableReason, Wait,
+    DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind, OtherDatabase, OwnTimeout,
+    Session, TableName, Unreadable, UnreadableReason, Wait,
 };
 
 /// [`Row::kind`] of an object's name.
@@ -233,9 +233,34 @@ pub(super) fn second(
             facts.objects.get_or_insert_default().insert(object);
         }
         "catalog" => facts.catalog = Some(row.body.clone()),
+        "others" => facts.others.get_or_insert_default().count = number(row)?,
+        "other" => {
+            let (oid, name): (u32, String) = body(row)?;
+            let name = shown(&name).ok_or_else(|| not_understood(row))?;
+            let others = facts.others.get_or_insert_default();
+            others.first.push(OtherDatabase { oid, name });
+        }
         _ => activity(row, facts)?,
     }
     Ok(())
+}
+
+/// A name that came in hexadecimal digits, as it can be shown: what is no text, moves a cursor or turns the direction of writing
+/// is replaced. PostgreSQL bounds it to 63 bytes.
+fn shown(digits: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(digits.len() / 2);
+    for at in (0..digits.len()).step_by(2) {
+        bytes.push(u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?);
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let harmless = |c: char| {
+        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        match c.is_control() || hidden {
+            true => char::REPLACEMENT_CHARACTER,
+            false => c,
+        }
+    };
+    Some(text.chars().map(harmless).collect())
 }
 
 /// One object: its kind, its schema, its name, its part.

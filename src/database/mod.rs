@@ -46,6 +46,8 @@ pub struct Look {
     pub catalog: bool,
     /// The names of all objects: some 10 ms on a big schema, and as many short rows as there are columns and indexes.
     pub objects: bool,
+    /// The names of the server's other databases: one short row for each.
+    pub others: bool,
 }
 
 /// Looks at a database, through one connection and three round trips after the log-in. The first of them asks whether the
@@ -149,6 +151,7 @@ async fn questions(
         };
         answer::same_process(&rows, pid, target).map_err(Unanswered::Known)?;
         seen.facts.objects = what.objects.then(Default::default);
+        seen.facts.others = what.others.then(Default::default);
         let mut ledger: Vec<LedgerRow> = Vec::new();
         for row in &rows {
             answer::second(row, &mut seen.facts, &mut ledger).map_err(Unanswered::Known)?;

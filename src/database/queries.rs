@@ -13,6 +13,9 @@ const PRISMA_LOCK: &str = "l.locktype = 'advisory' and l.classid = 0 and l.objid
 /// How many tables are named where there is no ledger.
 const TABLES_LIMIT: u32 = 5_000;
 
+/// How many of the server's other databases are named.
+const OTHERS_LIMIT: u32 = 500;
+
 /// The table's columns that a look reads.
 pub(super) const LEDGER_COLUMNS: [&str; 8] = [
     "id",
@@ -52,6 +55,9 @@ pub(super) fn second(schema: &str, ledger: bool, what: Look, building: &[u32]) -
     statements.push(invalid_indexes(building));
     statements.push(NOT_VALID.to_owned());
     statements.push(PRISMA_CONTRACT.to_owned());
+    if what.others {
+        statements.push(others());
+    }
     if what.catalog {
         statements.push(catalog::digest(schema));
     }
@@ -252,6 +258,18 @@ fn invalid_indexes(building: &[u32]) -> String {
            and i.indrelid::text not in (select b.relation from ({BUILDING}) b(kind, relation)) \
            order by 2",
         before.join(", ")
+    )
+}
+
+/// The other databases of the server. Their names go in hexadecimal digits: each is in the encoding of the database from which it
+/// was created, and one that is not valid in this one's must not fail the look.
+fn others() -> String {
+    let which = "from pg_database d where d.datallowconn and not d.datistemplate and d.datname <> current_database()";
+    format!(
+        "select 'others', count(*)::text {which};\n\
+         select 'other', json_build_array(d.oid::bigint, \
+           encode(decode(replace(d.datname::text, '\\', '\\\\'), 'escape'), 'hex'))::text {which} \
+           order by d.datname limit {OTHERS_LIMIT}"
     )
 }
 

@@ -12,6 +12,7 @@ use crate::api::{
 use crate::tools::prisma::shell_quote;
 
 use super::history::NOT_EMPTY;
+use super::instance;
 use super::plan::UNLESS_EXTERNAL;
 use super::status;
 
@@ -174,6 +175,7 @@ fn push(list: &mut Vec<ChoiceStatus>, title: impl Into<String>, command: String)
     list.push(ChoiceStatus {
         title: title.into(),
         command,
+        loses_since: None,
     });
 }
 
@@ -380,12 +382,18 @@ fn restore(
         reasons::RESTORE_FAILED => "correct what made the restore fail, then ",
         _ => "",
     };
-    let title =
-        format!("{first}go back to the restore point of {at} (loses what was written since{lost})");
+    let title = format!(
+        "{first}go back to the restore point of {at} (loses what was written since{lost}){}",
+        instance::words(entry)
+    );
     let rest = [
         ("database", entry.name.as_str()),
         ("target", target.as_str()),
         ("reason", "..."),
     ];
-    push(list, title, commands.dbm("restore", &rest));
+    list.push(ChoiceStatus {
+        title,
+        command: commands.dbm("restore", &rest),
+        loses_since: point.at.clone(),
+    });
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use dbm_agent::protocol::DatabaseInventory;
 
+use super::instance;
 use super::names::lease_name;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
@@ -110,7 +111,8 @@ pub(super) fn verified(pass: &Pass<'_>, database: &str, inventory: &DatabaseInve
     entry.is_some_and(|entry| entry.inventory_hash == inventory.hash)
 }
 
-/// How many transactions were committed since the restore points, for those who think of going back.
+/// How many transactions were committed since the restore points, and what else is on the servers, for those who think of going
+/// back.
 pub(super) fn since_restore_point(pass: &mut Pass<'_>) {
     if pass.spec.rollback.restore.is_none() {
         return;
@@ -120,6 +122,7 @@ pub(super) fn since_restore_point(pass: &mut Pass<'_>) {
         let Some(facts) = pass.facts(&database.name) else {
             continue;
         };
+        instance::seen(pass, &database.name, facts);
         // What another database commits says nothing.
         let turn = lease_name(&facts.identity);
         if let Some(entry) = pass.database_mut(&database.name)

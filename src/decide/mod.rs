@@ -30,6 +30,7 @@ mod evidence;
 mod finished;
 mod held;
 mod history;
+mod instance;
 mod invalid;
 mod inventory;
 mod judge;

@@ -27,7 +27,12 @@ pub(super) fn observed(pass: &mut Pass<'_>, only: Option<&str>) -> bool {
             Some(Reading::Known(facts)) => {
                 let now = pass.now();
                 if let Some(entry) = pass.database_mut(name) {
-                    entry.turn = lease_name(&facts.identity);
+                    let turn = lease_name(&facts.identity);
+                    if entry.turn != turn {
+                        // It is another database by now.
+                        entry.instance = None;
+                    }
+                    entry.turn = turn;
                     entry.last_observed_at = status::time(now);
                 }
             }

@@ -88,6 +88,7 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
                 .map(|before| before.turn.clone())
                 .unwrap_or_default(),
             restore_point: before(&database.name).and_then(|before| before.restore_point.clone()),
+            instance: before(&database.name).and_then(|before| before.instance.clone()),
             // What was said to have run does not run because somebody asked for a new run.
             marks: before(&database.name)
                 .map(|before| before.marks.clone())

@@ -31,6 +31,8 @@ pub struct LookWant {
     pub catalog: bool,
     /// With the names of everything in the catalog.
     pub objects: bool,
+    /// With the names of the server's other databases.
+    pub others: bool,
 }
 
 impl LookWant {
@@ -103,7 +105,7 @@ pub fn wants(
             ..LookWant::with_catalog(0)
         };
         wants.databases.insert(name.to_owned(), look);
-        if resource.spec.rollback.restore.is_some() {
+        if restores(resource) {
             // What a restore must not touch.
             for database in &resource.spec.databases {
                 let look = LookWant::at(1);
@@ -120,6 +122,11 @@ fn all(wants: &mut Wants, resource: &Resource, look: LookWant) {
     }
 }
 
+/// Whether a database can be brought back.
+fn restores(resource: &Resource) -> bool {
+    resource.spec.rollback.restore.is_some()
+}
+
 /// No run is under way.
 fn at_rest(wants: &mut Wants, resource: &Resource, look_due: bool) {
     let outcome = resource.status.run.as_ref().and_then(|run| run.outcome);
@@ -127,12 +134,14 @@ fn at_rest(wants: &mut Wants, resource: &Resource, look_due: bool) {
         wants.inventories = true;
         // The second pass of a start, which has its restore points by then, needs no other look than the first.
         all(wants, resource, LookWant::with_catalog(1));
-    } else if look_due && outcome == Some(RunOutcome::Succeeded) {
-        wants.inventories = true;
-        all(wants, resource, LookWant::at(0));
-    } else if look_due && resource.spec.rollback.restore.is_some() {
-        // For what a restore would lose.
-        all(wants, resource, LookWant::at(0));
+    } else if look_due && (outcome == Some(RunOutcome::Succeeded) || restores(resource)) {
+        wants.inventories = outcome == Some(RunOutcome::Succeeded);
+        let look = LookWant {
+            // For what a restore would lose.
+            others: restores(resource),
+            ..LookWant::at(0)
+        };
+        all(wants, resource, look);
     }
 }
 
@@ -173,8 +182,11 @@ fn of_step(
                 Some(JobProgress::Ended(end)) => end.exit_code == 0,
                 _ => false,
             };
+            let migrated = step.name == StepKind::Migrate && job.is_some();
             let look = LookWant {
-                objects: step.name == StepKind::Migrate && job.is_some() && !well,
+                objects: migrated && !well,
+                // For what a restore would lose.
+                others: step.name == StepKind::Migrate && restores(resource),
                 ..LookWant::with_catalog(0)
             };
             wants.databases.insert(step.database.clone(), look);

@@ -58,10 +58,30 @@ pub struct DatabaseFacts {
     pub commits: i64,
     /// What stands in the catalog, by name; only when it was asked for.
     pub objects: Option<BTreeSet<Object>>,
+    /// The other databases of its server; only when they were asked for.
+    pub others: Option<OtherDatabases>,
     /// A digest of everything that DDL can change, the ledger's own table left out; only when it was asked for.
     pub catalog: Option<String>,
     /// The state and age of other roles' sessions are visible (`pg_monitor`).
     pub sees_activity: bool,
+}
+
+/// The databases of a server that take connections and are no templates, without the one that was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OtherDatabases {
+    /// How many there are.
+    pub count: u32,
+    /// The first of them, by name.
+    pub first: Vec<OtherDatabase>,
+}
+
+/// Another database of the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OtherDatabase {
+    /// `pg_database.oid`.
+    pub oid: u32,
+    /// Its name, made harmless: what cannot be shown is replaced.
+    pub name: String,
 }
 
 /// A table, by name.

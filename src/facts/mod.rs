@@ -9,8 +9,8 @@ mod reading;
 pub use action::ActionFacts;
 pub use catalog::{Object, ObjectKind, RestorePointFacts};
 pub use database::{
-    DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, OBSERVER, OwnTimeout, Session, TableName,
-    Wait,
+    DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, OBSERVER, OtherDatabase, OtherDatabases,
+    OwnTimeout, Session, TableName, Wait,
 };
 pub use job::{
     ContainerEnd, HeldPod, JobFacts, JobProgress, NEVER_RAN, NotStarted, OUT_OF_MEMORY, OldJob,

@@ -1,6 +1,8 @@
 //! The screens, word for word.
 
-use database_migration_operator::api::{ActionKind, DatabaseMigration};
+use database_migration_operator::api::{
+    ActionKind, DatabaseMigration, InstanceStatus, OtherDatabaseStatus,
+};
 use database_migration_operator::cli::request::{self, Wish};
 use database_migration_operator::cli::screen::{self, Facts, Screen, Stored};
 use database_migration_operator::cli::style::Style;
@@ -145,7 +147,17 @@ fn a_table_of_many() {
 fn what_a_restore_costs_and_what_is_confirmed() {
     let mut resource = status("failed");
     // The other database has been migrated, too.
-    resource.status.as_mut().unwrap().databases[1].applied_by_run = 2;
+    let databases = &mut resource.status.as_mut().unwrap().databases;
+    databases[1].applied_by_run = 2;
+    databases[0].instance = Some(InstanceStatus {
+        others: vec![
+            other("tasks_production", &["tasks"]),
+            other("audit\u{1b}[2J", &[]),
+            other("billing", &[]),
+        ],
+        others_count: 24,
+        same_database: Vec::new(),
+    });
     let wish = Wish {
         kind: ActionKind::Restore,
         reason: Some("rows are damaged, INC-123".to_owned()),
@@ -169,6 +181,83 @@ fn what_a_restore_costs_and_what_is_confirmed() {
         ),
     );
     golden("restore", &text);
+}
+
+fn other(name: &str, of_resource: &[&str]) -> OtherDatabaseStatus {
+    OtherDatabaseStatus {
+        name: name.to_owned(),
+        of_resource: of_resource.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+/// What a restore's confirmation says of the rest of the server: nothing that is not known.
+#[rstest::rstest]
+#[case::not_read(None, &["not read yet", "SELECT datname FROM pg_database"], &["Stay ahead      none"])]
+#[case::alone(
+    Some(InstanceStatus::default()),
+    &["On the server   no other database than that of identity"],
+    &["whole instance, where", "does not know"]
+)]
+#[case::one(
+    Some(InstanceStatus { others: vec![other("tasks", &["tasks"])], others_count: 1, same_database: Vec::new() }),
+    &["1 other database: tasks (of this resource)", "the same moment", "of the whole instance, where", "Stay ahead      tasks (2"],
+    &["of this resource) and", "they go"]
+)]
+#[case::same_database(
+    Some(InstanceStatus { others: Vec::new(), others_count: 0, same_database: vec!["tasks".to_owned()] }),
+    &["in the same database, and so brought back with it: tasks of this resource", "Stay ahead      none"],
+    &["Stay ahead      tasks", "does not know"]
+)]
+fn what_else_is_on_the_server_of_a_restore(
+    #[case] instance: Option<InstanceStatus>,
+    #[case] said: &[&str],
+    #[case] not_said: &[&str],
+) {
+    let mut resource = status("failed");
+    let databases = &mut resource.status.as_mut().unwrap().databases;
+    databases[0].instance = instance;
+    databases[1].applied_by_run = 2;
+    let wish = Wish {
+        kind: ActionKind::Restore,
+        reason: Some("rows are damaged, INC-123".to_owned()),
+        ..Wish::default()
+    };
+    let spec = request::spec(&resource, &wish, "alice@example.com").unwrap();
+    let text = screen::restore_cost(&screen(&resource, None), &spec);
+    for words in said {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    for words in not_said {
+        assert!(!text.contains(words), "{words}: {text}");
+    }
+}
+
+/// A time that is given, and how old the restore point of an offer is.
+#[test]
+fn the_time_that_a_restore_loses_is_said() {
+    let mut resource = status("failed");
+    let wish = Wish {
+        kind: ActionKind::Restore,
+        target: Some("2026-11-22T02:52:00Z".to_owned()),
+        reason: Some("rows are damaged, INC-123".to_owned()),
+        ..Wish::default()
+    };
+    let spec = request::spec(&resource, &wish, "alice@example.com").unwrap();
+    let text = screen::restore_cost(&screen(&resource, None), &spec);
+    let lost = "everything that anybody has written to this database since 02:52:00 UTC (12 m ago): how much cannot be seen";
+    assert!(text.contains(lost), "{text}");
+    let known = resource.status.as_mut().unwrap();
+    known.choices[2].loses_since = known.databases[0]
+        .restore_point
+        .as_ref()
+        .unwrap()
+        .at
+        .clone();
+    let text = screen::status(&screen(&resource, None));
+    assert!(
+        text.contains("about 140 commits); it is 2 m old\n"),
+        "{text}"
+    );
 }
 
 /// What was left is shown before a mark, and whether the catalog counts.

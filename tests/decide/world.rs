@@ -6,7 +6,7 @@ use database_migration_operator::api::{DatabaseMigrationStatus, StepKind, digest
 use database_migration_operator::decide::{JobPlan, LookWant, Resource};
 use database_migration_operator::facts::{
     DatabaseFacts, DatabaseIdentity, JobFacts, JobProgress, Ledger, LedgerRow, NotStarted,
-    Object as CatalogObject, ObjectKind, Session, TableName,
+    Object as CatalogObject, ObjectKind, OtherDatabase, OtherDatabases, Session, TableName,
 };
 use database_migration_operator::tools::prisma;
 use dbm_agent::protocol::{DatabaseInventory, Migration, Problem};
@@ -301,6 +301,7 @@ impl World {
                 .collect(),
             catalog: want.catalog.then(|| format!("{catalog:?}")),
             objects: want.objects.then(|| objects.collect()),
+            others: want.others.then(|| self.others(database)),
             commits: physical.past.len() as i64,
             sees_activity: true,
             ..DatabaseFacts::default()
@@ -309,6 +310,25 @@ impl World {
             change(&mut facts);
         }
         facts
+    }
+
+    /// What else is on the server of a database.
+    fn others(&self, database: &str) -> OtherDatabases {
+        let shared = self.room > 0;
+        let names = self
+            .databases
+            .keys()
+            .filter(|name| shared && *name != database);
+        let first: Vec<OtherDatabase> = names
+            .map(|name| OtherDatabase {
+                oid: 1,
+                name: name.clone(),
+            })
+            .collect();
+        OtherDatabases {
+            count: first.len() as u32,
+            first,
+        }
     }
 
     /// `AlreadyExists` with our uid is as good as made; a name that was free again is a new Job.

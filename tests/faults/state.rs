@@ -16,8 +16,8 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::{Db, OPERATOR_NAMESPACE, Server, Stage, required};
 
-/// Fields that hold a moment, a place in a log, or a digest over one of them.
-const PASSING: [&str; 23] = [
+/// Fields that hold a moment, a place in a log, a digest over one of them, or what others have on the same server.
+const PASSING: [&str; 25] = [
     "at",
     "attempt",
     "catalog",
@@ -29,12 +29,14 @@ const PASSING: [&str; 23] = [
     "finishedAt",
     "generation",
     "generateName",
+    "instance",
     "jobUID",
     "lastObservedAt",
     "lastTransitionTime",
     "ledger",
     "ledgerRow",
     "lsn",
+    "losesSince",
     "managedFields",
     "observedGeneration",
     "otherLedgers",
@@ -42,6 +44,9 @@ const PASSING: [&str; 23] = [
     "startedAt",
     "uid",
 ];
+
+/// What the choice of a restore says of the rest of the server begins so, and goes on to its end.
+const WHOLE_INSTANCE: &str = "; if the command restores the whole instance, ";
 
 /// Everything that a fault must not change.
 pub async fn state(stage: &Stage, databases: &[Db]) -> Value {
@@ -274,6 +279,8 @@ impl Names {
 
     /// A text with its passing words put aside.
     fn words(&self, text: &str) -> String {
+        // What others have on the same server.
+        let text = text.split(WHOLE_INSTANCE).next().unwrap_or(text);
         let text = text
             .replace(&self.namespace, "NAMESPACE")
             .replace(&self.role, "ROLE");

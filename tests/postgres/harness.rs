@@ -40,7 +40,8 @@ pub fn server() -> Target {
     .unwrap_or_else(|error| panic!("{VARIABLE}: {}", error.message))
 }
 
-async fn connect(target: &Target, application_name: &str) -> PgConnection {
+/// A session of a superuser's, or whose ever the target is.
+pub async fn connect(target: &Target, application_name: &str) -> PgConnection {
     PgConnectOptions::new_without_pgpass()
         .host(&target.host)
         .port(target.port)

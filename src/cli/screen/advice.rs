@@ -303,6 +303,7 @@ pub(super) fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> Stri
         choices.push(ChoiceStatus {
             title: String::new(),
             command: status.next_command.clone(),
+            loses_since: None,
         });
     }
     for choice in &mut choices {
@@ -315,6 +316,7 @@ pub(super) fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> Stri
         choices.push(ChoiceStatus {
             title: "go on with it".to_owned(),
             command: screen.command("resume"),
+            loses_since: None,
         });
     }
     if choices.is_empty() {
@@ -329,7 +331,10 @@ pub(super) fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> Stri
     let room = screen.width.map(|columns| columns.saturating_sub(5));
     for (at, choice) in choices.iter().enumerate() {
         let number = pad(&format!("  {}", at + 1), 5);
-        let title = safe(&choice.title);
+        let mut title = safe(&choice.title);
+        if let Some(since) = &choice.loses_since {
+            title.push_str(&format!("; it is {} old", age(since.0, screen.now)));
+        }
         let mut lead = number.as_str();
         if !title.is_empty() {
             for line in wrap(&title, room) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Screen;
+use super::{Screen, instance};
 use crate::api::{
     ActionKind, DatabaseStatus, MigrationActionSpec, RestorePointStatus, RestoreTarget,
 };
@@ -196,18 +196,28 @@ pub fn restore_cost(screen: &Screen, spec: &MigrationActionSpec) -> String {
         .map_or("at the last look".to_owned(), |at| {
             format!("as of {}", instant(at.0, screen.now))
         });
-    let lost = match point.and_then(|point| point.commits_since) {
+    let since = match at {
+        Some(at) if at.0 <= screen.now => instant(at.0, screen.now).replacen(", ", " (", 1) + ")",
+        _ => "then".to_owned(),
+    };
+    let how_much = match point.and_then(|point| point.commits_since) {
         Some(commits) => format!(
-            "about {} to this database since, {read}; more since then",
+            "about {}, {read}; more since",
             count(u64::try_from(commits).unwrap_or(0), "commit")
         ),
-        None => "everything written to this database since; how much cannot be seen".to_owned(),
+        None => "how much cannot be seen".to_owned(),
     };
+    let lost =
+        format!("everything that anybody has written to this database since {since}: {how_much}");
     screen.section(&mut out, "What is lost", &lost);
+    instance::section(screen, &mut out, spec, database);
+    let instance = database.and_then(|database| database.instance.as_ref());
+    let goes_back = |name: &String| instance.is_some_and(|of| of.same_database.contains(name));
     let ahead: Vec<String> = status
         .databases
         .iter()
         .filter(|other| other.name != spec.database && other.applied_by_run > 0)
+        .filter(|other| !goes_back(&other.name))
         .filter_map(|other| {
             let point = other.restore_point.as_ref()?;
             let name = if point.name.is_empty() {
@@ -226,7 +236,7 @@ pub fn restore_cost(screen: &Screen, spec: &MigrationActionSpec) -> String {
         "none: no other database was changed by this run".to_owned()
     } else {
         format!(
-            "{}: not brought back with it, unless the command restores the whole server; what refers from one to the other may not fit any more",
+            "{}: not brought back with it, unless it is on the same server and the command restores the whole instance; what refers from one to the other may not fit any more",
             ahead.join(", ")
         )
     };
@@ -241,8 +251,12 @@ pub fn restore_cost(screen: &Screen, spec: &MigrationActionSpec) -> String {
     {
         screen.section(&mut out, "Mind", "that time has not come yet");
     } else if let Some(at) = at {
+        let whole = match instance.map_or(0, |instance| instance.others_count) {
+            0 => "",
+            _ => "; of the whole instance, where the command restores that",
+        };
         let text = format!(
-            "up to {} of work of everybody who uses this database",
+            "up to {} of work of everybody who uses this database{whole}",
             age(at.0, screen.now)
         );
         screen.section(&mut out, "In short", &text);

@@ -4,6 +4,7 @@
 mod advice;
 mod cost;
 mod findings;
+mod instance;
 mod live;
 mod parts;
 mod plan;

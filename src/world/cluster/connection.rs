@@ -44,6 +44,7 @@ impl Cluster {
                 && clock::monotonic().saturating_sub(last.at).as_secs() < young
                 && (last.what.catalog || !want.catalog)
                 && (last.what.objects || !want.objects)
+                && (last.what.others || !want.others)
             {
                 return Ok(last.reading.clone());
             }
@@ -69,6 +70,7 @@ impl Cluster {
         let look = Look {
             catalog: want.catalog,
             objects: want.objects,
+            others: want.others,
         };
         let reading = match &found {
             Ok(known) => turn
