@@ -94,3 +94,63 @@ fn undescribed(path: &str, schema: &serde_json::Value, bare: &mut Vec<String>) {
         undescribed(&format!("{path}[]"), &field["items"], bare);
     }
 }
+
+/// A default that says nothing would stand in every object, and in every `kubectl describe`.
+#[test]
+fn no_default_says_nothing() {
+    use kube::CustomResourceExt;
+    let mut empty = Vec::new();
+    for crd in [api::DatabaseMigration::crd(), api::MigrationAction::crd()] {
+        let crd = serde_json::to_value(crd).unwrap();
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        empty_defaults("", schema, &mut empty);
+    }
+    assert!(empty.is_empty(), "defaults of nothing: {empty:?}");
+}
+
+fn empty_defaults(path: &str, schema: &serde_json::Value, found: &mut Vec<String>) {
+    if let Some(default) = schema.get("default") {
+        says_nothing(path, default, found);
+    }
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        empty_defaults(&format!("{path}.{name}"), field, found);
+    }
+    if schema["items"].is_object() {
+        empty_defaults(&format!("{path}[]"), &schema["items"], found);
+    }
+}
+
+/// The places in a value that hold an empty text, list or map, or null.
+fn says_nothing(path: &str, value: &serde_json::Value, found: &mut Vec<String>) {
+    use serde_json::Value;
+    let empty = match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    };
+    if empty {
+        found.push(path.to_owned());
+    }
+    for (name, field) in value.as_object().into_iter().flatten() {
+        says_nothing(&format!("{path}.{name}"), field, found);
+    }
+    for (at, item) in value.as_array().into_iter().flatten().enumerate() {
+        says_nothing(&format!("{path}[{at}]"), item, found);
+    }
+}
+
+/// The least that can be written stays the least: nothing is added to it that says nothing.
+#[test]
+fn the_least_manifest_gets_no_empty_fields() {
+    let spec = serde_json::json!({
+        "image": "shop:1",
+        "databases": [{"name": "identity", "connection": {"secretKeyRef": {"name": "identity-db"}}}],
+        "validation": {"smokeTests": [{"name": "a", "command": ["true"]}]},
+    });
+    let spec: api::DatabaseMigrationSpec = serde_json::from_value(spec).unwrap();
+    let mut empty = Vec::new();
+    says_nothing("spec", &serde_json::to_value(spec).unwrap(), &mut empty);
+    assert!(empty.is_empty(), "{empty:?}");
+}

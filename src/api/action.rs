@@ -31,10 +31,10 @@ use super::Time;
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("(self.action in ['MarkApplied', 'MarkRolledBack', 'DownMigration', 'Baseline', 'Restore']) == (self.database != '')").message("database is needed by MarkApplied, MarkRolledBack, DownMigration, Baseline and Restore, and by no other action"))]
-#[x_kube(validation = Rule::new("(self.action in ['MarkApplied', 'MarkRolledBack', 'DownMigration', 'Baseline']) == (self.migrationName != '')").message("migrationName is needed by MarkApplied, MarkRolledBack, DownMigration and Baseline, and by no other action"))]
-#[x_kube(validation = Rule::new("(self.action in ['MarkApplied', 'MarkRolledBack']) == (self.ledgerRow != '')").message("ledgerRow, the row that was judged, is needed by MarkApplied and MarkRolledBack, and by no other action"))]
-#[x_kube(validation = Rule::new("(self.action == 'Baseline') == (self.planHash != '')").message("planHash, from .status.planHash, is needed by Baseline, and by no other action"))]
+#[x_kube(validation = Rule::new("(self.action in ['MarkApplied', 'MarkRolledBack', 'DownMigration', 'Baseline', 'Restore']) == (has(self.database) && self.database != '')").message("database is needed by MarkApplied, MarkRolledBack, DownMigration, Baseline and Restore, and by no other action"))]
+#[x_kube(validation = Rule::new("(self.action in ['MarkApplied', 'MarkRolledBack', 'DownMigration', 'Baseline']) == (has(self.migrationName) && self.migrationName != '')").message("migrationName is needed by MarkApplied, MarkRolledBack, DownMigration and Baseline, and by no other action"))]
+#[x_kube(validation = Rule::new("(self.action in ['MarkApplied', 'MarkRolledBack']) == (has(self.ledgerRow) && self.ledgerRow != '')").message("ledgerRow, the row that was judged, is needed by MarkApplied and MarkRolledBack, and by no other action"))]
+#[x_kube(validation = Rule::new("(self.action == 'Baseline') == (has(self.planHash) && self.planHash != '')").message("planHash, from .status.planHash, is needed by Baseline, and by no other action"))]
 #[x_kube(validation = Rule::new("(self.action == 'Restore') == has(self.target)").message("target is needed by Restore, and by no other action"))]
 #[x_kube(validation = Rule::new("!has(self.force) || !self.force || self.action in ['MarkApplied', 'MarkRolledBack', 'Baseline', 'Retry']").message("force is for MarkApplied, MarkRolledBack, Baseline and Retry, and for no other action"))]
 pub struct MigrationActionSpec {
@@ -55,19 +55,19 @@ pub struct MigrationActionSpec {
     #[x_kube(validation = Rule::new("self.trim().size() >= 3 && self.matches('[\\\\pL\\\\pN]')").message("reason must say something: 3 to 500 characters, and not only signs"))]
     pub reason: String,
     /// The plan that was looked at: .status.planHash.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub plan_hash: String,
     /// The database's name in the resource.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 30))]
     pub database: String,
     /// The migration; for Baseline the last one that is there already.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 255))]
     pub migration_name: String,
     /// The id of the row in _prisma_migrations that was judged.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 64))]
     pub ledger_row: String,
     /// Where a Restore goes back to.
@@ -83,10 +83,10 @@ pub struct MigrationActionSpec {
 /// Where a Restore goes back to: a restore point, or an instant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("(self.restorePoint != '') != has(self.time)").message("target is exactly one of restorePoint and time"))]
+#[x_kube(validation = Rule::new("(has(self.restorePoint) && self.restorePoint != '') != has(self.time)").message("target is exactly one of restorePoint and time"))]
 pub struct RestoreTarget {
     /// The name of a restore point: .status.databases[].restorePoint.name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub restore_point: String,
     /// An instant.

@@ -23,7 +23,7 @@ pub struct DatabaseSpec {
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z_][A-Za-z0-9_]*$')").message("must be the name of an environment variable"))]
     pub env_var: String,
     /// Additional environment variables for the Jobs of this database, e.g. the pooled URL beside a direct one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub env: Vec<EnvVar>,
     /// Where its Prisma project stands in the image.
@@ -31,7 +31,7 @@ pub struct DatabaseSpec {
     pub prisma: PrismaSpec,
     /// Databases of this list, standing earlier in it, that must be migrated first; matters where parallelism is more
     /// than 1.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 30)))]
     pub depends_on: Vec<String>,
 }
@@ -96,20 +96,20 @@ pub struct PrismaSpec {
     pub schema: String,
     /// The folder of the migrations; default: the one that Prisma reads. Any other is refused, unless `migrate` is set or
     /// what Prisma reads cannot be known.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]
     pub migrations: String,
     /// prisma.config.ts or its like; its folder becomes the working directory.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]
     pub config: String,
     /// How Prisma itself is called, which must do what the words after it say; default: node on the prisma package found from the schema
     /// up, then PATH. A command that migrates by itself belongs into `migrate`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 1024)))]
     pub cli: Vec<String>,
     /// The command that migrates; default: Prisma's `migrate deploy --schema <schema>`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 1024)))]
     pub migrate: Vec<String>,
 }

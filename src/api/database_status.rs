@@ -279,7 +279,8 @@ pub enum Traces {
 pub struct FindingStatus {
     /// What it is.
     pub kind: FindingKind,
-    /// At which migration, or which object.
+    /// At which migration, or which object; absent of a line of the output.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub migration: String,
     /// What it leads to.
     pub policy: Policy,

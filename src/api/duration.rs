@@ -16,6 +16,11 @@ impl Duration {
         Duration(text.to_owned())
     }
 
+    /// It says nothing.
+    pub fn is_unset(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Its length in seconds; `None` where it is empty (unset) or no duration at all, which the schema refuses.
     pub fn seconds(&self) -> Option<i64> {
         let mut rest = self.0.as_str();

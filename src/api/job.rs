@@ -15,11 +15,11 @@ use super::{Duration, defaults};
 #[serde(rename_all = "camelCase")]
 pub struct JobSpec {
     /// The ServiceAccount of the pods, default the namespace's own; its token is never mounted.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 253))]
     pub service_account_name: String,
     /// Resources of the container; where neither requests nor limits are given, requests of 100m and 256Mi.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_unset")]
     #[x_kube(validation = Rule::new("[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(m, m.all(k, isQuantity(string(m[k]))))").message("requests and limits hold quantities like 100m or 256Mi"))]
     pub resources: ResourceRequirements,
     /// The user id; needed where the image's user is a name. Never 0.
@@ -35,54 +35,59 @@ pub struct JobSpec {
     #[schemars(range(min = 1))]
     pub fs_group: Option<i64>,
     /// On which nodes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     pub node_selector: BTreeMap<String, String>,
     /// Which taints are tolerated.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub tolerations: Vec<Toleration>,
     /// Scheduling affinity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
     /// The priority class.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 253))]
     pub priority_class_name: String,
     /// Additional labels for the pods.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     #[x_kube(validation = Rule::new("self.all(k, !k.startsWith('dbops.dev/'))").message("labels of dbops.dev/ are the operator's own"))]
     pub pod_labels: BTreeMap<String, String>,
     /// Additional annotations for the pods.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     #[x_kube(validation = Rule::new("self.all(k, !k.startsWith('dbops.dev/'))").message("annotations of dbops.dev/ are the operator's own"))]
     pub pod_annotations: BTreeMap<String, String>,
     /// Additional environment variables.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub env: Vec<EnvVar>,
     /// The environment group: Secrets and ConfigMaps.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub env_from: Vec<EnvFromSource>,
     /// The working directory; default the image's own. Like the next two only where a Job runs spec.image.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]
     pub working_dir: String,
     /// Folders that must be writable: each an emptyDir that starts with the image's content.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 512)))]
     #[x_kube(validation = Rule::new("self.all(p, p.startsWith('/') && p != '/')").message("writablePaths are absolute paths, and not / itself"))]
     pub writable_paths: Vec<String>,
     /// The path of an agent that the image already holds.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]
     pub agent_path: String,
     /// How long a drained node waits for the running statement.
     #[serde(default = "defaults::hour")]
     pub termination_grace_period: Duration,
+}
+
+/// None are given.
+fn is_unset(resources: &ResourceRequirements) -> bool {
+    *resources == ResourceRequirements::default()
 }
 
 impl Default for JobSpec {

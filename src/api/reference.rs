@@ -347,7 +347,7 @@ mod tests {
             "| `schema` | string, 1 to 512 characters | `\"prisma/schema.prisma\"` |",
             "- `databases`: names of databases must be unique: `self.all(d, self.exists_one(e, e.name == d.name))`",
             "### DatabaseMigration.spec.databases[].connection.secretKeyRef",
-            "- target is exactly one of restorePoint and time: `(self.restorePoint != '') != has(self.time)`",
+            "- target is exactly one of restorePoint and time: `(has(self.restorePoint) && self.restorePoint != '') != has(self.time)`",
             "| `affinity` | [Affinity](https://kubernetes.io/",
         ] {
             assert!(text.contains(line), "{line}");

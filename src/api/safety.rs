@@ -33,7 +33,7 @@ pub enum RestorePointPolicy {
 #[serde(rename_all = "camelCase")]
 pub struct ValidationSpec {
     /// Commands that prove that the application works with the new schema.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     #[x_kube(validation = Rule::new("self.all(t, self.exists_one(e, e.name == t.name))").message("names of smoke tests must be unique"))]
     pub smoke_tests: Vec<SmokeTestSpec>,
@@ -67,12 +67,12 @@ pub struct SmokeTestSpec {
     #[schemars(length(min = 1, max = 64), inner(length(max = 4096)))]
     pub command: Vec<String>,
     /// The image, default spec.image.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]
     #[x_kube(validation = Rule::new("self.trim() == self && !self.contains(' ')").message("image must be an image reference, without blanks"))]
     pub image: String,
     /// It runs after this database; empty: after all of them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 30))]
     pub after: String,
     /// A try that takes longer is ended and has failed.
@@ -93,7 +93,7 @@ pub struct LogsSpec {
     #[serde(default = "LogsSpec::warn")]
     pub policy: Policy,
     /// Regular expressions; a line of the output that matches one is a finding.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 256)))]
     #[x_kube(validation = Rule::new("self.all(p, 'x'.matches(p) ? true : true)").message("patterns are regular expressions (RE2)"))]
     pub patterns: Vec<String>,

@@ -33,7 +33,7 @@ use super::{
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.validation.smokeTests.all(t, t.after == '' || self.databases.exists(d, d.name == t.after))").message("after of a smoke test must be the name of a database of this resource, or empty"))]
+#[x_kube(validation = Rule::new("!has(self.validation.smokeTests) || self.validation.smokeTests.all(t, !has(t.after) || t.after == '' || self.databases.exists(d, d.name == t.after))").message("after of a smoke test must be the name of a database of this resource, or empty"))]
 pub struct DatabaseMigrationSpec {
     /// The image that holds the Prisma migrations.
     #[schemars(length(min = 1, max = 512))]
@@ -43,7 +43,7 @@ pub struct DatabaseMigrationSpec {
     #[serde(default)]
     pub image_pull_policy: PullPolicy,
     /// Secrets to pull the image with.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub image_pull_secrets: Vec<SecretName>,
     /// Plans and shows, starts no migration: the way to adopt the operator on an existing database.
@@ -64,7 +64,7 @@ pub struct DatabaseMigrationSpec {
     /// The databases; their order is the order of migration.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     #[x_kube(validation = Rule::new("self.all(d, self.exists_one(e, e.name == d.name))").message("names of databases must be unique"))]
-    #[x_kube(validation = Rule::new("[self.map(d, d.name)].all(names, self.all(d, [names.indexOf(d.name)].all(i, d.dependsOn.all(x, [names.indexOf(x)].all(j, j >= 0 && j < i)))))").message("dependsOn of a database may only name databases that stand before it in the list"))]
+    #[x_kube(validation = Rule::new("[self.map(d, d.name)].all(names, self.all(d, [names.indexOf(d.name)].all(i, !has(d.dependsOn) || d.dependsOn.all(x, [names.indexOf(x)].all(j, j >= 0 && j < i)))))").message("dependsOn of a database may only name databases that stand before it in the list"))]
     pub databases: Vec<DatabaseSpec>,
     /// What holds for every Job of this resource.
     #[serde(default)]
@@ -137,7 +137,7 @@ pub struct TimeoutsSpec {
     #[schemars(range(min = 1, max = 100))]
     pub lock_attempts: u32,
     /// statement_timeout of the migration's session; unset leaves the role's own.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Duration::is_unset")]
     pub statement: Duration,
     /// A database that cannot be judged for longer than this makes the resource Stalled; it is still looked at.
     #[serde(default = "defaults::unknown")]
@@ -193,7 +193,7 @@ pub struct HistorySpec {
     #[serde(default = "HistorySpec::warn")]
     pub out_of_order: Policy,
     /// Migrations whose name sorts before this are shown, not judged.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 255))]
     pub since: String,
 }

@@ -91,7 +91,8 @@ pub enum Phase {
 pub struct ChoiceStatus {
     /// What it does, and what it costs.
     pub title: String,
-    /// The command.
+    /// The command, where there is one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub command: String,
     /// Of a restore: what was written since then is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,7 +150,7 @@ pub struct RunStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub inventory_hash: String,
     /// The image.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ImageStatus::is_unset")]
     pub image: ImageStatus,
     /// When it started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -222,6 +223,13 @@ pub struct ImageStatus {
     /// Its repository digest, where the runtime reports one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub digest: String,
+}
+
+impl ImageStatus {
+    /// It says nothing.
+    fn is_unset(&self) -> bool {
+        *self == ImageStatus::default()
+    }
 }
 
 /// One step of a run: a Job, its state and its result.

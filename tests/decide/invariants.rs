@@ -129,6 +129,13 @@ pub fn at_status(
     old: &DatabaseMigrationStatus,
     new: &DatabaseMigrationStatus,
 ) {
+    let mut empty = Vec::new();
+    says_nothing("status", &serde_json::to_value(new).unwrap(), &mut empty);
+    if !empty.is_empty() {
+        world.violate(format!(
+            "resource {resource}: fields that say nothing: {empty:?}"
+        ));
+    }
     let mut wrong = Vec::new();
     let outcome =
         |status: &DatabaseMigrationStatus| status.run.as_ref().and_then(|run| run.outcome);
@@ -219,6 +226,26 @@ pub fn fix_point(world: &mut World, resource: usize, snapshot: &Snapshot, decisi
             second.events
         );
         world.violate(text);
+    }
+}
+
+/// The places in a status that hold an empty text, list or map, or null: they would stand in every `kubectl describe`.
+fn says_nothing(path: &str, value: &serde_json::Value, found: &mut Vec<String>) {
+    use serde_json::Value;
+    match value {
+        Value::Null => found.push(path.to_owned()),
+        Value::String(text) if text.is_empty() => found.push(path.to_owned()),
+        Value::Array(list) if list.is_empty() => found.push(path.to_owned()),
+        Value::Object(fields) if fields.is_empty() => found.push(path.to_owned()),
+        Value::Array(list) => {
+            let each = list.iter().enumerate();
+            each.for_each(|(at, item)| says_nothing(&format!("{path}[{at}]"), item, found));
+        }
+        Value::Object(fields) => {
+            let each = fields.iter();
+            each.for_each(|(name, field)| says_nothing(&format!("{path}.{name}"), field, found));
+        }
+        _ => {}
     }
 }
 

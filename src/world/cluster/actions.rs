@@ -61,8 +61,10 @@ impl Cluster {
         status: &MigrationActionStatus,
     ) -> Result<(), Error> {
         let mut said = serde_json::to_value(status).unwrap_or_default();
-        // What was said before goes, also where nothing is said now.
-        said["message"] = status.message.clone().into();
+        // What was said before goes, also where nothing is said now: null takes a field away in a merge patch.
+        if status.message.is_empty() {
+            said["message"] = serde_json::Value::Null;
+        }
         let patch = serde_json::json!({"metadata": {"uid": uid}, "status": said});
         let api: Api<MigrationAction> = Api::namespaced(self.shared.client.clone(), namespace);
         let written = match api
