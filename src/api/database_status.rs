@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Policy, Time};
+use super::{AcceptedStatus, Policy, Time};
 
 /// One database.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -291,6 +291,9 @@ pub struct FindingStatus {
     /// applied ones what of it is there, or that this cannot be seen.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
+    /// Of one that was denied, which a human accepted: who, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<AcceptedStatus>,
 }
 
 /// The kinds of finding.

@@ -37,8 +37,8 @@ pub use spec::{
     SecretName, TimeoutsSpec,
 };
 pub use status::{
-    ChoiceStatus, Condition, DatabaseMigrationStatus, HistoryStatus, ImageStatus, Phase,
-    Resolution, RunOutcome, RunStatus, StepKind, StepOutcome, StepStatus, TakenAction, Time,
+    AcceptedStatus, ChoiceStatus, Condition, DatabaseMigrationStatus, HistoryStatus, ImageStatus,
+    Phase, Resolution, RunOutcome, RunStatus, StepKind, StepOutcome, StepStatus, TakenAction, Time,
     WaitStatus,
 };
 

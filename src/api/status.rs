@@ -285,6 +285,9 @@ pub struct StepStatus {
     /// What became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<StepOutcome>,
+    /// Of a smoke test that failed, which a human accepted: who, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<AcceptedStatus>,
     /// Digest of the ledger before it began: what is there afterwards and was not before is its doing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ledger: String,
@@ -365,6 +368,16 @@ pub enum StepOutcome {
     NeverBegan,
     /// It did not, and a human accepted that.
     Accepted,
+}
+
+/// Who accepted what failed, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AcceptedStatus {
+    /// Who asked for it.
+    pub by: String,
+    /// The reason that was given.
+    pub reason: String,
 }
 
 /// A run that has ended.

@@ -48,6 +48,7 @@ pub(super) fn findings(
             policy: Policy::Warn,
             line: None,
             text: format!("{SAID}{beside}{cut}"),
+            accepted: None,
         })
     })
     .collect()

@@ -72,6 +72,7 @@ pub(super) fn log_findings(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&
             },
             line: Some(line.line),
             text: status::cut(&line.text, 200),
+            accepted: None,
         })
         .collect();
     let more = (summary.findings_count as usize).saturating_sub(found.len());

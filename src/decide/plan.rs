@@ -211,6 +211,7 @@ fn weak_spots(facts: &DatabaseFacts) -> impl Iterator<Item = FindingStatus> + '_
             policy: Policy::Warn,
             line: None,
             text: String::new(),
+            accepted: None,
         }
     };
     let indexes = facts.invalid_indexes.iter();
@@ -299,6 +300,7 @@ fn compare(
             policy,
             line: None,
             text: String::new(),
+            accepted: None,
         });
     };
     let all = rewritten.all();

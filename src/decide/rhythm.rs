@@ -71,6 +71,7 @@ mod tests {
             policy: Policy::Warn,
             line: None,
             text: String::new(),
+            accepted: None,
         };
         let now = DatabaseMigrationStatus {
             databases: vec![DatabaseStatus {

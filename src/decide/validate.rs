@@ -9,8 +9,8 @@ use super::status::{self, count, names};
 use super::steps;
 use super::unstarted;
 use crate::api::{
-    DatabasePhase, FindingKind, OnValidationFailure, Phase, Policy, SmokeTestSpec, StepKind,
-    StepOutcome, StepStatus, reasons,
+    AcceptedStatus, DatabasePhase, FindingKind, OnValidationFailure, Phase, Policy, SmokeTestSpec,
+    StepKind, StepOutcome, StepStatus, reasons,
 };
 use crate::facts::JobProgress;
 
@@ -328,6 +328,44 @@ pub(super) fn fail(pass: &mut Pass<'_>, reason: &'static str, text: String) {
     }
 }
 
+/// What a human accepted of the run's validation, by whom and why.
+fn said_accepted(pass: &Pass<'_>, tests: &[&str]) -> Option<String> {
+    let mut said: Vec<(Option<&AcceptedStatus>, Vec<String>)> = Vec::new();
+    let mut add = |who, what: String| match said.iter_mut().find(|(known, _)| *known == who) {
+        Some((_, list)) => list.push(what),
+        None => said.push((who, vec![what])),
+    };
+    for test in tests {
+        let step = pass.steps().iter().rfind(|step| step.test == *test);
+        add(
+            step.and_then(|step| step.accepted.as_ref()),
+            format!("{test} failed"),
+        );
+    }
+    for entry in &pass.status.databases {
+        let lines = entry
+            .findings
+            .iter()
+            .filter(|finding| finding.accepted.is_some());
+        for finding in lines {
+            let line = finding.line.unwrap_or_default();
+            let what = format!("line {line} of {}'s output was denied", entry.name);
+            add(finding.accepted.as_ref(), what);
+        }
+    }
+    let said: Vec<String> = said
+        .iter()
+        .map(|(who, what)| {
+            let what: Vec<&str> = what.iter().map(String::as_str).collect();
+            match who {
+                Some(who) => format!("{}, accepted by {}: {}", names(&what), who.by, who.reason),
+                None => format!("{}, which was accepted", names(&what)),
+            }
+        })
+        .collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
 /// What the condition Validated says of a run that passed.
 pub(super) fn verdict(pass: &Pass<'_>) -> (&'static str, String) {
     let base = "no row is unfinished and no new index is invalid";
@@ -345,9 +383,8 @@ pub(super) fn verdict(pass: &Pass<'_>) -> (&'static str, String) {
             Test::Due | Test::Running | Test::Failed => {}
         }
     }
-    if !accepted.is_empty() {
-        let text = format!("{base}; {} failed, which was accepted", names(&accepted));
-        return (reasons::VALIDATION_ACCEPTED, text);
+    if let Some(text) = said_accepted(pass, &accepted) {
+        return (reasons::VALIDATION_ACCEPTED, format!("{base}; {text}"));
     }
     if passed == 0 {
         return (reasons::LEDGER_VERIFIED, base.to_owned());

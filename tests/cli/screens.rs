@@ -1,7 +1,8 @@
 //! The screens, word for word.
 
 use database_migration_operator::api::{
-    ActionKind, DatabaseMigration, InstanceStatus, OtherDatabaseStatus,
+    AcceptedStatus, ActionKind, DatabaseMigration, FindingKind, FindingStatus, InstanceStatus,
+    OtherDatabaseStatus, Policy,
 };
 use database_migration_operator::cli::request::{self, Wish};
 use database_migration_operator::cli::screen::{self, Facts, Screen, Stored};
@@ -258,6 +259,26 @@ fn the_time_that_a_restore_loses_is_said() {
         text.contains("about 140 commits); it is 2 m old\n"),
         "{text}"
     );
+}
+
+/// A line of the output that was denied, and accepted.
+#[test]
+fn who_accepted_a_line_of_the_output_is_said() {
+    let mut resource = status("good");
+    resource.status.as_mut().unwrap().databases[0].findings = vec![FindingStatus {
+        kind: FindingKind::Log,
+        migration: String::new(),
+        policy: Policy::Warn,
+        line: Some(7),
+        text: "rows truncated".to_owned(),
+        accepted: Some(AcceptedStatus {
+            by: "alice@example.com".to_owned(),
+            reason: "they are copies".to_owned(),
+        }),
+    }];
+    let text = screen::status(&screen(&resource, None));
+    let said = "output, line 7: rows truncated; accepted by alice@example.com: they are copies\n";
+    assert!(text.contains(said), "{text}");
 }
 
 /// What was left is shown before a mark, and whether the catalog counts.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use database_migration_operator::api::{
-    ActionKind, ActionOutcome, ActionState, DatabasePhase, MigrationActionStatus,
+    ActionKind, ActionOutcome, ActionState, DatabasePhase, MigrationActionStatus, reasons,
 };
 use database_migration_operator::decide::{LookWant, wants};
 use database_migration_operator::facts::ActionFacts;
@@ -368,4 +368,30 @@ fn between_two_databases_the_next_one_is_looked_at(
     let wants = wants(resource, &BTreeMap::new(), &[], false, at(0));
     let looked: Vec<&str> = wants.databases.keys().map(String::as_str).collect();
     assert_eq!(looked, expected);
+}
+
+/// Who accepted a test that failed, or a line that was denied, and why, stays with it and is said to the end.
+#[rstest]
+#[case::smoke_test(testing(), "t0 failed, accepted by ")]
+#[case::denied_line(
+    Setup { denied: Some(1), ..well() },
+    "line 3 of b's output was denied, accepted by "
+)]
+fn who_accepted_it_is_said(#[case] setup: Setup, #[case] said: &str) {
+    let (mut world, mut operator) = after(&setup, 40);
+    humans::act(&mut world, 0, ACCEPT, 0);
+    let by = world.actions[0].facts.spec.requested_by.clone();
+    (0..60).for_each(|_| second(&mut world, &mut operator));
+    let status = &world.objects[0].resource.status;
+    let validated = status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == reasons::VALIDATED);
+    let validated = validated.expect("it is validated");
+    assert_eq!(validated.reason, reasons::VALIDATION_ACCEPTED);
+    assert!(
+        validated.message.contains(&format!("{said}{by}: because")),
+        "{}",
+        validated.message
+    );
 }

@@ -52,7 +52,11 @@ pub(super) fn finding(finding: &FindingStatus) -> String {
             } else {
                 format!("{name}: ")
             };
-            format!("{of}output{line}: {}", safe(&finding.text))
+            let accepted = match &finding.accepted {
+                Some(accepted) => format!("; {}", super::parts::accepted_by(accepted)),
+                None => String::new(),
+            };
+            format!("{of}output{line}: {}{accepted}", safe(&finding.text))
         }
     }
 }

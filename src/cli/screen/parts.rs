@@ -3,7 +3,8 @@
 use super::Screen;
 use super::tree::{Line, Mark, in_time, step_mark, took};
 use crate::api::{
-    ActionKind, Resolution, RunStatus, SmokeTestSpec, StepKind, StepOutcome, StepStatus,
+    AcceptedStatus, ActionKind, Resolution, RunStatus, SmokeTestSpec, StepKind, StepOutcome,
+    StepStatus,
 };
 use crate::cli::text::safe;
 
@@ -61,36 +62,52 @@ pub(super) fn smoke_test(screen: &Screen, run: &RunStatus, test: &SmokeTestSpec)
     };
     let time = took(screen, last).unwrap_or_default();
     let mark = step_mark(last);
-    let accepted = if last.outcome == Some(StepOutcome::Accepted) {
-        accepted(screen)
-    } else {
-        String::new()
-    };
     let text = match mark {
         Mark::Done if tries.len() > 1 => {
             format!("smoke test passed in {time}, at attempt {}", tries.len())
         }
         Mark::Done => format!("smoke test passed in {time}"),
-        Mark::Failed => format!(
-            "smoke test failed after {time}{}: {}{accepted}",
-            if tries.len() > 1 {
-                format!(", in all {} attempts", tries.len())
-            } else {
-                String::new()
-            },
-            failure(last)
-        ),
+        Mark::Failed => {
+            let how = match tries.len() {
+                1 => format!("after {time}"),
+                tries => format!(
+                    "{tries} of {} attempts, the last after {time}",
+                    test.attempts
+                ),
+            };
+            format!(
+                "smoke test failed {how}: {}{}",
+                failure(last),
+                accepted(screen, last)
+            )
+        }
         Mark::Running => format!("smoke test runs for {time}"),
         Mark::Waiting => format!("smoke test: {}", failure(last)),
     };
     Line::new(mark, &test.name, text)
 }
 
-/// `; accepted by alice`, as far as it is still known who it was.
-fn accepted(screen: &Screen) -> String {
+/// `; accepted by alice: known, INC-7`.
+fn accepted(screen: &Screen, step: &StepStatus) -> String {
+    if step.outcome != Some(StepOutcome::Accepted) {
+        return String::new();
+    }
+    if let Some(accepted) = &step.accepted {
+        return format!("; {}", accepted_by(accepted));
+    }
+    // Of an earlier release, as far as it is still known who it was.
     let last = screen.status().and_then(|status| status.action.as_ref());
     match last.filter(|action| action.action == ActionKind::AcceptValidation) {
         Some(action) => format!("; accepted by {}", safe(&action.requested_by)),
         None => "; accepted".to_owned(),
     }
+}
+
+/// Who accepted it, and why.
+pub(super) fn accepted_by(accepted: &AcceptedStatus) -> String {
+    format!(
+        "accepted by {}: {}",
+        safe(&accepted.by),
+        safe(&accepted.reason)
+    )
 }

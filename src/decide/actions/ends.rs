@@ -12,11 +12,14 @@ use super::super::shown;
 use super::super::status::{self, count};
 use super::work::{self, said};
 use crate::api::{
-    ActionKind, ActionOutcome, DatabasePhase, FindingKind, Phase, Policy, Resolution, RunOutcome,
-    StepKind, StepOutcome, StepStatus, reasons,
+    AcceptedStatus, ActionKind, ActionOutcome, DatabasePhase, FindingKind, MigrationActionSpec,
+    Phase, Policy, Resolution, RunOutcome, StepKind, StepOutcome, StepStatus, reasons,
 };
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow};
 use crate::tools::prisma::{self, RowState};
+
+/// Bytes of the reason for which something was accepted; the MigrationAction has all of it.
+const REASON_LIMIT: usize = 256;
 
 /// The action did not reach its goal: said on it and on the resource. Nothing is tried again by itself.
 pub(super) fn failed(pass: &mut Pass<'_>, step: Option<&StepStatus>, why: &str) {
@@ -368,11 +371,16 @@ fn rolled_back(pass: &mut Pass<'_>, database: &str, text: &str) {
 }
 
 /// A human accepts what the validation found: the run goes on as if it had passed.
-pub(super) fn accepted(pass: &mut Pass<'_>) {
+pub(super) fn accepted(pass: &mut Pass<'_>, spec: &MigrationActionSpec) {
+    let accepted = AcceptedStatus {
+        by: status::cut(&spec.requested_by, status::NAME_LIMIT),
+        reason: status::cut(spec.reason.trim(), REASON_LIMIT),
+    };
     if let Some(run) = &mut pass.status.run {
         for step in &mut run.steps {
             if step.name == StepKind::SmokeTest && step.outcome == Some(StepOutcome::Failed) {
                 step.outcome = Some(StepOutcome::Accepted);
+                step.accepted = Some(accepted.clone());
             }
         }
     }
@@ -380,6 +388,7 @@ pub(super) fn accepted(pass: &mut Pass<'_>) {
         for finding in &mut entry.findings {
             if finding.kind == FindingKind::Log && finding.policy == Policy::Deny {
                 finding.policy = Policy::Warn;
+                finding.accepted = Some(accepted.clone());
             }
         }
     }

@@ -243,7 +243,7 @@ fn take(pass: &mut Pass<'_>, action: &ActionFacts) -> bool {
             true
         }
         ActionKind::AcceptValidation => {
-            ends::accepted(pass);
+            ends::accepted(pass, &action.spec);
             true
         }
         ActionKind::Abort => {
