@@ -37,6 +37,8 @@ mod inventory;
 mod kept_waiting;
 #[path = "decide/locks.rs"]
 mod locks;
+#[path = "decide/lost_ledgers.rs"]
+mod lost_ledgers;
 #[path = "decide/marks.rs"]
 mod marks;
 #[path = "decide/moved.rs"]

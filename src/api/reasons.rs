@@ -90,6 +90,8 @@ pub const ROLE_CHANGED: &str = "RoleChanged";
 pub const SCRIPT_DONE_NOT_RECORDED: &str = "ScriptDoneNotRecorded";
 /// Prisma ended with an error before it came to a migration.
 pub const PRISMA_FAILED: &str = "PrismaFailed";
+/// The ledger was dropped, or rows of it were deleted, while a migration ran.
+pub const LEDGER_LOST: &str = "LedgerLost";
 /// Prisma said that all is well, and the watched ledger says otherwise.
 pub const OTHER_DATABASE_MIGRATED: &str = "OtherDatabaseMigrated";
 /// The ledger does not hold what was to be applied, although nothing says that something failed.

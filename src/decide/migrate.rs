@@ -10,6 +10,7 @@ use super::invalid;
 use super::inventory::Inventories;
 use super::judge::{Verdict, judge};
 use super::kept;
+use super::ledger_lost;
 use super::names::lease_name;
 use super::outcome;
 use super::pass::{Pass, Seen};
@@ -203,6 +204,7 @@ fn follow(
     let inventory = planned.unwrap_or(&none);
     let application = prisma::application_name(&pass.run().id, &step.database);
     let verdict = judge(&step.database, step, end, inventory, facts, &application);
+    let verdict = ledger_lost::corrected(pass, step, inventory, facts, verdict);
     if !seen && end.is_none() && matches!(verdict, Verdict::Failed { .. }) {
         // No Job was ever seen, so what stands in the ledger may be another run's: the next plan speaks of it.
         pass.end_step(&step.job, StepOutcome::NeverBegan);

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::concurrently;
 use super::evidence::missing;
 use super::inventory::Inventories;
+use super::ledger_lost;
 use super::names::lease_name;
 use super::outcome;
 use super::pass::Pass;
@@ -55,6 +56,7 @@ pub(super) fn running(
     let waiting = facts.is_some_and(|facts| waits(facts, &application).is_some());
     look_again(pass, step, since, waiting);
     if let (Some(facts), Some(inventory)) = (facts, inventories.get(&name)) {
+        let lost = ledger_lost::seen(pass, step, inventory, facts);
         progress(pass, &name, inventory, facts);
         if let Some(entry) = pass.database(&name) {
             // As the screen counts: of what this run set out to apply.
@@ -64,7 +66,12 @@ pub(super) fn running(
                 message.push_str(&format!("; {}", current.name));
             }
         }
-        if let Some(wait) = waits(facts, &application) {
+        if let Some(lost) = lost {
+            reason = reasons::LEDGER_LOST;
+            message = format!(
+                "{lost}. Nothing is ended; at its end nothing that the ledger says is believed"
+            );
+        } else if let Some(wait) = waits(facts, &application) {
             reason = reasons::WAITING_LOCK;
             let holder = holder(wait);
             next = terminate(wait.blocker.pid);

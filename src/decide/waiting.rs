@@ -235,7 +235,8 @@ pub(super) fn tell_once(
 }
 
 /// Whether it was told of in this run while it was only waited for: that it is Stalled by now is no news then.
-fn was_called(pass: &Pass<'_>, subject: &str, reason: &str) -> bool {
+/// Whether that was told of a step in this run.
+pub(super) fn was_called(pass: &Pass<'_>, subject: &str, reason: &str) -> bool {
     let is_it = |wait: &WaitStatus| wait.told && wait.subject == subject && wait.reason == reason;
     let run = pass.status.run.as_ref();
     run.is_some_and(|run| run.waits.iter().any(is_it))

@@ -176,6 +176,7 @@ const EXITS: &[Row] = &[
             "PrismaFailed",
             "OtherDatabaseMigrated",
             "LedgerIncomplete",
+            "LedgerLost",
             "UnplannedMigrations",
             "OtherMigrations",
             "InvalidIndexFound",

@@ -153,6 +153,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &["down", "mark-applied", "mark-rolled-back"],
     ),
     ("rows are gone", &["retry"]),
+    ("the ledger is lost", &["baseline"]),
     ("aborted", &["retry"]),
     ("smoke test", &["retry", "accept"]),
     ("log line", &["retry", "accept"]),

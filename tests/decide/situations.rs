@@ -1,6 +1,8 @@
 //! Situations in which a person has to decide, each with the reason that it is shown by.
 
-use database_migration_operator::api::{ActionKind, MigrationActionSpec, Policy, reasons};
+use database_migration_operator::api::{
+    ActionKind, DatabasePhase, MigrationActionSpec, Policy, reasons,
+};
 use database_migration_operator::decide::{Resource, status};
 
 use super::humans;
@@ -290,6 +292,24 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
             } else {
                 reasons::UNFINISHED_ROW_FOUND
             }
+        }
+        "the ledger is lost" => {
+            let half = |stage: &Stage| {
+                let entry = stage.world.objects[0].resource.status.databases.first();
+                entry.is_some_and(|entry| {
+                    entry.phase == DatabasePhase::Migrating && entry.applied > 0
+                })
+            };
+            (0..40).for_each(|_| {
+                if !half(&stage) {
+                    stage.go(1);
+                }
+            });
+            assert!(half(&stage), "{}", stage.said());
+            let content = &mut stage.world.databases.get_mut("p0").unwrap().content;
+            content.ledgers.insert("public".to_owned(), None);
+            stage.go(60);
+            reasons::LEDGER_LOST
         }
         "rows are gone" => {
             stage.go(30);

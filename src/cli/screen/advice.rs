@@ -174,6 +174,7 @@ fn failed_database(
             reasons::OTHER_DATABASE_MIGRATED,
             reasons::UNPLANNED_MIGRATIONS,
             reasons::LEDGER_INCOMPLETE,
+            reasons::LEDGER_LOST,
         ];
         failed.name.is_empty() && unseen.contains(&ready.reason.as_str())
     });

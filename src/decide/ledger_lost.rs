@@ -1,0 +1,100 @@
+//! A ledger that held more while a migration ran than it holds now: its table was dropped or emptied by somebody else, or by a
+//! migration. What stands in it then says nothing of what was executed.
+
+use dbm_agent::protocol::DatabaseInventory;
+
+use super::evidence::missing;
+use super::judge::Verdict;
+use super::pass::Pass;
+use super::status::count;
+use super::waiting;
+use crate::api::{FailedStatus, StepStatus, Traces, reasons};
+use crate::facts::{DatabaseFacts, Ledger};
+
+/// Prisma's code for a table that it uses and that is not there.
+const TABLE_MISSING: &str = "P1014";
+
+/// Says once that it is so, where people see it. None: it is not.
+pub(super) fn seen(
+    pass: &mut Pass<'_>,
+    step: &StepStatus,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) -> Option<String> {
+    let entry = pass.database(&step.database)?;
+    // What another image holds is not compared.
+    if entry.inventory_hash != inventory.hash {
+        return None;
+    }
+    let before = entry.applied.max(step.applied.unwrap_or(0));
+    let now = match &facts.ledger {
+        Ledger::Rows(rows) => inventory.migrations.len() - missing(inventory, rows).len(),
+        Ledger::Absent { .. } => 0,
+        Ledger::NoRight { .. } => return None,
+    };
+    if now >= before as usize {
+        return None;
+    }
+    let held = count(before as usize, "applied migration");
+    let text = match &facts.ledger {
+        Ledger::Absent { .. } => format!(
+            "{}: the table _prisma_migrations, in which {held} of the image stood, was dropped or renamed while the migration ran",
+            step.database
+        ),
+        _ => format!(
+            "{}: {held} of the image stood in _prisma_migrations, and {now} do now: rows were deleted or changed while the migration ran",
+            step.database
+        ),
+    };
+    waiting::tell_once(pass, step, reasons::LEDGER_LOST, &text);
+    Some(text)
+}
+
+/// A verdict that trusts the ledger is none where that is lost. A row that stands there and is open is one.
+pub(super) fn corrected(
+    pass: &mut Pass<'_>,
+    step: &StepStatus,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    verdict: Verdict,
+) -> Verdict {
+    let trusts = match &verdict {
+        Verdict::Failed { failed, .. } => failed.ledger_row.is_empty(),
+        Verdict::NeverBegan { .. } => true,
+        _ => false,
+    };
+    if !trusts {
+        return verdict;
+    }
+    let told = waiting::was_called(pass, &step.job, reasons::LEDGER_LOST);
+    // Prisma makes its table before it applies anything, and says when it misses it.
+    let missed = matches!(facts.ledger, Ledger::Absent { .. })
+        && matches!(&verdict, Verdict::Failed { failed, .. }
+            if failed.code == TABLE_MISSING && failed.summary.contains("_prisma_migrations"));
+    let text = match seen(pass, step, inventory, facts) {
+        Some(text) => text,
+        None if missed => format!(
+            "{}: the table _prisma_migrations was dropped or renamed while the migration ran, by a migration that drops its schema, say",
+            step.database
+        ),
+        None if told => format!(
+            "{}: _prisma_migrations was dropped, or rows of it were deleted, while the migration ran",
+            step.database
+        ),
+        None => return verdict,
+    };
+    let failed = match verdict {
+        Verdict::Failed { failed, .. } => FailedStatus {
+            traces: Traces::Unknown,
+            ..*failed
+        },
+        _ => FailedStatus::default(),
+    };
+    Verdict::Failed {
+        reason: reasons::LEDGER_LOST,
+        failed: Box::new(failed),
+        message: format!(
+            "{text}. What was executed cannot be told by it any more: look at what the schema holds. If the table was renamed, rename it back; then ask for a new run, which plans anew and, where tables stand and no ledger, asks for a baseline."
+        ),
+    }
+}

@@ -1,0 +1,117 @@
+//! A ledger that is dropped, or loses rows, while a migration runs.
+
+use database_migration_operator::api::{DatabasePhase, StepKind, reasons};
+use database_migration_operator::decide::{Snapshot, decide};
+use database_migration_operator::facts::{JobProgress, Ledger, LedgerRow, Reading};
+use rstest::rstest;
+
+use super::cases::{ended, inventory, job, reason, row, snapshot, write};
+use super::tables;
+use super::world::{START, at};
+
+fn ledger(snapshot: &mut Snapshot, ledger: Ledger) {
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.ledger = ledger;
+    }
+}
+
+fn absent() -> Ledger {
+    Ledger::Absent { tables: Vec::new() }
+}
+
+fn failed(code: &str, message: &str) -> JobProgress {
+    let mut end = tables::end(1, "Error", code, "").unwrap();
+    end.summary.as_mut().unwrap().message = Some(message.to_owned());
+    JobProgress::Ended(end)
+}
+
+/// A migration of two that runs, one of which was applied before.
+fn running() -> (Snapshot, String, Vec<LedgerRow>) {
+    let mut snapshot = snapshot(1);
+    let image = inventory(2);
+    let rows: Vec<LedgerRow> = image.migrations.iter().map(row).collect();
+    snapshot.inventories.insert("db00".to_owned(), image);
+    ledger(&mut snapshot, Ledger::Rows(rows[..1].to_vec()));
+    let name = write_decision(&mut snapshot);
+    let runs = job(&snapshot, &name, JobProgress::Running { since: at(START) });
+    snapshot.jobs.insert(name.clone(), runs);
+    write_decision(&mut snapshot);
+    (snapshot, name, rows)
+}
+
+fn write_decision(snapshot: &mut Snapshot) -> String {
+    let decision = decide(snapshot);
+    write(snapshot, &decision)
+}
+
+/// It is said at once, once, and at the end nothing is said not to have been executed, however the command ended.
+#[rstest]
+#[case::dropped(absent(), failed("P1014", "no _prisma_migrations"))]
+#[case::dropped_and_the_command_does_not_mind(absent(), ended())]
+#[case::emptied(Ledger::Rows(Vec::new()), failed("P3018", "it failed"))]
+fn what_is_not_in_a_lost_ledger_may_have_been_executed(
+    #[case] left: Ledger,
+    #[case] end: JobProgress,
+) {
+    let (mut snapshot, name, _) = running();
+    ledger(&mut snapshot, left);
+    let mut told = Vec::new();
+    for seconds in [2, 4] {
+        snapshot.now = at(START + seconds);
+        let decision = decide(&snapshot);
+        told.extend(decision.events.iter().map(|event| event.reason));
+        write(&mut snapshot, &decision);
+        let shown = &snapshot.resource.status;
+        assert_eq!(reason(shown), reasons::LEDGER_LOST, "{}", shown.message);
+    }
+    assert_eq!(told, [reasons::LEDGER_LOST], "once, at once");
+    let over = job(&snapshot, &name, end);
+    snapshot.jobs.insert(name, over);
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    let status = &snapshot.resource.status;
+    assert_eq!(reason(status), reasons::LEDGER_LOST);
+    assert_eq!(status.databases[0].phase, DatabasePhase::Failed);
+    assert!(
+        !status.message.contains("nothing was executed"),
+        "{}",
+        status.message
+    );
+    let run = status.run.as_ref().unwrap();
+    assert!(
+        run.steps
+            .iter()
+            .all(|step| step.name != StepKind::Migrate || step.finished_at.is_some())
+    );
+}
+
+/// Prisma makes its table before it applies anything: where it is missing at the end it was dropped, seen or not, as by a migration
+/// that drops its schema.
+#[test]
+fn a_ledger_that_prisma_misses_was_dropped() {
+    let mut snapshot = snapshot(1);
+    ledger(&mut snapshot, absent());
+    let name = write_decision(&mut snapshot);
+    let message = "The underlying table for model `_prisma_migrations` does not exist.";
+    let over = job(&snapshot, &name, failed("P1014", message));
+    snapshot.jobs.insert(name, over);
+    write_decision(&mut snapshot);
+    let status = &snapshot.resource.status;
+    assert_eq!(reason(status), reasons::LEDGER_LOST, "{}", status.message);
+}
+
+/// What another image holds, or what stands there as before, is no loss.
+#[test]
+fn a_ledger_that_holds_as_much_as_before_is_not_lost() {
+    let (mut snapshot, name, rows) = running();
+    for upto in [1, 2] {
+        ledger(&mut snapshot, Ledger::Rows(rows[..upto].to_vec()));
+        let decision = decide(&snapshot);
+        assert!(decision.events.is_empty(), "{:?}", decision.events);
+        write(&mut snapshot, &decision);
+    }
+    let over = job(&snapshot, &name, ended());
+    snapshot.jobs.insert(name, over);
+    write_decision(&mut snapshot);
+    assert_eq!(reason(&snapshot.resource.status), reasons::SUCCEEDED);
+}
