@@ -13,12 +13,14 @@ use super::exit::{Exit, Failure};
 use super::live;
 use super::screen::{self, Screen, Stored};
 use super::style::Style;
-use super::terminal::{Terminal, print};
+use super::terminal::{Terminal, print, say};
+use super::text::safe;
 use super::verdict;
 use crate::api::{DatabaseMigration, LABEL_INVENTORY, StepKind};
 use crate::build::read_config_map;
 use crate::decide::inventory_key;
 use crate::runtime::clock;
+use crate::tools::prisma::shell_quote;
 
 /// The looks at resources at this moment.
 pub fn screens(
@@ -102,12 +104,17 @@ pub async fn plan(
 ) -> Result<Exit, Failure> {
     let resources = cluster.select(&args.which).await?;
     let mut values = Vec::new();
+    let mut kept_back = false;
     for (at, screen) in screens(terminal.out, terminal.width(), &resources)
         .iter()
         .enumerate()
     {
         let stored = match args.sql {
-            true => Some(stored(cluster, screen.resource).await),
+            true => {
+                let found = stored(cluster, screen.resource).await;
+                kept_back |= found.forbidden && pends(screen.resource);
+                Some(found.by_database)
+            }
             false => None,
         };
         if args.output.output.is_some() {
@@ -124,14 +131,43 @@ pub async fn plan(
         };
         print(&text);
     }
+    if kept_back {
+        say(&how_to_read_sql(cluster).await);
+    }
     Ok(resources
         .iter()
         .map(verdict::look)
         .fold(Exit::Done, Exit::worst))
 }
 
+/// Something is pending, so that there is SQL to show.
+fn pends(resource: &DatabaseMigration) -> bool {
+    let status = resource.status.as_ref();
+    status.is_some_and(|status| status.databases.iter().any(|d| !d.pending.is_empty()))
+}
+
+/// What right is missing to show the SQL, and how whoever may give it does so.
+async fn how_to_read_sql(cluster: &Cluster) -> String {
+    let user = cluster.who().await.unwrap_or_else(|_| "NAME".to_owned());
+    let namespace = shell_quote(&safe(&cluster.namespace));
+    let user = shell_quote(&safe(&user));
+    format!(
+        "\nThe SQL of an image is stored in ConfigMaps, and to read them you need the right to list ConfigMaps in the namespace {namespace}. The cluster's ClusterRole view has it. The roles of the chart leave it out, because RBAC cannot tell these ConfigMaps from the others of the namespace. Whoever administers the namespace can give it, for all of its ConfigMaps, by:\n  \
+         kubectl create role dbm-plan-sql -n {namespace} --verb=get,list --resource=configmaps\n  \
+         kubectl create rolebinding dbm-plan-sql -n {namespace} --role=dbm-plan-sql --user={user}"
+    )
+}
+
+/// What is stored of the image.
+struct Found {
+    /// By database.
+    by_database: Stored,
+    /// The ConfigMaps may not be listed.
+    forbidden: bool,
+}
+
 /// What is stored of the image, by database. What may not be read is said, and takes nothing else away.
-async fn stored(cluster: &Cluster, resource: &DatabaseMigration) -> Stored {
+async fn stored(cluster: &Cluster, resource: &DatabaseMigration) -> Found {
     let api: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let databases = &resource.spec.databases;
     let keys: Vec<String> = databases
@@ -141,8 +177,8 @@ async fn stored(cluster: &Cluster, resource: &DatabaseMigration) -> Stored {
     let selector = format!("{LABEL_INVENTORY} in ({})", keys.join(","));
     let list = api.list(&ListParams::default().labels(&selector)).await;
     let one = |key: &String| match &list {
-        Err(kube::Error::Api(status)) if status.code == 403 => Err(format!(
-            "it is stored in ConfigMaps, and you may not list those of {}",
+        Err(error) if is_forbidden(error) => Err(format!(
+            "you may not list the ConfigMaps of {}",
             cluster.namespace
         )),
         Err(error) => Err(cluster
@@ -160,11 +196,18 @@ async fn stored(cluster: &Cluster, resource: &DatabaseMigration) -> Stored {
             read_config_map(map).map_err(|error| error.to_string())
         }
     };
-    databases
-        .iter()
-        .zip(&keys)
-        .map(|(database, key)| (database.name.clone(), one(key)))
-        .collect()
+    Found {
+        by_database: databases
+            .iter()
+            .zip(&keys)
+            .map(|(database, key)| (database.name.clone(), one(key)))
+            .collect(),
+        forbidden: list.as_ref().is_err_and(is_forbidden),
+    }
+}
+
+fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
 /// The versions of Prisma in the image, where that can be read; else none, which is no failure.
@@ -178,6 +221,7 @@ async fn prisma_versions(cluster: &Cluster, resource: &DatabaseMigration) -> Vec
     }
     let found = stored(cluster, resource).await;
     let versions: BTreeSet<String> = found
+        .by_database
         .into_values()
         .filter_map(|inventory| inventory.ok()?.prisma_version)
         .collect();

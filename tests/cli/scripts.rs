@@ -52,6 +52,57 @@ async fn a_plan_by_name_is_an_object() {
     assert_eq!(ended.code, 1, "what it is about has failed: {ended:?}");
 }
 
+/// The chart's viewer may see everything but ConfigMaps: it is said once what is missing and how it is given, and nothing else is
+/// kept back.
+#[tokio::test]
+async fn who_may_not_read_the_sql_is_told_how_to_get_the_right() {
+    let server = Server::of(vec![status("failed")]).await;
+    let ended = server
+        .call(&["plan", "shop", "--sql", "--as", "viewer"])
+        .await;
+    assert!(
+        ended
+            .out
+            .contains("No SQL to show: you may not list the ConfigMaps of production"),
+        "{ended:?}"
+    );
+    assert!(ended.out.contains("20261122101500_split_name"), "{ended:?}");
+    let told = [
+        "right to list ConfigMaps in the namespace production",
+        "ClusterRole view has it",
+        "\n  kubectl create role dbm-plan-sql -n production --verb=get,list --resource=configmaps\n",
+        "\n  kubectl create rolebinding dbm-plan-sql -n production --role=dbm-plan-sql --user=viewer\n",
+    ];
+    for words in told {
+        assert_eq!(
+            ended.err.matches(words).count(),
+            1,
+            "{words}: {}",
+            ended.err
+        );
+    }
+    // What it is about has failed, which is not for want of a right.
+    assert_eq!(ended.code, 1);
+    let json = server
+        .call(&["plan", "shop", "--sql", "--as", "viewer", "-o", "json"])
+        .await;
+    let value: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(value["databases"][0]["pendingCount"], 2);
+    assert!(json.err.contains("dbm-plan-sql"), "{json:?}");
+}
+
+#[rstest::rstest]
+#[case::may_read_them(&["plan", "shop", "--sql"], "failed")]
+#[case::did_not_ask_for_sql(&["plan", "shop", "--as", "viewer"], "failed")]
+#[case::nothing_is_pending(&["plan", "shop", "--sql", "--as", "viewer"], "good")]
+#[case::looks_at_the_state(&["status", "shop", "--as", "viewer"], "failed")]
+#[tokio::test]
+async fn nobody_else_is_told_of_rights(#[case] call: &[&str], #[case] name: &str) {
+    let server = Server::of(vec![status(name)]).await;
+    let ended = server.call(call).await;
+    assert!(!ended.err.contains("ConfigMaps"), "{ended:?}");
+}
+
 #[tokio::test]
 async fn all_is_asked_and_recorded_as_whom_one_acts_as() {
     let server = Server::of(vec![status("failed")]).await;

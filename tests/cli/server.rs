@@ -161,6 +161,11 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
             Some(resource) => answered(&json!(resource)),
             None => refusal(StatusCode::NOT_FOUND, "not found"),
         },
+        // A viewer who has the chart's role and no other.
+        [.., "configmaps"] if user == "viewer" => refusal(
+            StatusCode::FORBIDDEN,
+            r#"configmaps is forbidden: User "viewer" cannot list resource "configmaps" in API group "" in the namespace "production""#,
+        ),
         [.., "configmaps"] => listed("v1", "ConfigMapList", &json!([])),
         _ => refusal(StatusCode::NOT_FOUND, &what),
     }
