@@ -17,6 +17,9 @@ pub struct DatabaseStatus {
     /// How far it is.
     #[serde(default)]
     pub phase: DatabasePhase,
+    /// Where it is RolledBack: how it came to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub went_back: Option<WentBack>,
     /// Migrations in the image.
     #[serde(default)]
     pub total: u32,
@@ -105,6 +108,17 @@ pub enum DatabasePhase {
     Skipped,
     /// What the run did was undone.
     RolledBack,
+}
+
+/// How a database came to be rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WentBack {
+    /// It was brought back by a restore, of its own or of the very same database.
+    Restored,
+    /// A migration was undone with its down.sql.
+    Undone,
+    /// A migration is marked rolled back; nothing of it was left, or somebody undid it.
+    Marked,
 }
 
 impl DatabaseStatus {
@@ -212,6 +226,9 @@ pub struct FailedStatus {
     /// Whether it left anything behind.
     #[serde(default)]
     pub traces: Traces,
+    /// What ran did so elsewhere, or was not planned: what it left is not seen here, and the message says what is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
     /// The digest of the catalog in which nothing of it was left.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub catalog: String,

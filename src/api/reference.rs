@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     ActionKind, ActionOutcome, ActionState, DatabaseMigration, DatabasePhase, FindingKind,
     MigrationAction, OnMigrationFailure, OnValidationFailure, Phase, Policy, PullPolicy,
-    Resolution, RestorePointPolicy, RunOutcome, StepKind, StepOutcome, Traces,
+    Resolution, RestorePointPolicy, RunOutcome, StepKind, StepOutcome, Traces, WentBack,
 };
 
 /// Before all of it.
@@ -300,6 +300,7 @@ fn enumerations() -> Vec<Values> {
         schemars::schema_for!(StepKind),
         schemars::schema_for!(StepOutcome),
         schemars::schema_for!(Traces),
+        schemars::schema_for!(WentBack),
     ];
     schemas
         .iter()

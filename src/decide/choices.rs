@@ -1,6 +1,6 @@
 //! What a human can do now, safest first, each with the command that does it. Derived from status alone.
 
-mod fix;
+pub(super) mod fix;
 mod indexes;
 pub(super) mod locks;
 mod rewritten;

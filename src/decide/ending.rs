@@ -7,7 +7,7 @@ use super::run;
 use super::snapshot::Event;
 use super::status::{self, count};
 use super::validate;
-use crate::api::{DatabasePhase, Phase, RunOutcome, reasons};
+use crate::api::{DatabasePhase, Phase, RunOutcome, WentBack, reasons};
 
 /// Ends a run that stopped at a database: what failed was not undone, or was.
 pub(super) fn finish_stopped(pass: &mut Pass<'_>) {
@@ -25,7 +25,9 @@ pub(super) fn finish_stopped(pass: &mut Pass<'_>) {
         .iter()
         .find(undone)
         .map(|d| d.name.clone());
-    finish_rolled_back(pass, &name.unwrap_or_default(), &text);
+    let name = name.unwrap_or_default();
+    let known = pass.database(&name).and_then(|entry| entry.went_back);
+    finish_rolled_back(pass, &name, known, &text);
 }
 
 /// ` Not started: tasks.`, where the run's end left some out.
@@ -160,9 +162,15 @@ pub(super) fn suspended(pass: &mut Pass<'_>) {
 }
 
 /// What the run did was undone: it ends, or ended before, and only a changed spec or a retry starts another.
-pub(super) fn finish_rolled_back(pass: &mut Pass<'_>, database: &str, text: &str) {
+pub(super) fn finish_rolled_back(
+    pass: &mut Pass<'_>,
+    database: &str,
+    how: Option<WentBack>,
+    text: &str,
+) {
     if let Some(entry) = pass.database_mut(database) {
         entry.phase = DatabasePhase::RolledBack;
+        entry.went_back = how;
         entry.current = None;
         if let Some(failed) = &mut entry.failed {
             failed.left.clear();

@@ -308,9 +308,16 @@ pub(super) fn fail_database(
     pass: &mut Pass<'_>,
     step: &StepStatus,
     reason: &'static str,
-    failed: crate::api::FailedStatus,
+    mut failed: crate::api::FailedStatus,
     message: String,
 ) {
+    let unseen = [
+        reasons::OTHER_DATABASE_MIGRATED,
+        reasons::UNPLANNED_MIGRATIONS,
+        reasons::LEDGER_INCOMPLETE,
+        reasons::LEDGER_LOST,
+    ];
+    failed.elsewhere = failed.name.is_empty() && unseen.contains(&reason);
     release(pass, &step.database);
     super::finished::since_restore_point(pass);
     // Prisma asks for a baseline: up to where is told as well as it can be.

@@ -293,9 +293,12 @@ impl<'a> Pass<'a> {
             };
         }
         let resource = &self.snapshot.resource;
-        let choices =
+        let mut choices =
             super::choices::choices(&resource.name, &resource.namespace, self.spec, &self.status);
         let stalled = status::get(&self.status, reasons::STALLED).is_some();
+        if stalled && choices.is_empty() && self.status.next_command == self.retry_command() {
+            choices.push(super::choices::fix::corrected(self.retry_command()));
+        }
         if let Some(first) = choices.first().filter(|_| stalled) {
             self.status.next_command.clone_from(&first.command);
         }

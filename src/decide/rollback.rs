@@ -6,7 +6,7 @@ use super::pass::Pass;
 use super::steps;
 use crate::api::{
     DatabasePhase, FailedStatus, OnMigrationFailure, Phase, Resolution, StepKind, StepOutcome,
-    StepStatus, Traces, reasons,
+    StepStatus, Traces, WentBack, reasons,
 };
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow};
 use crate::tools::prisma;
@@ -82,6 +82,7 @@ pub(super) fn judge_resolve(
             release(pass, database);
             if let Some(entry) = pass.database_mut(database) {
                 entry.phase = DatabasePhase::RolledBack;
+                entry.went_back = Some(WentBack::Marked);
             }
             let text = format!(
                 "{database}: {} failed, left no trace, and is marked rolled back",

@@ -135,6 +135,9 @@ pub fn finish(status: &mut DatabaseMigrationStatus) {
             .cloned();
     }
     for database in &mut status.databases {
+        if database.phase != DatabasePhase::RolledBack {
+            database.went_back = None;
+        }
         database.pending.truncate(NAMES_LIMIT);
         for name in &mut database.pending {
             *name = cut(name, NAME_LIMIT);

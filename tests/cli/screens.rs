@@ -1,8 +1,8 @@
 //! The screens, word for word.
 
 use database_migration_operator::api::{
-    AcceptedStatus, ActionKind, DatabaseMigration, FindingKind, FindingStatus, InstanceStatus,
-    OtherDatabaseStatus, Policy,
+    AcceptedStatus, ActionKind, DatabaseMigration, FailedStatus, FindingKind, FindingStatus,
+    InstanceStatus, OtherDatabaseStatus, Policy,
 };
 use database_migration_operator::cli::request::{self, Wish};
 use database_migration_operator::cli::screen::{self, Facts, Screen, Stored};
@@ -257,6 +257,25 @@ fn the_time_that_a_restore_loses_is_said() {
     let text = screen::status(&screen(&resource, None));
     assert!(
         text.contains("about 140 commits); it is 2 m old\n"),
+        "{text}"
+    );
+}
+
+/// What ran elsewhere left nothing that is seen here: nothing is said of it but the message.
+#[rstest::rstest]
+#[case(true)]
+#[case(false)]
+fn what_is_left_is_not_guessed_of_what_ran_elsewhere(#[case] elsewhere: bool) {
+    let mut resource = status("failed");
+    let known = resource.status.as_mut().unwrap();
+    known.databases[0].failed = Some(FailedStatus {
+        elsewhere,
+        ..FailedStatus::default()
+    });
+    let text = screen::status(&screen(&resource, None));
+    assert_eq!(
+        text.contains("What is left    unknown"),
+        !elsewhere,
         "{text}"
     );
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use database_migration_operator::api::{
-    ActionKind, ActionOutcome, ActionState, DatabasePhase, MigrationActionStatus, reasons,
+    ActionKind, ActionOutcome, ActionState, DatabasePhase, MigrationActionStatus, WentBack, reasons,
 };
 use database_migration_operator::decide::{LookWant, wants};
 use database_migration_operator::facts::ActionFacts;
@@ -394,4 +394,51 @@ fn who_accepted_it_is_said(#[case] setup: Setup, #[case] said: &str) {
         "{}",
         validated.message
     );
+}
+
+/// How each database went back is the operator's to say: also of the other schema of one that was restored, on which no action
+/// was taken.
+#[test]
+fn how_a_database_went_back_is_said_of_each() {
+    let setup = Setup {
+        parallelism: 2,
+        restore: Some(0),
+        ..well()
+    };
+    let mut together = 0;
+    for twist in 0..8 {
+        let (mut world, mut operator) = after(&setup, 40);
+        humans::act(&mut world, 0, RESTORE, twist);
+        (0..60).for_each(|_| second(&mut world, &mut operator));
+        let databases = &world.objects[0].resource.status.databases;
+        let back = databases
+            .iter()
+            .filter(|d| d.phase == DatabasePhase::RolledBack);
+        let how: Vec<Option<WentBack>> = back.map(|d| d.went_back).collect();
+        assert!(
+            how.iter().all(|how| *how == Some(WentBack::Restored)),
+            "{how:?}"
+        );
+        together += usize::from(how.len() > 1);
+        let others = databases
+            .iter()
+            .filter(|d| d.phase != DatabasePhase::RolledBack);
+        assert!(others.into_iter().all(|d| d.went_back.is_none()));
+    }
+    assert!(together > 0, "two schemas of one database go back together");
+}
+
+#[rstest]
+#[case::down(failing(None), DOWN, WentBack::Undone)]
+#[case::concurrently(concurrent(false), DOWN, WentBack::Undone)]
+#[case::by_hand(failing_whole(), ROLLED_BACK, WentBack::Marked)]
+fn what_was_done_to_go_back_is_said(#[case] setup: Setup, #[case] kind: u8, #[case] how: WentBack) {
+    let (mut world, mut operator) = after(&setup, 40);
+    humans::act(&mut world, 0, kind, 0);
+    (0..60).for_each(|_| second(&mut world, &mut operator));
+    let databases = &world.objects[0].resource.status.databases;
+    let back = databases
+        .iter()
+        .find(|d| d.phase == DatabasePhase::RolledBack);
+    assert_eq!(back.and_then(|d| d.went_back), Some(how));
 }

@@ -165,20 +165,7 @@ fn failed_database(
         };
         say(out, &format!("{whose}{statements} did not run"));
     }
-    // What ran elsewhere, or was not planned, is not seen here; the message says what is known.
-    let reason = screen
-        .status()
-        .and_then(|status| condition(status, reasons::READY));
-    let elsewhere = reason.is_some_and(|ready| {
-        let unseen = [
-            reasons::OTHER_DATABASE_MIGRATED,
-            reasons::UNPLANNED_MIGRATIONS,
-            reasons::LEDGER_INCOMPLETE,
-            reasons::LEDGER_LOST,
-        ];
-        failed.name.is_empty() && unseen.contains(&ready.reason.as_str())
-    });
-    if failed.left.is_empty() && !elsewhere {
+    if failed.left.is_empty() && !failed.elsewhere {
         let text = match failed.traces {
             Traces::None if failed.name.is_empty() => "nothing: the ledger is as it was before",
             Traces::None => "nothing: the schema is as before the migration",
@@ -306,12 +293,6 @@ pub(super) fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> Stri
             command: status.next_command.clone(),
             loses_since: None,
         });
-    }
-    for choice in &mut choices {
-        if choice.title.is_empty() && choice.command.starts_with("kubectl dbm retry ") {
-            "once what the message says is corrected, ask for a new run"
-                .clone_into(&mut choice.title);
-        }
     }
     if choices.is_empty() && status.phase == Some(Phase::Suspended) {
         choices.push(ChoiceStatus {

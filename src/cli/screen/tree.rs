@@ -3,8 +3,8 @@
 use super::parts::{part, smoke_test};
 use super::{COLUMN, Screen};
 use crate::api::{
-    ActionKind, DatabasePhase, DatabaseStatus, Phase, RunStatus, SmokeTestSpec, StepKind,
-    StepOutcome, StepStatus, reasons,
+    DatabasePhase, DatabaseStatus, Phase, RunStatus, SmokeTestSpec, StepKind, StepOutcome,
+    StepStatus, WentBack, reasons,
 };
 use crate::cli::style::Tone;
 use crate::cli::text::{between, count, safe, width};
@@ -311,7 +311,7 @@ fn database_line(
             format!("not started (comes after {})", after.join(", ")),
         ),
         DatabasePhase::Skipped => (Mark::Waiting, "not started".to_owned()),
-        DatabasePhase::RolledBack => (Mark::Waiting, went_back(screen, database)),
+        DatabasePhase::RolledBack => (Mark::Waiting, went_back(database)),
         DatabasePhase::Unknown if database.last_observed_at.is_some() => {
             (Mark::Waiting, "cannot be read now".to_owned())
         }
@@ -326,15 +326,15 @@ fn database_line(
     Line::new(mark, &database.name, text)
 }
 
-/// How a database went back, by the last action on it; without one, by the policy. Whoever marks a migration rolled back has
-/// undone it, or says that nothing of it is left: nothing was undone by that.
-fn went_back(screen: &Screen, database: &DatabaseStatus) -> String {
-    let last = screen.status().and_then(|status| status.action.as_ref());
-    let last = last.filter(|action| action.database == database.name);
-    let what = match last.map(|action| action.action) {
-        Some(ActionKind::Restore) => return "brought back by a restore".to_owned(),
-        Some(ActionKind::DownMigration) => "undone with its down.sql",
-        _ => "marked rolled back",
+/// How a database went back. Whoever marks a migration rolled back has undone it, or says that nothing of it is left: nothing was
+/// undone by that.
+fn went_back(database: &DatabaseStatus) -> String {
+    let what = match database.went_back {
+        Some(WentBack::Restored) => return "brought back by a restore".to_owned(),
+        Some(WentBack::Undone) => "undone with its down.sql",
+        Some(WentBack::Marked) => "marked rolled back",
+        // Of an earlier release.
+        None => "rolled back",
     };
     let name = match &database.failed {
         Some(failed) if !failed.name.is_empty() => safe(&failed.name),

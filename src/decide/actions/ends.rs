@@ -13,7 +13,7 @@ use super::super::status::{self, count};
 use super::work::{self, said};
 use crate::api::{
     AcceptedStatus, ActionKind, ActionOutcome, DatabasePhase, FindingKind, MigrationActionSpec,
-    Phase, Policy, Resolution, RunOutcome, StepKind, StepOutcome, StepStatus, reasons,
+    Phase, Policy, Resolution, RunOutcome, StepKind, StepOutcome, StepStatus, WentBack, reasons,
 };
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow};
 use crate::tools::prisma::{self, RowState};
@@ -75,8 +75,14 @@ pub(super) fn judge_resolve(
             return failed(pass, Some(step), &said(step, end, &why));
         }
         pass.end_step(&step.job, StepOutcome::Succeeded);
+        // Of a down.sql that ran outside of a transaction this is its second step.
+        let kind = pass.status.action.as_ref().map(|taken| taken.action);
+        let how = match kind {
+            Some(ActionKind::DownMigration) => WentBack::Undone,
+            _ => WentBack::Marked,
+        };
         let text = format!("{database}: {name} is marked rolled back");
-        return rolled_back(pass, database, &text);
+        return rolled_back(pass, database, how, &text);
     }
     let latest = prisma::latest_by_name(rows);
     let applied = latest
@@ -183,7 +189,7 @@ pub(super) fn judge_down(
         pass.end_step(&step.job, StepOutcome::Succeeded);
         let text =
             format!("{database}: {name} was undone with its down.sql and is marked rolled back");
-        return rolled_back(pass, database, &text);
+        return rolled_back(pass, database, WentBack::Undone, &text);
     }
     let exited_well = end.is_some_and(|end| end.exit_code == 0);
     if !work::in_transaction(pass, step) && exited_well {
@@ -300,7 +306,7 @@ pub(super) fn judge_restore(
             status::names(&names)
         ));
     }
-    rolled_back(pass, database, &text);
+    rolled_back(pass, database, WentBack::Restored, &text);
 }
 
 /// The other schemas of a database that was brought back: what was verified there is not so any more, nor what
@@ -317,6 +323,7 @@ fn went_back_with(pass: &mut Pass<'_>, database: &str) -> Vec<String> {
     beside
         .map(|entry| {
             entry.phase = DatabasePhase::RolledBack;
+            entry.went_back = Some(WentBack::Restored);
             if let Some(failed) = &mut entry.failed {
                 failed.left.clear();
             }
@@ -358,7 +365,7 @@ fn rows(facts: &DatabaseFacts) -> &[LedgerRow] {
 }
 
 /// What the run did is undone: it ends as RolledBack, and only a changed spec or a retry starts another.
-fn rolled_back(pass: &mut Pass<'_>, database: &str, text: &str) {
+fn rolled_back(pass: &mut Pass<'_>, database: &str, how: WentBack, text: &str) {
     super::done(pass, ActionOutcome::Succeeded, text);
     outcome::release(pass, database);
     if let (Some(facts), Some(inventory)) = (
@@ -367,7 +374,7 @@ fn rolled_back(pass: &mut Pass<'_>, database: &str, text: &str) {
     ) {
         shown::planned(pass, database, inventory, facts);
     }
-    ending::finish_rolled_back(pass, database, text);
+    ending::finish_rolled_back(pass, database, Some(how), text);
 }
 
 /// A human accepts what the validation found: the run goes on as if it had passed.

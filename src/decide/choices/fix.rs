@@ -100,3 +100,12 @@ pub(super) fn of(
         _ => {}
     }
 }
+
+/// Where nothing else can be done than what the message says, and a run starts only when it is asked for.
+pub(in super::super) fn corrected(retry: String) -> ChoiceStatus {
+    ChoiceStatus {
+        title: "once what the message says is corrected, ask for a new run".to_owned(),
+        command: retry,
+        loses_since: None,
+    }
+}
