@@ -149,13 +149,12 @@ pub(super) fn choices(
             };
             push(&mut list, title, commands.dbm("retry", &[]));
         }
-        (
-            reasons::ROLLED_BACK
-            | reasons::ABORTED
-            | reasons::PENDING_FOUND
-            | reasons::INVENTORY_FAILED,
-            _,
-        ) => {
+        // Nothing of it failed.
+        (reasons::ABORTED, _) => {
+            let title = "go on where it stopped: ask for a new run";
+            push(&mut list, title, commands.dbm("retry", &[]));
+        }
+        (reasons::ROLLED_BACK | reasons::PENDING_FOUND | reasons::INVENTORY_FAILED, _) => {
             let title = "release a corrected image, or ask for a new run of this one";
             push(&mut list, title, commands.dbm("retry", &[]));
         }

@@ -117,6 +117,15 @@ fn a_migration_whose_image_is_not_there_gives_way_to_an_abort() {
     );
     let migrated = status::get(said, reasons::MIGRATED).unwrap();
     assert_eq!(migrated.status, "False");
+    // Nothing failed, so nothing is to be corrected.
+    let [choice] = said.choices.as_slice() else {
+        panic!("{:?}", said.choices);
+    };
+    assert!(
+        choice.command.starts_with("kubectl dbm retry "),
+        "{choice:?}"
+    );
+    assert!(!choice.title.contains("correct"), "{choice:?}");
 }
 
 /// One database, and an Abort while it is migrated: it comes to its end, and the ledger holds everything.
