@@ -13,8 +13,8 @@ include local-cluster/local.mk
 demo: ## The main job on a real cluster: a release, a broken one that is undone, its correction
 	@local-cluster/demo
 
-drill: cluster-up ## Four incidents on a real cluster, each ended by the commands that the tool prints
-	@DBM_PROFILE=$${DBM_PROFILE:-dev} local-cluster/operator-up && local-cluster/drill
+drill: ## Four stories and twenty incidents on a real cluster, each ended by the commands that the tool prints
+	@tests/run drill
 
 faults: ## Every fault of docs/failure-modes.md, let happen for real: a row for each
 	@tests/run faults
