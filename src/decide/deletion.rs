@@ -37,10 +37,14 @@ pub(super) fn decide(pass: &mut Pass<'_>) {
         }
     }
     if let (Some(step), false) = (running.first(), pass.snapshot.resource.namespace_deleting) {
-        let text = format!(
+        let mut text = format!(
             "{}: being deleted; waits for Job {} to end, because a running migration is never killed",
             step.database, step.job
         );
+        // A resource that goes is not looked at any more.
+        if step.name == StepKind::Migrate && !step.message.is_empty() {
+            text.push_str(&format!("; it was last seen waiting for {}", step.message));
+        }
         pass.working(Phase::Migrating, reasons::MIGRATING, text);
         pass.requeue(10_000);
         return;

@@ -432,3 +432,18 @@ fn a_down_that_is_blocked_names_its_holder_and_is_offered_after_its_end(
     let steps = &now.run.as_ref().unwrap().steps;
     assert!(steps.iter().any(|step| step.name == StepKind::Down));
 }
+
+/// A resource that goes is not looked at any more, and still says whom its migration was seen waiting for.
+#[test]
+fn what_a_deleted_resource_waits_for_says_whose_lock_it_is() {
+    let mut snapshot = with(CATALOG, false, 5);
+    let first = settle(&mut snapshot);
+    waits_for(&mut snapshot, &first);
+    snapshot.resource.deleting = true;
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    let text = &shown(&snapshot).message;
+    for part in ["being deleted", "never killed", "pid 42 (portal"] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+}
