@@ -299,7 +299,8 @@ impl<'a> Pass<'a> {
         if stalled && choices.is_empty() && self.status.next_command == self.retry_command() {
             choices.push(super::choices::fix::corrected(self.retry_command()));
         }
-        if let Some(first) = choices.first().filter(|_| stalled) {
+        let ready = status::get(&self.status, reasons::READY).is_some_and(|c| c.status == "True");
+        if let Some(first) = choices.first().filter(|_| !ready) {
             self.status.next_command.clone_from(&first.command);
         }
         self.status.choices = choices;

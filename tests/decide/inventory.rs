@@ -3,7 +3,7 @@
 use database_migration_operator::api::{Phase, reasons};
 use database_migration_operator::decide::{decide, status};
 use database_migration_operator::facts::{
-    ContainerEnd, JobProgress, Reading, Unreadable, UnreadableReason,
+    ContainerEnd, JobProgress, NotStarted, Reading, Unreadable, UnreadableReason,
 };
 use dbm_agent::protocol::{DatabaseInventory, InventoryReport, Problem, ProblemReason, VERSION};
 
@@ -57,6 +57,26 @@ fn an_image_that_cannot_be_used_is_read_once() {
     assert_eq!(write(&mut snapshot, &decision), "");
     assert_eq!(snapshot.resource.status.message, said.message);
     assert_eq!(reason(&snapshot.resource.status), reasons::SCHEMA_MISSING);
+}
+
+/// What is waited for says how it is corrected: on the screen, and to a script that reads the next command.
+#[test]
+fn the_next_command_is_the_first_choice_while_it_waits() {
+    let (mut snapshot, name) = looked();
+    let why = NotStarted {
+        reason: "ImagePullBackOff".to_owned(),
+        message: "not found".to_owned(),
+        silent: false,
+    };
+    let found = job(&snapshot, &name, JobProgress::NotStarted(why));
+    snapshot.jobs.insert(name, found);
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    let said = &snapshot.resource.status;
+    assert_eq!(reason(said), reasons::IMAGE_PULL_FAILED);
+    assert!(status::get(said, reasons::RECONCILING).is_some());
+    assert!(said.next_command.starts_with("kubectl edit "), "{said:?}");
+    assert_eq!(said.next_command, said.choices[0].command);
 }
 
 /// Whatever ends pods in a namespace: each is followed by another one later than the one before, and after five a person
