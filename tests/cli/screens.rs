@@ -1,8 +1,8 @@
 //! The screens, word for word.
 
 use database_migration_operator::api::{
-    AcceptedStatus, ActionKind, DatabaseMigration, FailedStatus, FindingKind, FindingStatus,
-    InstanceStatus, OtherDatabaseStatus, Policy,
+    AcceptedStatus, ActionKind, DatabaseMigration, DatabasePhase, FailedStatus, FindingKind,
+    FindingStatus, InstanceStatus, OtherDatabaseStatus, Phase, Policy, Time,
 };
 use database_migration_operator::cli::request::{self, Wish};
 use database_migration_operator::cli::screen::{self, Facts, Screen, Stored};
@@ -342,6 +342,85 @@ fn what_is_marked_is_confirmed_with_what_was_left() {
         "{retry}"
     );
     assert!(confirmed(ActionKind::Retry, true).contains("left to Prisma"));
+}
+
+/// A queued action fires when the annotation is taken away, which may be weeks later.
+#[test]
+fn an_action_on_a_frozen_resource_is_said_to_be_queued() {
+    let mut resource = status("good");
+    let confirmed = |resource: &DatabaseMigration| {
+        let wish = Wish {
+            kind: ActionKind::Retry,
+            ..Wish::default()
+        };
+        let spec = request::spec(resource, &wish, "alice@example.com").unwrap();
+        screen::confirmation(
+            &[screen(resource, None)],
+            &[spec],
+            &Facts::default(),
+            "retry",
+        )
+    };
+    assert!(!confirmed(&resource).contains("queued"));
+    resource.metadata.annotations =
+        Some([("dbops.dev/reconcile".to_owned(), "disabled".to_owned())].into());
+    let text = confirmed(&resource);
+    let command = "kubectl annotate databasemigration shop -n production dbops.dev/reconcile-";
+    for part in ["frozen", "queued", command] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+/// The image cannot be pulled: that says nothing of the databases, which could be read.
+#[test]
+fn what_could_be_read_is_not_said_to_be_unreadable() {
+    let mut resource = status("new");
+    let mut state = status("good").status.unwrap();
+    state.phase = Some(Phase::Planning);
+    state.message = "identity: the password is wrong".to_owned();
+    for database in &mut state.databases {
+        database.phase = DatabasePhase::Unknown;
+        database.last_observed_at = Some(Time(now()));
+    }
+    resource.status = Some(state);
+    let shown = |resource: &DatabaseMigration| {
+        let screen = screen(resource, None);
+        [screen::status(&screen), screen::plan(&screen, None)]
+    };
+    for text in shown(&resource) {
+        assert!(!text.contains("cannot be read"), "{text}");
+        assert!(text.contains("not compared with the image yet"), "{text}");
+        assert!(text.contains("the password is wrong"), "{text}");
+    }
+    let observed = serde_json::json!({"type": "Observed", "status": "False", "reason": "AuthenticationFailed", "message": "",
+        "lastTransitionTime": "2026-11-22T03:02:14Z"});
+    let state = resource.status.as_mut().unwrap();
+    state
+        .conditions
+        .retain(|condition| condition.type_ != "Observed");
+    state
+        .conditions
+        .push(serde_json::from_value(observed).unwrap());
+    for text in shown(&resource) {
+        assert_eq!(text.matches("cannot be read now").count(), 1, "{text}");
+    }
+}
+
+/// What came of the last action may be what happened, and is said once.
+#[test]
+fn what_happened_is_not_repeated_as_the_last_action() {
+    let mut resource = status("rolled-back");
+    let state = resource.status.as_mut().unwrap();
+    let text = "identity: 20261122101500_split_name was undone by its down.sql";
+    text.clone_into(&mut state.action.as_mut().unwrap().message);
+    let text = screen::status(&screen(&resource, None));
+    assert_eq!(
+        text.matches("was undone by its down.sql").count(),
+        1,
+        "{text}"
+    );
+    let plan = screen::plan(&screen(&resource, None), None);
+    assert!(plan.contains("it failed, and was undone"), "{plan}");
 }
 
 /// Whatever the status holds, nothing of it commands the terminal; in no screen, at no width.

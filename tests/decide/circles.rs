@@ -79,6 +79,7 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
             "its script ran to its end",
             "look whether its script ran to its end",
             "accept it",
+            "go on where it stopped",
             "if it may stay",
             "go back to the restore point",
         ];

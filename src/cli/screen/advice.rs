@@ -272,7 +272,9 @@ fn action_line(screen: &Screen, action: &TakenAction) -> String {
         .map_or(String::new(), |at| {
             format!(", {} ago", age(at.0, screen.now))
         });
-    let message = if action.message.is_empty() {
+    let said = screen.status().map_or("", |status| &status.message);
+    // What it came to may be what happened, which stands above.
+    let message = if action.message.is_empty() || said.contains(&action.message) {
         String::new()
     } else {
         format!(": {}", safe(&action.message))

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Screen, instance};
 use crate::api::{
-    ActionKind, DatabaseStatus, MigrationActionSpec, RestorePointStatus, RestoreTarget,
+    ANNOTATION_RECONCILE, ActionKind, DatabaseStatus, MigrationActionSpec, RestorePointStatus,
+    RestoreTarget,
 };
 use crate::cli::style::Tone;
 use crate::cli::text::{age, count, instant, safe};
@@ -74,6 +75,14 @@ pub fn confirmation(
         }
     }
     first.section(&mut out, "What", what);
+    for screen in screens.iter().filter(|screen| super::is_frozen(screen)) {
+        let text = format!(
+            "{} is frozen (the annotation {ANNOTATION_RECONCILE} is \"disabled\"): this is queued, and carried out when the annotation is taken away:",
+            screen.name()
+        );
+        first.section(&mut out, "Frozen", &text);
+        first.section_command(&mut out, "", &super::unfreeze(screen));
+    }
     if let Some(spec) = specs.first() {
         first.section(&mut out, "Reason", &safe(&spec.reason));
         first.section(&mut out, "By", &safe(&facts.user));

@@ -18,7 +18,10 @@ use kube::ResourceExt;
 use super::style::{Style, Tone};
 use super::text::{age, command_lines, pad, safe, width, wrap};
 use super::verdict;
-use crate::api::{ANNOTATION_RECONCILE, DatabaseMigration, DatabaseMigrationStatus, Phase};
+use crate::api::{
+    ANNOTATION_RECONCILE, DatabaseMigration, DatabaseMigrationStatus, DatabaseStatus, Phase,
+    reasons,
+};
 
 pub use cost::{Facts, confirmation, does, restore_cost};
 pub use live::live;
@@ -199,8 +202,7 @@ fn notes(screen: &Screen) -> String {
 fn surprises(screen: &Screen) -> Vec<String> {
     let mut notes = Vec::new();
     let resource = screen.resource;
-    let frozen = resource.annotations().get(ANNOTATION_RECONCILE);
-    if frozen.is_some_and(|value| value == "disabled") {
+    if is_frozen(screen) {
         notes.push(format!(
             "Frozen: the annotation {ANNOTATION_RECONCILE} is \"disabled\"; the operator does nothing with it. To go on:"
         ));
@@ -219,6 +221,29 @@ fn surprises(screen: &Screen) -> Vec<String> {
         Some(_) => {}
     }
     notes
+}
+
+/// What is known of a database that was not compared with the image. That a database was read says nothing of the image.
+pub(super) fn unknown(screen: &Screen, database: &DatabaseStatus) -> &'static str {
+    let Some(status) = screen.status() else {
+        return "not read yet";
+    };
+    let observed = verdict::condition(status, reasons::OBSERVED);
+    let unread = observed.is_some_and(|observed| observed.status == "False");
+    let named = status.message.starts_with(&format!("{}:", database.name));
+    if unread && named {
+        "cannot be read now"
+    } else if database.last_observed_at.is_some() {
+        "not compared with the image yet"
+    } else {
+        "not read yet"
+    }
+}
+
+/// Whether the operator leaves it alone.
+fn is_frozen(screen: &Screen) -> bool {
+    let value = screen.resource.annotations().get(ANNOTATION_RECONCILE);
+    value.is_some_and(|value| value == "disabled")
 }
 
 /// The command that lets the operator go on with a resource.

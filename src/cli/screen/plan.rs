@@ -6,7 +6,7 @@ use dbm_agent::protocol::{DatabaseInventory, Migration};
 use kube::ResourceExt;
 
 use super::findings::finding;
-use super::{Screen, header, highlight, notes, trim_line};
+use super::{Screen, header, highlight, notes, trim_line, unknown};
 use crate::api::{DatabaseMigration, DatabasePhase, DatabaseStatus, FindingStatus, Policy};
 use crate::cli::style::Tone;
 use crate::cli::text::{age, count, safe, safe_lines, width, wrap};
@@ -38,16 +38,19 @@ pub fn plan(screen: &Screen, stored: Option<&Stored>) -> String {
         out.push('\n');
         out.push_str(&one(screen, database, stored));
     }
+    let unknown = |database: &DatabaseStatus| database.phase == DatabasePhase::Unknown;
+    if status.databases.iter().any(unknown) && !status.message.is_empty() {
+        // Why there is no plan.
+        let lines = wrap(&safe(&status.message), screen.width).join("\n");
+        out.push_str(&format!("\n{lines}\n"));
+    }
     out
 }
 
 fn one(screen: &Screen, database: &DatabaseStatus, stored: Option<&Stored>) -> String {
     let name = screen.style.paint(Tone::Strong, &safe(&database.name));
     let mut line = match (database.phase, database.pending_count) {
-        (DatabasePhase::Unknown, _) if database.last_observed_at.is_some() => {
-            "cannot be read now".to_owned()
-        }
-        (DatabasePhase::Unknown, _) => "not read yet".to_owned(),
+        (DatabasePhase::Unknown, _) => unknown(screen, database).to_owned(),
         (_, 0) => format!(
             "nothing pending, {} applied",
             count(database.applied, "migration")
@@ -86,7 +89,9 @@ fn one(screen: &Screen, database: &DatabaseStatus, stored: Option<&Stored>) -> S
             .as_ref()
             .is_some_and(|failed| failed.name == *migration);
         let mut remarks: Vec<String> = found.iter().map(|found| remark(found)).collect();
-        if failed {
+        if failed && database.phase == DatabasePhase::RolledBack {
+            remarks.insert(0, "it failed, and was undone".to_owned());
+        } else if failed {
             remarks.insert(0, "failed".to_owned());
         }
         let lead = format!("  {}", safe(migration));

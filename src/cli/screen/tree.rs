@@ -1,7 +1,7 @@
 //! PURE. The steps of a run as a tree: inventory, plan, each database with what belongs to it, smoke tests.
 
 use super::parts::{part, smoke_test};
-use super::{COLUMN, Screen};
+use super::{COLUMN, Screen, unknown};
 use crate::api::{
     DatabasePhase, DatabaseStatus, Phase, RunStatus, SmokeTestSpec, StepKind, StepOutcome,
     StepStatus, WentBack, reasons,
@@ -190,7 +190,7 @@ fn plan(screen: &Screen) -> Line {
         return Line::new(Mark::Waiting, "plan", "");
     };
     let word = |database: &DatabaseStatus| match (database.phase, planned(database)) {
-        (DatabasePhase::Unknown, 0) => format!("{} not read", safe(&database.name)),
+        (DatabasePhase::Unknown, 0) => format!("{} not known yet", safe(&database.name)),
         (_, 0) => format!("{} nothing pending", safe(&database.name)),
         (_, pending) => format!("{} {pending} pending", safe(&database.name)),
     };
@@ -312,10 +312,7 @@ fn database_line(
         ),
         DatabasePhase::Skipped => (Mark::Waiting, "not started".to_owned()),
         DatabasePhase::RolledBack => (Mark::Waiting, went_back(database)),
-        DatabasePhase::Unknown if database.last_observed_at.is_some() => {
-            (Mark::Waiting, "cannot be read now".to_owned())
-        }
-        DatabasePhase::Unknown => (Mark::Waiting, "not read yet".to_owned()),
+        DatabasePhase::Unknown => (Mark::Waiting, unknown(screen, database).to_owned()),
         DatabasePhase::Planned if !after.is_empty() => (
             Mark::Waiting,
             format!("{planned} pending (comes after {})", after.join(", ")),
