@@ -9,6 +9,8 @@ use crate::api::{FailedStatement, FailedStatus, Traces};
 use crate::facts::{DatabaseFacts, Object};
 use crate::tools::{prisma, sql};
 
+/// What is left, where the catalog shows nothing of it and does not prove it either.
+const NOTHING_SEEN: &str = "no statement of it is seen to have taken effect";
 /// Lines about what is left.
 const LEFT_LIMIT: usize = 10;
 
@@ -110,6 +112,7 @@ pub(super) fn statements(
     let text = sentences(&lines);
     failed.left = lines.iter().map(|line| status::cut(line, 300)).collect();
     if lines.is_empty() {
+        failed.left = vec![NOTHING_SEEN.to_owned()];
         format!("{at} None of its statements is seen to have taken effect.")
     } else {
         format!("{at}{text}")

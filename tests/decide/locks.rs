@@ -447,3 +447,14 @@ fn what_a_deleted_resource_waits_for_says_whose_lock_it_is() {
         assert!(text.contains(part), "{part} is not in: {text}");
     }
 }
+
+/// Its first statement waited for the lock, so none after it ran: that is said, and nobody is sent to compare a schema.
+#[test]
+fn where_nothing_is_seen_of_it_that_is_what_is_left() {
+    let snapshot = failed(ROWS, true, true, |_| {});
+    let failed = shown(&snapshot).databases[0].failed.clone().unwrap();
+    assert_eq!(
+        failed.left,
+        ["no statement of it is seen to have taken effect"]
+    );
+}
