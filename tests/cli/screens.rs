@@ -1,8 +1,8 @@
 //! The screens, word for word.
 
 use database_migration_operator::api::{
-    AcceptedStatus, ActionKind, DatabaseMigration, DatabasePhase, FailedStatus, FindingKind,
-    FindingStatus, InstanceStatus, OtherDatabaseStatus, Phase, Policy, Time,
+    AcceptedStatus, ActionKind, DatabaseMigration, DatabasePhase, DatabaseStatus, FailedStatus,
+    FindingKind, FindingStatus, InstanceStatus, OtherDatabaseStatus, Phase, Policy, Time,
 };
 use database_migration_operator::cli::request::{self, Wish};
 use database_migration_operator::cli::screen::{self, Facts, Screen, Stored};
@@ -380,6 +380,7 @@ fn what_could_be_read_is_not_said_to_be_unreadable() {
     state.message = "identity: the password is wrong".to_owned();
     for database in &mut state.databases {
         database.phase = DatabasePhase::Unknown;
+        database.inventory_hash.clear();
         database.last_observed_at = Some(Time(now()));
     }
     resource.status = Some(state);
@@ -403,6 +404,26 @@ fn what_could_be_read_is_not_said_to_be_unreadable() {
         .push(serde_json::from_value(observed).unwrap());
     for text in shown(&resource) {
         assert_eq!(text.matches("cannot be read now").count(), 1, "{text}");
+    }
+}
+
+/// A database without a ledger has no counts, and the image was read all the same.
+#[test]
+fn an_image_that_was_read_is_not_said_to_hold_nothing() {
+    let mut resource = status("good");
+    let state = resource.status.as_mut().unwrap();
+    for database in &mut state.databases {
+        *database = DatabaseStatus {
+            name: database.name.clone(),
+            inventory_hash: "h".to_owned(),
+            last_observed_at: Some(Time(now())),
+            ..DatabaseStatus::default()
+        };
+    }
+    let text = screen::status(&screen(&resource, None));
+    assert!(text.contains("the image is read"), "{text}");
+    for part in ["0 migrations", "not compared"] {
+        assert!(!text.contains(part), "{text}");
     }
 }
 

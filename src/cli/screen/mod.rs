@@ -233,6 +233,8 @@ pub(super) fn unknown(screen: &Screen, database: &DatabaseStatus) -> &'static st
     let named = status.message.starts_with(&format!("{}:", database.name));
     if unread && named {
         "cannot be read now"
+    } else if !database.inventory_hash.is_empty() {
+        "no plan"
     } else if database.last_observed_at.is_some() {
         "not compared with the image yet"
     } else {

@@ -148,8 +148,11 @@ fn inventory(screen: &Screen, run: &RunStatus) -> Line {
     };
     let counted = total > 0
         || screen.status().is_some_and(|status| {
-            let mut databases = status.databases.iter();
-            databases.any(|database| !database.inventory_hash.is_empty())
+            let known = |database: &DatabaseStatus| {
+                !database.inventory_hash.is_empty() && database.phase != DatabasePhase::Unknown
+            };
+            // Of one that nothing can be compared with, as without a ledger, there is no count.
+            status.databases.iter().any(known)
         });
     let mut waits = run.waits.iter().filter(|wait| wait.subject == IMAGE);
     let refused = screen
