@@ -102,6 +102,15 @@ pub(super) fn plan(
             return None;
         }
         let message = blocker.message.clone();
+        if plan::is_under_way(&blocker) {
+            // Nobody is needed: it is another run's, or a deploy by hand, and has an end.
+            let busy = reasons::DATABASE_BUSY;
+            pass.condition(reasons::PLANNED, false, busy, &message);
+            pass.condition(reasons::PREFLIGHT_PASSED, false, busy, &message);
+            pass.working(Phase::Pending, busy, message);
+            pass.requeue(5_000);
+            return None;
+        }
         pass.condition(reasons::PLANNED, false, blocker.reason, &message);
         pass.condition(reasons::PREFLIGHT_PASSED, false, blocker.reason, &message);
         pass.stalled(

@@ -4,7 +4,7 @@
 use database_migration_operator::api::{
     ActionKind, ChoiceStatus, DatabaseMigrationStatus, StepKind, digest, reasons,
 };
-use database_migration_operator::decide::{Snapshot, decide, wants};
+use database_migration_operator::decide::{Snapshot, decide, status, wants};
 use database_migration_operator::facts::{
     ContainerEnd, DatabaseFacts, JobProgress, Ledger, LedgerRow, Object, ObjectKind, Reading,
     Session, Wait,
@@ -457,4 +457,28 @@ fn where_nothing_is_seen_of_it_that_is_what_is_left() {
         failed.left,
         ["no statement of it is seen to have taken effect"]
     );
+}
+
+/// Another resource's run, or a deploy by hand, has an end: nobody is called, and nothing is said to be blocked.
+#[test]
+fn a_migration_that_somebody_else_has_under_way_needs_nobody() {
+    let mut snapshot = with(CATALOG, false, 5);
+    let facts = facts(&mut snapshot);
+    let open = LedgerRow {
+        logs: None,
+        ..row(1, false)
+    };
+    facts.ledger = Ledger::Rows(vec![open]);
+    facts.lock_holder = Some(Session {
+        pid: 42,
+        application_name: "dbm/r1-5e1c0a9b/db00".to_owned(),
+        ..Session::default()
+    });
+    let decision = decide(&snapshot);
+    assert!(decision.events.iter().all(|event| !event.warning));
+    settle(&mut snapshot);
+    let said = shown(&snapshot);
+    assert_eq!(reason(said), reasons::DATABASE_BUSY, "{}", said.message);
+    assert!(said.message.contains("pid 42 (dbm/"), "{}", said.message);
+    assert!(status::get(said, reasons::STALLED).is_none());
 }
