@@ -93,7 +93,7 @@ fn documents() -> Vec<PathBuf> {
         .iter()
         .map(|name| root().join(name))
         .collect();
-    for folder in ["docs", "local-cluster", "examples/shop"] {
+    for folder in ["docs", "docs/incidents", "local-cluster", "examples/shop"] {
         let entries = fs::read_dir(root().join(folder)).unwrap();
         found.extend(
             entries

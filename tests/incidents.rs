@@ -28,10 +28,12 @@ mod images;
 mod locks;
 #[path = "incidents/page.rs"]
 mod page;
+#[path = "incidents/plays.rs"]
+mod plays;
 #[path = "incidents/untrue.rs"]
 mod untrue;
 
-use frame::Play;
+use plays::Play;
 
 const TWENTY: [Play; 20] = [
     Play {
@@ -158,9 +160,9 @@ const TWENTY: [Play; 20] = [
 
 #[tokio::test]
 async fn twenty_incidents() {
-    let plays = frame::wanted(&TWENTY);
-    let records = frame::all(&plays).await;
+    let plays = plays::wanted(&TWENTY);
+    let records = plays::all(&plays).await;
     page::table(&records);
-    let broken: Vec<String> = records.iter().flat_map(frame::Record::broken).collect();
+    let broken: Vec<String> = records.iter().flat_map(plays::Record::broken).collect();
     assert!(broken.is_empty(), "\n  {}", broken.join("\n  "));
 }

@@ -172,6 +172,7 @@ fn follow(name: &str, verbs: Option<&[&str]>) -> &'static str {
         reasons::OTHER_DATABASE_MIGRATED,
         reasons::UNPLANNED_MIGRATIONS,
         reasons::LEDGER_INCOMPLETE,
+        reasons::LEDGER_LOST,
     ];
     for failed in status.databases.iter().filter_map(|d| d.failed.as_ref()) {
         let elsewhere = failed.name.is_empty() && unseen.contains(&reason);

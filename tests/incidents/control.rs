@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::frame::Incident;
 use crate::harness::*;
 use crate::images::example;
+use crate::locks::portal;
 
 pub async fn reconcile_disabled(i: &Incident<'_>) {
     let (identity, _) = i.stage.shop().await;
@@ -117,7 +118,8 @@ pub async fn suspended(i: &Incident<'_>) {
     let line = screen
         .text
         .lines()
-        .find(|line| line.contains("kubectl dbm resume shop"));
+        .map(|line| line.trim().trim_start_matches("1 ").trim())
+        .find(|line| line.starts_with("kubectl dbm resume shop"));
     let command = line
         .unwrap_or_default()
         .trim()
@@ -130,21 +132,29 @@ pub async fn suspended(i: &Incident<'_>) {
 
 pub async fn two_resources(i: &Incident<'_>) {
     let db = i.stage.database(Server::Identity, "identity").await;
+    i.released(&identity_resource("shop", &shop("1.0.0"))).await;
+    // The first one's run is as long as somebody reads the table.
+    let (mut portal, _) = portal(&db, "User").await;
     i.stage
-        .apply(&identity_resource("shop", &variant("slow")))
+        .apply(&identity_resource("shop", &variant("lock")))
         .await;
-    until_slow(i.stage, "shop").await;
+    i.stage.until_reason("shop", "WaitingLock").await;
     i.fault();
     i.stage
-        .apply(&identity_resource("shop-eu", &variant("slow")))
+        .apply(&identity_resource("shop-eu", &variant("lock")))
         .await;
     let waiting = i
-        .until_cause("shop-eu", &["another run|same database", "shop"])
+        .until_cause(
+            "shop-eu",
+            &["another run|same database|being migrated by", "shop"],
+        )
         .await;
     i.truth("nobody is needed: exit code 0", waiting.code == 0);
     i.shown("shop-eu", &waiting);
-    i.tell("nothing is to be done");
+    i.tell("nothing is to be done with it; the portal's transaction ends");
+    run(&mut portal, "COMMIT").await;
     i.stage.until_ready("shop").await;
     i.until_well("shop-eu").await;
-    i.ends("each migration ran once", db.ledger().await.len() == 8);
+    let applied = db.applied().await;
+    i.ends("each migration is applied once", applied.len() == 8);
 }

@@ -1,119 +1,17 @@
 //! What an incident is played on: screens and commands as a person has them, and what is counted of them.
 
 use std::cell::RefCell;
-use std::panic::AssertUnwindSafe;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use database_migration_operator::api::DatabaseMigration;
-use futures::future::LocalBoxFuture;
-use futures::{FutureExt, StreamExt};
 use kube::ResourceExt;
 use regex::Regex;
 
 use crate::harness::*;
-use crate::{page, untrue};
-
-/// An incident: its number in the list, the name of its page, and what happens.
-pub struct Play {
-    pub number: u32,
-    pub name: &'static str,
-    pub title: &'static str,
-    pub act: for<'a> fn(&'a Incident<'a>) -> LocalBoxFuture<'a, ()>,
-}
-
-/// What came of it.
-#[derive(Default)]
-pub struct Record {
-    pub number: u32,
-    pub title: &'static str,
-    /// Since the fault was there.
-    since: Option<Instant>,
-    /// Until the cause stood on the screen.
-    pub seconds: Option<f64>,
-    pub commands: u32,
-    pub untrue: Vec<String>,
-    /// What did not come to its right end.
-    pub failed: Vec<String>,
-    /// All screens that were looked at.
-    seen: Vec<String>,
-    page: String,
-}
-
-impl Record {
-    /// What must not be, one line each.
-    pub fn broken(&self) -> Vec<String> {
-        let of = |what: &str, text: &str| format!("incident {}, {what}: {text}", self.number);
-        let mut all: Vec<String> = self.untrue.iter().map(|text| of("untrue", text)).collect();
-        all.extend(self.failed.iter().map(|text| of("failed", text)));
-        if self.seconds.is_none() {
-            all.push(of("failed", "its cause was not shown"));
-        }
-        all
-    }
-}
-
-/// Those of `DBM_INCIDENTS`, by default all.
-pub fn wanted(all: &'static [Play]) -> Vec<&'static Play> {
-    let text = std::env::var("DBM_INCIDENTS").unwrap_or_default();
-    let numbers: Vec<u32> = text
-        .split([' ', ','])
-        .filter(|word| !word.is_empty())
-        .map(|word| word.parse().expect("DBM_INCIDENTS is a list of numbers"))
-        .collect();
-    let is = |play: &&Play| numbers.is_empty() || numbers.contains(&play.number);
-    all.iter().filter(is).collect()
-}
-
-/// Plays them, some at a time.
-pub async fn all(plays: &[&'static Play]) -> Vec<Record> {
-    let at_once = std::env::var("DBM_INCIDENTS_AT_ONCE").ok();
-    let at_once = at_once.and_then(|text| text.parse().ok()).unwrap_or(4);
-    let mut records: Vec<Record> = futures::stream::iter(plays.iter().map(|play| one(play)))
-        .buffer_unordered(at_once)
-        .collect()
-        .await;
-    records.sort_by_key(|record| record.number);
-    records
-}
-
-async fn one(play: &'static Play) -> Record {
-    let record = Rc::new(RefCell::new(Record {
-        number: play.number,
-        title: play.title,
-        ..Record::default()
-    }));
-    let inside = record.clone();
-    let act = Stage::installed(async move |stage| {
-        let incident = Incident {
-            stage,
-            record: inside,
-        };
-        (play.act)(&incident).await;
-        incident.read_all();
-        let text = incident.record.borrow().page.clone();
-        let page = page::normal(stage, &text);
-        if let Err(why) = page::compare(play, &page) {
-            incident.record.borrow_mut().failed.push(why);
-        }
-    });
-    if let Err(panic) = AssertUnwindSafe(act).catch_unwind().await {
-        let text = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let mut record = record.borrow_mut();
-        record.failed.push(text.unwrap_or_default());
-        eprintln!(
-            "what was seen of incident {}:\n{}",
-            play.number, record.page
-        );
-    }
-    let record = std::mem::take(&mut *record.borrow_mut());
-    println!("{}", page::row(&record));
-    record
-}
+use crate::plays::Record;
+use crate::untrue;
 
 /// What a command has printed, and its exit code.
 pub struct Printed {
@@ -129,7 +27,7 @@ pub fn squashed(text: &str) -> String {
 /// One incident at work.
 pub struct Incident<'s> {
     pub stage: &'s Stage,
-    record: Rc<RefCell<Record>>,
+    pub record: Rc<RefCell<Record>>,
 }
 
 impl Incident<'_> {
@@ -141,7 +39,10 @@ impl Incident<'_> {
     /// Something untrue was said.
     pub fn untrue(&self, text: impl Into<String>) {
         let (text, mut record) = (text.into(), self.record.borrow_mut());
-        if !record.untrue.contains(&text) {
+        // Of a screen that is looked at again and again it is one.
+        let what = |text: &str| text.split(" in: ").next().map(str::to_owned);
+        let known = |said: &String| what(said) == what(&text);
+        if !record.untrue.iter().any(known) {
             record.untrue.push(text);
         }
     }
@@ -189,7 +90,7 @@ impl Incident<'_> {
     }
 
     /// What no incident may show.
-    fn read_all(&self) {
+    pub fn read_all(&self) {
         let faults: Vec<String> = self
             .told()
             .iter()
@@ -221,13 +122,7 @@ impl Incident<'_> {
             eval "$COMMAND" </dev/null 2>&1"#;
         // The screen says how to get it.
         let url = if command.contains("${DATABASE_URL") {
-            let seen = self
-                .record
-                .borrow()
-                .seen
-                .last()
-                .cloned()
-                .unwrap_or_default();
+            let seen = self.record.borrow().screen.clone();
             let line = seen
                 .lines()
                 .find(|line| line.trim().starts_with("DATABASE_URL=$("));
@@ -280,7 +175,10 @@ impl Incident<'_> {
     /// One look at the screen.
     pub async fn look(&self, name: &str) -> Printed {
         let printed = self.shell(&self.look_command(name), "false", false).await;
-        self.record.borrow_mut().seen.push(printed.text.clone());
+        let mut record = self.record.borrow_mut();
+        record.seen.push(printed.text.clone());
+        record.screen.clone_from(&printed.text);
+        drop(record);
         printed
     }
 
@@ -306,8 +204,9 @@ impl Incident<'_> {
                 return printed;
             };
             assert!(
-                from.elapsed() < LIMIT,
-                "{missing} is not on the screen after {LIMIT:?}:\n{}",
+                from.elapsed() < 2 * LIMIT,
+                "{missing} is not on the screen after {:?}:\n{}",
+                2 * LIMIT,
                 printed.text
             );
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -348,19 +247,13 @@ impl Incident<'_> {
         let choices = status(&object).choices;
         let choice = choices.get(at);
         let choice = choice.unwrap_or_else(|| panic!("no choice {at} in {choices:?}"));
-        if at == 0 {
+        if at == 0 && !is_ready(&object) {
             self.truth(
                 "the next command is the first choice's",
                 status(&object).next_command == choice.command,
             );
         }
-        let screen = self
-            .record
-            .borrow()
-            .seen
-            .last()
-            .cloned()
-            .unwrap_or_default();
+        let screen = self.record.borrow().screen.clone();
         self.truth(
             "the choice stands on the screen",
             screen.contains(&choice.command),

@@ -52,7 +52,8 @@ pub async fn secret_key(i: &Incident<'_>) {
     )
     .await;
     i.warned("shop", "SecretKeyMissing").await;
-    i.until_screen("shop", &["What you can do"]).await;
+    i.until_screen("shop", &["What you can do", "inventory the image is read"])
+        .await;
     i.show("shop", 3).await;
     let command = i.choice("shop", 0).await;
     let listed = i.follow(&command).await;
@@ -79,7 +80,8 @@ pub async fn password(i: &Incident<'_>) {
     i.stage.apply(&example("1.0.0")).await;
     i.until_cause("shop", &["password", "identity"]).await;
     i.warned("shop", "AuthenticationFailed").await;
-    i.until_screen("shop", &["What you can do"]).await;
+    i.until_screen("shop", &["What you can do", "inventory the image is read"])
+        .await;
     i.show("shop", 3).await;
     let command = i.choice("shop", 0).await;
     let right = base64::engine::general_purpose::STANDARD.encode(identity.url());

@@ -16,7 +16,7 @@ const TASK_PRIORITY: &str = "20261121090000_task_priority";
 const NICKNAME: &str = "20261101090000_user_nickname";
 
 /// The portal reads a table, as the application's role, in a transaction that it leaves open.
-async fn portal(db: &Db, table: &str) -> (PgConnection, i32) {
+pub async fn portal(db: &Db, table: &str) -> (PgConnection, i32) {
     let variable = match db.server {
         Server::Identity => "PG_IDENTITY_URL",
         _ => "PG_TASKS_URL",

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use regex::Regex;
 
-use super::frame::{Play, Record};
 use super::harness::Stage;
+use super::plays::{Play, Record};
 
 /// What is said of each is the same in every play.
-const SAME: [(&str, &str); 14] = [
+const SAME: [(&str, &str); 15] = [
+    (r"\bJob ([a-z-]+)-[0-9a-f]{8}\b", "Job $1-1f0c9a2e"),
     (r"\br(\d+)-[0-9a-f]{8}\b", "r$1-5e1c0a9b"),
     (
         r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b",
