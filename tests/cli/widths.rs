@@ -245,3 +245,17 @@ fn a_continued_command_is_the_command() {
     assert!(joined.join(" ").contains(wanted), "{text}");
     assert!(text.contains(" \\\n"), "{text}");
 }
+
+/// The first line of a database's plan is broken where the lines below it, which are set in, still fit.
+#[test]
+fn a_plan_whose_first_line_is_broken_fits() {
+    let names = Names {
+        resource: "a".to_owned(),
+        namespace: "a".to_owned(),
+        database: "a-0-a-a-a0-a---aa0a-a-a".to_owned(),
+        migration: "00000000000128_x".to_owned(),
+        image: "shop-migrations:1.42.0".to_owned(),
+        message: "a message".to_owned(),
+    };
+    check("good", &names, 40);
+}

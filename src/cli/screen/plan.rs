@@ -64,10 +64,9 @@ fn one(screen: &Screen, database: &DatabaseStatus, stored: Option<&Stored>) -> S
         line.push_str(&format!(", read {} ago", age(at.0, screen.now)));
     }
     let mut out = String::new();
-    for (at, line) in wrap(&format!("{name}  {line}"), screen.width)
-        .iter()
-        .enumerate()
-    {
+    // Every line but the first is set in.
+    let room = screen.width.map(|columns| columns.saturating_sub(2));
+    for (at, line) in wrap(&format!("{name}  {line}"), room).iter().enumerate() {
         out.push_str(if at == 0 { "" } else { "  " });
         out.push_str(line);
         trim_line(&mut out);
