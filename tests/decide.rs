@@ -75,6 +75,8 @@ mod tables;
 mod things;
 #[path = "decide/troubles.rs"]
 mod troubles;
+#[path = "decide/verified.rs"]
+mod verified;
 #[path = "decide/work.rs"]
 mod work;
 #[path = "decide/world.rs"]

@@ -85,6 +85,11 @@ pub struct DatabaseStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub unplanned: Vec<String>,
+    /// The newest migrations of the image, at most 20, that were applied when a run of this resource last succeeded. One of them
+    /// that is missing later is not run again because the spec changed, but by a retry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub verified: Vec<String>,
     /// When it was last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_observed_at: Option<Time>,

@@ -154,7 +154,12 @@ pub(super) fn choices(
             let title = "go on where it stopped: ask for a new run";
             push(&mut list, title, commands.dbm("retry", &[]));
         }
-        (reasons::ROLLED_BACK | reasons::PENDING_FOUND | reasons::INVENTORY_FAILED, _) => {
+        (reasons::PENDING_FOUND, _) => {
+            let title =
+                "only if it is the right database and these are to run on it: ask for a new run";
+            push(&mut list, title, commands.dbm("retry", &[]));
+        }
+        (reasons::ROLLED_BACK | reasons::INVENTORY_FAILED, _) => {
             let title = "release a corrected image, or ask for a new run of this one";
             push(&mut list, title, commands.dbm("retry", &[]));
         }

@@ -58,6 +58,7 @@ mod told;
 mod unplanned;
 mod unstarted;
 mod validate;
+mod verified;
 mod waiting;
 mod wants;
 mod watch;

@@ -6,6 +6,7 @@ use super::names::run_id;
 use super::pass::{Pass, Seen};
 use super::snapshot::{Effect, Resource};
 use super::status;
+use super::verified;
 use crate::api::{
     DatabasePhase, DatabaseStatus, HistoryStatus, ImageStatus, Phase, RunOutcome, RunStatus,
     StepKind, reasons, spec_hash,
@@ -96,6 +97,10 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
             unplanned: before(&database.name)
                 .map(|before| before.unplanned.clone())
                 .unwrap_or_default(),
+            verified: before(&database.name)
+                .filter(|_| cause != Cause::Retry)
+                .map(|before| before.verified.clone())
+                .unwrap_or_default(),
             invalid_indexes: before(&database.name)
                 .map(|before| before.invalid_indexes.clone())
                 .unwrap_or_default(),
@@ -143,6 +148,9 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
     give_back(pass);
     for database in &mut pass.status.databases {
         database.current = None;
+    }
+    if outcome == RunOutcome::Succeeded {
+        verified::remember(pass);
     }
     let applied = pass
         .status

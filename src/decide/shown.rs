@@ -7,6 +7,7 @@ use super::invalid;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
 use super::unplanned;
+use super::verified;
 use crate::api::{DatabasePhase, FailedStatus, FindingKind, StepKind, Traces};
 use crate::facts::DatabaseFacts;
 
@@ -35,6 +36,9 @@ pub(super) fn planned(
     plan.findings
         .splice(..0, concurrently::findings(inventory, facts, &plan.pending));
     invalid::forget(pass, name, facts);
+    if plan.blocker.is_none() {
+        plan.blocker = verified::blocker(pass, name, &plan.pending);
+    }
     show(pass, name, inventory, &plan);
     plan
 }

@@ -82,6 +82,7 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
             "go on where it stopped",
             "if it may stay",
             "go back to the restore point",
+            "only if it is the right database",
         ];
         let known = told
             .iter()
