@@ -448,6 +448,19 @@ fn every_variable_that_prisma_may_migrate_by_gets_the_settings() {
     let merged = format!("{URL}&application_name=dbm/shop&options=-c%20lock_timeout%3D5000");
     assert_eq!(image.read("got"), format!("{merged} {merged}"));
 
+    // What is watched is not what Prisma would migrate.
+    let elsewhere = URL.replace("/shop?", "/other?");
+    let mut agent = image.exec(&[], "touch ran");
+    let refusal = image.refusal(agent.env("DIRECT_URL", elsewhere));
+    let Refusal::ConnectionInvalid(message) = refusal else {
+        panic!("{refusal:?}")
+    };
+    assert!(
+        message.contains("DIRECT_URL, by which Prisma migrates")
+            && message.contains("another database than DATABASE_URL"),
+        "{message}"
+    );
+
     // It cannot be known into what else they would have to go.
     let refusal = image.refusal(&mut image.exec(&[], "touch ran"));
     let Refusal::Problem(problem) = refusal else {

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access};
 
+use super::elsewhere;
 use super::secrets::{Secrets, is_secret};
 use super::url::{self, Settings};
 use crate::connection;
@@ -77,6 +79,7 @@ pub fn merge_connections(
         }
         let why = "the schema's datasource names it, and Prisma migrates by it";
         merge_into(variables, name, &settings, why)?;
+        check_place(variables, request, project, name)?;
     }
     let others = [&datasource.url, &datasource.direct_url]
         .into_iter()
@@ -87,6 +90,39 @@ pub fn merge_connections(
         merge_where_it_may_count(variables, name, &settings);
     }
     Ok(Some(needed.unwrap_or(own).to_owned()))
+}
+
+/// Prisma migrates by this variable, and the operator watches what is in its own: both have to lead to one database.
+fn check_place(
+    variables: &Variables,
+    request: &ExecRequest,
+    project: &Project,
+    name: &str,
+) -> Result<(), Refusal> {
+    let own = request.env_var.as_str();
+    let value = |name: &str| variables.get(OsStr::new(name)).and_then(|v| v.to_str());
+    let patience = Duration::from_secs(request.reach_seconds);
+    let (Some(watched), Some(migrated)) = (value(own), value(name)) else {
+        return Ok(());
+    };
+    let Some(elsewhere) = elsewhere::leads(watched, migrated, patience) else {
+        return Ok(());
+    };
+    let setting = match &project.datasource.direct_url {
+        Setting::Unset => "url",
+        _ => "directUrl",
+    };
+    let configured = project.inventory.configured.as_ref();
+    let place = match configured.filter(|configured| configured.datasource) {
+        Some(_) => "prisma.config",
+        None => "the schema",
+    };
+    Err(Refusal::ConnectionInvalid(format!(
+        "{name}, by which Prisma migrates (it is {setting} of the datasource in {place}), leads {} than {own}, which holds \
+         connection.secretKeyRef and is watched. Let both lead to one database, under the same host, or set databases[].envVar \
+         to {name} and connection.secretKeyRef to what it holds",
+        elsewhere.text()
+    )))
 }
 
 fn literal() -> Refusal {

@@ -70,7 +70,7 @@ fn the_lock_stays_on() {
 fn merges_into_what_prisma_migrates_by() {
     let mut environment = variables(&[
         ("DATABASE_URL", "postgres://u:p@h/d"),
-        ("DIRECT", "postgres://u:p@direct/d"),
+        ("DIRECT", "postgres://migrator:p@H:5432/d"),
         ("POOLED", "postgres://p/d?pgbouncer=true"),
     ]);
     let by_direct = project(variable("POOLED"), variable("DIRECT"));
@@ -83,7 +83,7 @@ fn merges_into_what_prisma_migrates_by() {
     );
     assert_eq!(
         environment[OsStr::new("DIRECT")],
-        *format!("postgres://u:p@direct/d{merged}")
+        *format!("postgres://migrator:p@H:5432/d{merged}")
     );
     assert_eq!(
         environment[OsStr::new("POOLED")],
@@ -197,6 +197,62 @@ fn refuses_another_database() {
     }
     let taken = merge(&mut environment(), &request(), Some(&project_7()));
     assert_eq!(taken.unwrap().as_deref(), Some("DATABASE_URL"));
+}
+
+/// What is watched and what would be migrated are two databases: nothing is started, and no value is told.
+#[test]
+fn refuses_to_migrate_what_is_not_watched() {
+    let by_direct = project(variable("DATABASE_URL"), variable("DIRECT_URL"));
+    let by_url = project(variable("DIRECT_URL"), Setting::Unset);
+    for (direct, part) in [
+        ("postgres://u:p@h/other", "leads to another database than"),
+        (
+            "postgres://u:p@there/d",
+            "leads to another host or port than",
+        ),
+        ("postgres://u:p@h:6/d", "leads to another host or port than"),
+        (
+            "postgres://u:p@h/d?schema=tenant",
+            "leads to another schema of the database than",
+        ),
+    ] {
+        let set = [
+            ("DATABASE_URL", "postgres://u:p@h/d"),
+            ("DIRECT_URL", direct),
+        ];
+        for (project, setting) in [(&by_direct, "directUrl of"), (&by_url, "is url of")] {
+            let Err(Refusal::ConnectionInvalid(message)) =
+                merge(&mut variables(&set), &request(), Some(project))
+            else {
+                panic!("{direct}")
+            };
+            for part in [
+                part,
+                setting,
+                "DIRECT_URL",
+                "DATABASE_URL, which",
+                "databases[].envVar",
+            ] {
+                assert!(message.contains(part), "{part}: {message}");
+            }
+            for part in ["://", "there", "tenant", "other "] {
+                assert!(
+                    !message.replace("another ", "").contains(part),
+                    "{part}: {message}"
+                );
+            }
+            // Named as the one that is watched, it is.
+            let named = ExecRequest {
+                env_var: "DIRECT_URL".into(),
+                ..request()
+            };
+            let taken = merge(&mut variables(&set), &named, Some(project));
+            assert_eq!(taken.unwrap().as_deref(), Some("DIRECT_URL"));
+        }
+        // Prisma migrates by url here, and does not look at the other one.
+        let by_own = project(variable("DATABASE_URL"), Setting::Unset);
+        assert!(merge(&mut variables(&set), &request(), Some(&by_own)).is_ok());
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod call;
 pub mod command;
 pub mod config;
 mod confirm;
+pub mod elsewhere;
 mod encodings;
 pub mod environment;
 pub mod findings;
