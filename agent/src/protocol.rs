@@ -386,6 +386,10 @@ pub struct Summary {
     /// What of the image, or of what the Job adds to it, made the command fail, where its output says that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+    /// What Prisma says that it works on, where that is not the database of [`ExecRequest::env_var`]: `the database "NAME"`
+    /// or `the schema "NAME" of the database "NAME"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
     /// Lines worth a look, the first ones; how many there are is `findings_count`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<LogFinding>,

@@ -469,3 +469,20 @@ fn every_variable_that_prisma_may_migrate_by_gets_the_settings() {
     assert_eq!(problem.reason, ProblemReason::DatasourceVariableUnset);
     assert!(problem.message.contains("DIRECT_URL"), "{problem:?}");
 }
+
+/// What Prisma says that it works on is told where it is not what the variable leads to.
+#[test]
+fn what_prisma_works_on_is_told_where_it_is_another_database() {
+    let image = Image::new();
+    for (database, end, expected) in [
+        ("shop", "true", None),
+        ("other", "true", Some("the database \"other\"")),
+        ("other", "exit 1", Some("the database \"other\"")),
+    ] {
+        let script = format!(
+            "echo 'Datasource \"db\": PostgreSQL database \"{database}\", schema \"public\" at \"db.example:5432\"'; {end}"
+        );
+        image.exec(&[], &script).output().unwrap();
+        assert_eq!(image.summary().elsewhere.as_deref(), expected, "{script}");
+    }
+}

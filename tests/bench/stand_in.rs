@@ -255,6 +255,7 @@ impl Bench {
         let ended = jiff::Timestamp::now().to_string();
         let summary = Summary {
             problem: None,
+            elsewhere: None,
             version: VERSION,
             outcome: Outcome::Succeeded,
             exit_code: Some(0),

@@ -195,6 +195,22 @@ async fn a_variable_that_nobody_sets_is_said_before_a_job_where_it_can_be_known(
         assert_eq!(stage.jobs_of("direct", "migrate").len(), 1);
         assert_eq!(db.ledger().await, []);
 
+        // It leads to another database than the one that is watched.
+        let other = stage.database(Server::Identity, "other").await;
+        object["spec"]["databases"][0]["env"] = json!([{
+            "name": "DIRECT_URL",
+            "valueFrom": {"secretKeyRef": {"name": other.secret, "key": "DATABASE_URL"}},
+        }]);
+        stage.apply(&object).await;
+        let refused = stage
+            .until_reason("direct", reasons::CONNECTION_INVALID)
+            .await;
+        for part in ["DIRECT_URL, by which Prisma migrates", "another database"] {
+            assert!(message(&refused).contains(part), "{}", message(&refused));
+        }
+        assert_eq!(other.ledger().await, []);
+        assert_eq!(db.ledger().await, []);
+
         object["spec"]["databases"][0]["env"] = json!([{
             "name": "DIRECT_URL",
             "valueFrom": {"secretKeyRef": {"name": db.secret, "key": "DATABASE_URL"}},

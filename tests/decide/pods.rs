@@ -20,6 +20,7 @@ pub(super) fn summary(outcome: Outcome, code: &str, state: &str) -> Summary {
         migration: None,
         message: None,
         problem: None,
+        elsewhere: None,
         findings: Vec::new(),
         findings_count: 0,
         timed_out: false,

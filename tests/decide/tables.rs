@@ -270,6 +270,7 @@ pub(super) fn end(exit_code: i32, reason: &str, code: &str, state: &str) -> Opti
         migration: None,
         message: None,
         problem: None,
+        elsewhere: None,
         findings: Vec::new(),
         findings_count: 0,
         timed_out: false,
@@ -311,6 +312,13 @@ fn starved() -> Option<ContainerEnd> {
     end(137, "OOMKilled", "", "")
 }
 
+/// Prisma's own line names something else than what is watched.
+fn elsewhere(mut end: Option<ContainerEnd>) -> Option<ContainerEnd> {
+    let summary = end.as_mut().and_then(|end| end.summary.as_mut());
+    summary.unwrap().elsewhere = Some("the database \"other\"".to_owned());
+    end
+}
+
 /// The step began on an empty ledger.
 pub(super) fn step() -> StepStatus {
     StepStatus {
@@ -332,6 +340,28 @@ pub(super) fn word(verdict: &Verdict) -> String {
         Verdict::Traceless { .. } => "traceless".to_owned(),
         Verdict::Failed { reason, .. } => (*reason).to_owned(),
     }
+}
+
+/// Which one Prisma worked on is said, and nothing of a lack of memory that nobody saw.
+#[rstest]
+#[case(well())]
+#[case(saying(APPLIED))]
+#[case(saying(NOTHING_PENDING))]
+#[case(end(1, "Error", "P3005", ""))]
+fn another_database_is_named(#[case] end: Option<ContainerEnd>) {
+    let end = elsewhere(end);
+    let verdict = judge("shop", &step(), end.as_ref(), &inventory(), &facts(&[]), "");
+    let Verdict::Failed { message, .. } = verdict else {
+        panic!("{verdict:?}");
+    };
+    for part in [
+        "shop: ",
+        "Prisma worked on the database \"other\"",
+        "directUrl",
+    ] {
+        assert!(message.contains(part), "{part} in: {message}");
+    }
+    assert!(!message.contains("memory"), "{message}");
 }
 
 const ALL: &[(&str, Row)] = &[
@@ -370,6 +400,13 @@ const ALL: &[(&str, Row)] = &[
 #[case(&[], saying(APPLIED), "OtherDatabaseMigrated")]
 #[case(&[], saying(NOTHING_PENDING), "LedgerIncomplete")]
 #[case(&[("2_a", Row::Applied)], saying(APPLIED), "LedgerIncomplete")]
+#[case(&[], elsewhere(well()), "OtherDatabaseMigrated")]
+#[case(&[], elsewhere(saying(NOTHING_PENDING)), "OtherDatabaseMigrated")]
+#[case(&[], elsewhere(end(1, "Error", "P3005", "")), "OtherDatabaseMigrated")]
+#[case(&[], elsewhere(end(1, "Error", "", "55P03")), "OtherDatabaseMigrated")]
+#[case(&[], elsewhere(end(1, "Error", "P1001", "")), "never began: UnreachableFromJob")]
+#[case(&[("2_a", Row::Applied)], elsewhere(well()), "LedgerIncomplete")]
+#[case(ALL, elsewhere(well()), "succeeded")]
 #[case(&[], starved(), "OutOfMemory")]
 #[case(&[], None, "MigrationUnfinished")]
 // It never came to a row of its own.

@@ -11,6 +11,8 @@ use percent_encoding::percent_decode_str;
 const PORT: u16 = 5432;
 /// Where Prisma keeps its ledger when the URL names no schema.
 const SCHEMA: &str = "public";
+/// What stands in a line for what is not shown.
+const REDACTED: &str = "(redacted)";
 /// Between two attempts to resolve a name.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -67,6 +69,31 @@ impl Place {
             schema: last("schema").unwrap_or_else(|| SCHEMA.to_owned()),
         })
     }
+}
+
+/// What Prisma says that it works on (`printed`, a line of its own), where that is not the database that is watched: the
+/// database's name, or the schema's, for people. Never a host, of which a name says too little.
+#[must_use]
+pub fn printed(watched: &str, printed: &str) -> Option<String> {
+    let watched = Place::of(watched)?;
+    let (_, names) = printed.split_once(": PostgreSQL database \"")?;
+    // That of the schema, which does not count beside an adapter.
+    if names.contains("\" using driver adapter") || names.contains(REDACTED) {
+        return None;
+    }
+    let (names, _) = names.rsplit_once("\" at \"").unwrap_or((names, ""));
+    let names = names.trim_end().trim_end_matches('"');
+    let (database, schema) = match names.split_once("\", schema \"") {
+        Some((database, schema)) => (database, Some(schema)),
+        None => (names.split("\", schemas \"").next()?, None),
+    };
+    // Prisma prints it as it stands in the URL.
+    if ![database.to_owned(), decoded(database)].contains(&watched.database) {
+        return Some(format!("the database {database:?}"));
+    }
+    schema
+        .filter(|schema| ![(*schema).to_owned(), decoded(schema)].contains(&watched.schema))
+        .map(|schema| format!("the schema {schema:?} of the database {database:?}"))
 }
 
 fn decoded(text: &str) -> String {
@@ -175,6 +202,43 @@ mod tests {
     fn a_common_address_makes_no_one_server_of_two_names() {
         let [a, b] = ["ep-a.cloud", "ep-b.cloud"].map(|host| format!("postgres://u@{host}/app"));
         assert_eq!(leads_by(&a, &b, known), Some(Server));
+    }
+
+    #[test]
+    fn what_prisma_says_that_it_works_on() {
+        let url = "postgresql://u:p@db:5432/my%20shop?schema=app";
+        for (line, expected) in [
+            (r#""my shop", schema "app" at "db:5432""#, None),
+            (r#""my%20shop", schema "app" at "other:1""#, None),
+            (r#""my shop", schemas "app, other" at "db:5432""#, None),
+            (r#""my shop""#, None),
+            (r#""(redacted)", schema "app" at "db:5432""#, None),
+            (
+                r#""ti", schema "public" using driver adapter "@prisma/adapter-pg""#,
+                None,
+            ),
+            (
+                r#""other", schema "app" at "db:5432""#,
+                Some(r#"the database "other""#),
+            ),
+            (
+                r#""other", schemas "app, b" at "db:5432""#,
+                Some(r#"the database "other""#),
+            ),
+            (r#""other" at "db:5432""#, Some(r#"the database "other""#)),
+            (r#""other""#, Some(r#"the database "other""#)),
+            (
+                r#""my shop", schema "public" at "db:5432""#,
+                Some(r#"the schema "public" of the database "my shop""#),
+            ),
+        ] {
+            let line = format!("Datasource \"db\": PostgreSQL database {line}");
+            assert_eq!(printed(url, &line).as_deref(), expected, "{line}");
+        }
+        assert_eq!(
+            printed(url, "Datasource \"db\": SQLite database \"x\""),
+            None
+        );
     }
 
     #[test]

@@ -298,6 +298,9 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
     let started_at = now();
     let limit = (request.timeout_seconds > 0).then(|| Duration::from_secs(request.timeout_seconds));
     let redactor = Redactor::new(secrets.clone(), raised);
+    let watched = variables.get(OsStr::new(&request.env_var));
+    let watched = watched.and_then(|value| value.to_str()).unwrap_or_default();
+    let elsewhere = |ended: &run::Ended| elsewhere::printed(watched, ended.datasource.as_deref()?);
     let mut summary = match run::run(&commands, &variables, redactor, findings, limit) {
         Err(not_started) => {
             let refusal = command::not_started(&commands[not_started.index], &not_started.error);
@@ -310,6 +313,7 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
             }
         }
         Ok(ended) if ended.exit_code == Some(0) && !ended.timed_out => Summary {
+            elsewhere: elsewhere(&ended),
             exit_code: ended.exit_code,
             // That it exits with 0 does not say that Prisma came to its end.
             message: ended
@@ -320,7 +324,10 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
             findings_count: ended.findings_count,
             ..summary(Outcome::Succeeded)
         },
-        Ok(ended) => failed(ended, request, &secrets),
+        Ok(ended) => Summary {
+            elsewhere: elsewhere(&ended),
+            ..failed(ended, request, &secrets)
+        },
     };
     summary.started_at = Some(started_at);
     summary
@@ -390,6 +397,7 @@ fn summary(outcome: Outcome) -> Summary {
         migration: None,
         message: None,
         problem: None,
+        elsewhere: None,
         findings: Vec::new(),
         findings_count: 0,
         timed_out: false,

@@ -42,6 +42,8 @@ pub struct Ended {
     pub recognised: Recognised,
     /// Prisma's closing words after a deploy that went well.
     pub closing_words: Option<&'static str>,
+    /// The line in which Prisma says what it works on.
+    pub datasource: Option<String>,
     /// What its output says is wrong with the image.
     pub problem: Option<Problem>,
     /// The last line of its output that is not blank.
@@ -88,6 +90,7 @@ pub fn run(
     screen.close();
     ended.recognised = screen.window.recognised();
     ended.closing_words = screen.window.closing_words();
+    ended.datasource = screen.window.datasource().map(str::to_owned);
     ended.problem = screen.window.problem();
     ended.last_line = screen.window.last_line();
     (ended.findings, ended.findings_count) = screen.findings.take();

@@ -42,6 +42,7 @@ fn texts(summary: &mut Summary) -> Vec<&mut String> {
         .message
         .iter_mut()
         .chain(&mut summary.migration)
+        .chain(&mut summary.elsewhere)
         .chain(summary.problem.iter_mut().map(|found| &mut found.message))
         .collect();
     match &mut summary.outcome {
@@ -98,6 +99,7 @@ mod tests {
             migration: Some("m".repeat(300)),
             message: Some(message.into()),
             problem: None,
+            elsewhere: None,
             findings: Vec::new(),
             findings_count: 0,
             timed_out: false,

@@ -15,17 +15,24 @@ pub const NOTHING_PENDING: &str = "No pending migrations to apply";
 
 const CLOSING: [&str; 2] = [APPLIED, NOTHING_PENDING];
 
+/// How the line begins in which Prisma says what it works on, before it does anything.
+const DATASOURCE: &str = "Datasource \"";
+
 /// Keeps what stands around the first error of an output, and what stands last.
 #[derive(Debug, Default)]
 pub struct Window {
     error: String,
     tail: VecDeque<String>,
     tail_size: usize,
+    datasource: Option<String>,
 }
 
 impl Window {
     /// Takes the next line.
     pub fn push(&mut self, line: &str) {
+        if line.starts_with(DATASOURCE) {
+            self.datasource = Some(line.to_owned());
+        }
         if (!self.error.is_empty() || begins_error(line)) && self.error.len() + line.len() < LIMIT {
             self.error.push_str(line);
             self.error.push('\n');
@@ -64,6 +71,12 @@ impl Window {
     pub fn closing_words(&self) -> Option<&'static str> {
         let known = |line: &String| CLOSING.into_iter().find(|words| line.contains(words));
         self.tail.iter().rev().find_map(known)
+    }
+
+    /// The line in which Prisma says what it works on, the last one.
+    #[must_use]
+    pub fn datasource(&self) -> Option<&str> {
+        self.datasource.as_deref()
     }
 
     fn end(&self) -> String {

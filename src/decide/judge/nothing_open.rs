@@ -10,6 +10,9 @@ use crate::decide::status::{count, names};
 use crate::decide::unstarted;
 use crate::facts::{ContainerEnd, DatabaseFacts, LedgerRow};
 
+/// What to do where Prisma works on another database than the one that is watched.
+const COMPARE: &str = "Compare envVar, env, prisma.migrate and the image's own variables with url and directUrl of the schema's datasource, then ask for a new run.";
+
 /// Something is missing, and no row says why: it never came to the next migration.
 pub(super) fn nothing_open(
     database: &str,
@@ -54,11 +57,22 @@ pub(super) fn nothing_open(
         );
         return failed(reasons::MIGRATION_UNFINISHED, failed_status, message);
     };
+    // What Prisma says that it works on, where that is something else than what is watched.
+    let named = summary.and_then(|summary| summary.elsewhere.as_deref());
+    let named = named.filter(|_| untouched);
     if end.exit_code == 0 {
         let words = summary.and_then(|summary| summary.message.as_deref());
         // Prisma says that it applied something, and writes that to the ledger of the database that it works on.
         let elsewhere = untouched && words == Some(APPLIED);
-        let (reason, text) = if elsewhere {
+        let (reason, text) = if let Some(named) = named {
+            (
+                reasons::OTHER_DATABASE_MIGRATED,
+                format!(
+                    "{database}: Prisma worked on {named}, which is not the one that connection.secretKeyRef names and that is watched: {} not applied, and what it did there is not known here. {COMPARE}",
+                    waits(missing)
+                ),
+            )
+        } else if elsewhere {
             (
                 reasons::OTHER_DATABASE_MIGRATED,
                 format!(
@@ -146,6 +160,19 @@ pub(super) fn nothing_open(
             failed_status,
             format!(
                 "{database}: the command failed with exit code {}{said}{}. It speaks of {name}, which is not in the watched ledger: it migrates another database or schema than connection.secretKeyRef names, and what it did there is not known here; {} not applied. Compare envVar, env, prisma.migrate and a search_path in the URL's options with the schema's datasource.",
+                end.exit_code,
+                meaning(&code),
+                waits(missing)
+            ),
+        );
+    }
+    let reached = no_connection(&code, &state, &failed_status.summary).is_none();
+    if let Some(named) = named.filter(|_| reached) {
+        return failed(
+            reasons::OTHER_DATABASE_MIGRATED,
+            failed_status,
+            format!(
+                "{database}: the command failed with exit code {}{said}{}. Prisma worked on {named}, which is not the one that connection.secretKeyRef names and that is watched: {} not applied, and what it did there is not known here. {COMPARE}",
                 end.exit_code,
                 meaning(&code),
                 waits(missing)
