@@ -5,6 +5,8 @@
 mod calls;
 #[path = "decide/cases.rs"]
 mod cases;
+#[path = "decide/causes.rs"]
+mod causes;
 #[path = "decide/circles.rs"]
 mod circles;
 #[path = "decide/concurrently.rs"]

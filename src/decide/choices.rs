@@ -1,5 +1,6 @@
 //! What a human can do now, safest first, each with the command that does it. Derived from status alone.
 
+pub(super) mod cause;
 pub(super) mod fix;
 mod indexes;
 pub(super) mod locks;
@@ -11,10 +12,14 @@ use crate::api::{
 };
 use crate::tools::prisma::shell_quote;
 
+use self::cause::Cause;
 use super::history::NOT_EMPTY;
 use super::instance;
 use super::plan::UNLESS_EXTERNAL;
 use super::status;
+
+/// SQLSTATE of a deadlock.
+pub(super) const DEADLOCK: &str = "40P01";
 
 /// The commands of one resource.
 struct Commands<'a> {
@@ -149,6 +154,13 @@ pub(super) fn choices(
             };
             push(&mut list, title, commands.dbm("retry", &[]));
         }
+        (reasons::ROLLED_BACK, _) if let Some((cause, first)) = cause::undone(now) => {
+            let title = match cause {
+                Cause::Rows => format!("{first}, or release a corrected image; then run it again"),
+                _ => format!("{first}; then run it again: its image needs no correction"),
+            };
+            push(&mut list, title, commands.dbm("retry", &[]));
+        }
         // Nothing of it failed.
         (reasons::ABORTED, _) => {
             let title = "go on where it stopped: ask for a new run";
@@ -211,9 +223,12 @@ fn of_migration(
     if lock && failed.invalid_indexes.is_empty() {
         // Whom its down.sql waited for is the latest news.
         let who = blocked.map_or(&failed.blocked_by, |step| &step.message);
-        return locks::of_failed(list, commands, failed, who, &at, held, then);
+        let first = locks::First::free(who);
+        return locks::of_failed(list, commands, failed, &first, &at, held, then);
     }
-    if let Some(pid) = blocker(&failed.blocked_by) {
+    let cause = cause::of(failed);
+    // The other session of a deadlock went on, and was not in the way for longer.
+    if let Some(pid) = blocker(&failed.blocked_by).filter(|_| failed.sql_state != DEADLOCK) {
         let title = format!("end the session that held the lock: {}", failed.blocked_by);
         push(list, title, super::running::terminate(pid));
     }
@@ -258,8 +273,18 @@ fn of_migration(
         push(list, title, back);
         return;
     }
+    let around = matches!(cause, Cause::Around | Cause::Rows);
+    if around && failed.invalid_indexes.is_empty() && !recorded_otherwise(now) {
+        let first = match blocked {
+            Some(step) => locks::First::free(&step.message),
+            None => locks::First::of(failed),
+        };
+        return locks::of_failed(list, commands, failed, &first, &at, held, then);
+    }
     if failed.traces == Traces::None {
-        let title = if status::ready_reason(now) == reasons::TRANSACTION_LEFT_OPEN {
+        let title = if cause == Cause::Image
+            || status::ready_reason(now) == reasons::TRANSACTION_LEFT_OPEN
+        {
             "nothing of it is left: mark it rolled back, then release a corrected image"
         } else if !failed.remedy.is_empty() {
             "nothing of it is left: mark it rolled back; once what helps (see above) is done, retry"
@@ -279,7 +304,7 @@ fn of_migration(
         push(list, format!("{}; {then}", applied.0), applied.1);
     }
     if failed.traces != Traces::None {
-        if lock {
+        if lock || cause == Cause::Around {
             let title = format!("{undo}, mark it rolled back, and run it again");
             let retry = commands.dbm("retry", &[]);
             push(list, title, format!("{back} && {retry}"));
@@ -288,6 +313,11 @@ fn of_migration(
             push(list, title, back);
         }
     }
+}
+
+/// The transaction is the migration's own fault, whatever its error was.
+fn recorded_otherwise(now: &DatabaseMigrationStatus) -> bool {
+    status::ready_reason(now) == reasons::TRANSACTION_LEFT_OPEN
 }
 
 /// How it is undone, and the command that says so, with what a human has to have seen before.

@@ -1,5 +1,6 @@
 //! How a run ends: succeeded, failed, rolled back, not valid, aborted; or it is held.
 
+use super::choices::cause::{self, Cause};
 use super::invalid;
 use super::judge::LOCK_NOT_AVAILABLE;
 use super::pass::Pass;
@@ -185,14 +186,23 @@ pub(super) fn finish_rolled_back(
     }
     run::tidy(pass);
     pass.condition(reasons::ROLLED_BACK, true, reasons::ROLLED_BACK, text);
-    let lock = pass
+    let failed = pass
         .database(database)
-        .and_then(|entry| entry.failed.as_ref())
-        .is_some_and(|failed| failed.sql_state == LOCK_NOT_AVAILABLE);
-    let then = if lock {
-        "once the lock is free, ask for a new run"
-    } else {
-        "release a corrected image, or ask for a new run"
+        .and_then(|entry| entry.failed.as_ref());
+    let then = match failed.map(|failed| (failed, cause::of(failed))) {
+        Some((failed, _)) if failed.sql_state == LOCK_NOT_AVAILABLE => {
+            "once the lock is free, ask for a new run".to_owned()
+        }
+        Some((failed, Cause::Around)) => {
+            format!("{}, then ask for a new run", cause::mend(failed))
+        }
+        Some((failed, Cause::Rows)) => {
+            format!(
+                "{}, or release a corrected image; then ask for a new run",
+                cause::mend(failed)
+            )
+        }
+        _ => "release a corrected image, or ask for a new run".to_owned(),
     };
     let text = format!("{text}. Nothing starts by itself: {then}.");
     pass.halted(Phase::RolledBack, reasons::ROLLED_BACK, text, "");

@@ -4,6 +4,9 @@ use crate::api::{DatabaseMigrationSpec, FailedStatus, Traces};
 use crate::facts::{DatabaseFacts, OwnTimeout};
 use crate::tools::sql;
 
+/// How the advice begins where the migration itself has to be corrected.
+pub(super) const OWN_FILE: &str = "The migration's own file sets ";
+
 /// What is said of a statement that was cancelled, by its text: the SQLSTATE (57014) does not tell these apart.
 pub(super) fn meaning(sql_state: &str, said: &str) -> Option<&'static str> {
     let said = said.to_ascii_lowercase();
@@ -41,7 +44,7 @@ pub(super) fn advice(
     };
     if sql::sets(script, name) {
         return format!(
-            " The migration's own file sets {name}: release an image in which it sets a longer one, or none."
+            " {OWN_FILE}{name}: release an image in which it sets a longer one, or none."
         );
     }
     let own = facts.own_timeouts.iter().find(|own| own.name == name);

@@ -18,8 +18,8 @@ use super::pods::summary;
 use super::world::{START, at};
 
 const NAME: &str = "2_split";
-const CATALOG: &str = "ALTER TABLE t ADD COLUMN a int;";
-const TWO: &str = "CREATE TABLE made (id int); ALTER TABLE t ADD COLUMN a int;";
+pub(super) const CATALOG: &str = "ALTER TABLE t ADD COLUMN a int;";
+pub(super) const TWO: &str = "CREATE TABLE made (id int); ALTER TABLE t ADD COLUMN a int;";
 const ROWS: &str = "ALTER TABLE t ADD COLUMN a int; UPDATE t SET a = 1;";
 const ROWS_FIRST: &str = "UPDATE t SET b = 1; ALTER TABLE t ADD COLUMN a int;";
 const TERMINATE: &str = "SELECT pg_terminate_backend(42)";
@@ -44,14 +44,14 @@ fn with(sql: &str, down: bool, attempts: u32) -> Snapshot {
     snapshot
 }
 
-fn facts(snapshot: &mut Snapshot) -> &mut DatabaseFacts {
+pub(super) fn facts(snapshot: &mut Snapshot) -> &mut DatabaseFacts {
     match snapshot.databases.get_mut("db00") {
         Some(Reading::Known(facts)) => facts,
         _ => panic!("no facts"),
     }
 }
 
-fn shown(snapshot: &Snapshot) -> &DatabaseMigrationStatus {
+pub(super) fn shown(snapshot: &Snapshot) -> &DatabaseMigrationStatus {
     &snapshot.resource.status
 }
 
@@ -111,7 +111,7 @@ fn succeeded() -> JobProgress {
     })
 }
 
-fn row(number: u32, rolled_back: bool) -> LedgerRow {
+pub(super) fn row(number: u32, rolled_back: bool) -> LedgerRow {
     LedgerRow {
         id: format!("row{number}"),
         checksum: digest(b"2"),
@@ -145,7 +145,12 @@ fn traceless(snapshot: &mut Snapshot, job_name: &str, seen: bool, number: u32) -
 }
 
 /// It failed by its lock time-out, with a row that blocks.
-fn failed(sql: &str, down: bool, seen: bool, change: impl FnOnce(&mut DatabaseFacts)) -> Snapshot {
+pub(super) fn failed(
+    sql: &str,
+    down: bool,
+    seen: bool,
+    change: impl FnOnce(&mut DatabaseFacts),
+) -> Snapshot {
     let mut snapshot = with(sql, down, 5);
     facts(&mut snapshot).identity.schema = "public".to_owned();
     let name = settle(&mut snapshot);
@@ -161,7 +166,7 @@ fn failed(sql: &str, down: bool, seen: bool, change: impl FnOnce(&mut DatabaseFa
 }
 
 /// The first statement of [`TWO`] took effect.
-fn made(facts: &mut DatabaseFacts) {
+pub(super) fn made(facts: &mut DatabaseFacts) {
     let object = |kind, name: &str, part: &str| Object {
         kind,
         schema: "public".to_owned(),
@@ -178,7 +183,7 @@ fn made(facts: &mut DatabaseFacts) {
 }
 
 /// The verbs of a command, in their order.
-fn verbs(choice: &ChoiceStatus) -> Vec<&str> {
+pub(super) fn verbs(choice: &ChoiceStatus) -> Vec<&str> {
     let parts = choice.command.split(" && ").filter(|part| !part.is_empty());
     parts
         .map(|part| match part.starts_with("psql") {
@@ -189,7 +194,7 @@ fn verbs(choice: &ChoiceStatus) -> Vec<&str> {
         .collect()
 }
 
-fn assert_nothing_is_to_be_corrected(status: &DatabaseMigrationStatus) {
+pub(super) fn assert_nothing_is_to_be_corrected(status: &DatabaseMigrationStatus) {
     for text in status.choices.iter().map(|choice| &choice.title) {
         assert!(!text.contains("corrected image"), "{text}");
     }

@@ -1,8 +1,10 @@
-//! After a lock time-out: nothing is to be corrected. The session that held the lock has to end, then the same runs again.
+//! After a lock time-out, and what else is no fault of the migration: nothing of it is to be corrected. The session that held the
+//! lock has to end, or what else was in the way is mended, then the same runs again.
 
 use super::super::judge::LOCK_NOT_AVAILABLE;
 use super::super::running::terminate;
 use super::super::status;
+use super::cause::{self, Cause};
 use super::{Commands, blocker, push, undone_by_hand};
 use crate::api::{
     ChoiceStatus, DatabaseMigrationStatus, DatabasePhase, FailedStatus, StepKind, StepOutcome,
@@ -72,15 +74,67 @@ pub(super) fn free(who: &str) -> (String, Vec<String>) {
     }
 }
 
+/// What comes before the same is run again.
+pub(super) struct First {
+    title: String,
+    commands: Vec<String>,
+    /// What is run where nothing else is: never before another command, because a person is to look first.
+    look: Option<String>,
+    /// The migration may be corrected instead.
+    or_correct: bool,
+}
+
+impl First {
+    /// The lock gets free.
+    pub(super) fn free(who: &str) -> Self {
+        let (title, commands) = free(who);
+        First {
+            title,
+            commands,
+            look: Some(super::super::running::holders()),
+            or_correct: false,
+        }
+    }
+
+    /// What it failed of is mended.
+    pub(super) fn of(failed: &FailedStatus) -> Self {
+        First {
+            title: cause::first(failed),
+            commands: Vec::new(),
+            look: None,
+            or_correct: cause::of(failed) == Cause::Rows,
+        }
+    }
+
+    /// Then goes on with what is said in words and commands.
+    fn then(&self, list: &mut Vec<ChoiceStatus>, words: &str, commands: &[String]) {
+        let mut all = self.commands.clone();
+        all.extend_from_slice(commands);
+        if all.is_empty() {
+            all.extend(self.look.clone());
+        }
+        push(list, format!("{}; {words}", self.title), all.join(" && "));
+    }
+
+    /// Why its row is marked rolled back.
+    fn reason(&self) -> &'static str {
+        match self.look {
+            Some(_) => "the lock is free",
+            None => "what made it fail is mended",
+        }
+    }
+
+    fn or_correct(&self, list: &mut Vec<ChoiceStatus>, words: &str, command: &str) {
+        if self.or_correct {
+            let title = format!("or {words}, then release a corrected image");
+            push(list, title, command.to_owned());
+        }
+    }
+}
+
 /// Frees the lock, then goes on with what is said in words and commands.
 pub(super) fn then(list: &mut Vec<ChoiceStatus>, who: &str, words: &str, commands: &[String]) {
-    let (title, mut all) = free(who);
-    all.extend_from_slice(commands);
-    if all.is_empty() {
-        // Never before another command: a person is to look first.
-        all.push(super::super::running::holders());
-    }
-    push(list, format!("{title}; {words}"), all.join(" && "));
+    First::free(who).then(list, words, commands);
 }
 
 /// Nothing of it is left, not even an open row.
@@ -96,15 +150,16 @@ pub(super) fn of_failed(
     list: &mut Vec<ChoiceStatus>,
     commands: &Commands<'_>,
     failed: &FailedStatus,
-    who: &str,
+    first: &First,
     at: &[(&str, &str)],
     held: bool,
     goes_on: &str,
 ) {
     let retry = commands.dbm("retry", &[]);
-    let free_now = [at, &[("reason", "the lock is free")]].concat();
+    let free_now = [at, &[("reason", first.reason())]].concat();
     let (undo_it, mark) = undone_by_hand(failed, commands.dbm("mark-rolled-back", &free_now));
     let with_reason = [at, &[("reason", "...")]].concat();
+    let (_, by_hand) = undone_by_hand(failed, commands.dbm("mark-rolled-back", &with_reason));
     let down = failed.has_down && held;
     // Of a later migration of its step the catalog does not prove it, and what took effect is seen by name.
     let left = failed.traces == Traces::Some
@@ -117,13 +172,15 @@ pub(super) fn of_failed(
     let nothing = failed.traces == Traces::None;
     if nothing {
         let words = "then mark it rolled back, because nothing of it is left, and run it again";
-        then(list, who, words, &again);
+        first.then(list, words, &again);
+        first.or_correct(list, "mark it rolled back", &by_hand);
     } else if left && down {
         let words = "then undo it with its down.sql, and run it again";
-        then(list, who, words, &undo);
+        first.then(list, words, &undo);
+        first.or_correct(list, "undo it with its down.sql", &undo[0]);
     } else if left {
         let words = "then finish or undo by hand what it left, as is said below";
-        then(list, who, words, &[]);
+        first.then(list, words, &[]);
     } else {
         let words = match failed.again.as_slice() {
             [] => {
@@ -135,11 +192,17 @@ pub(super) fn of_failed(
                 again.join("; ")
             ),
         };
-        then(list, who, &words, &again);
+        first.then(list, &words, &again);
+        if !down {
+            let words = "if you see that nothing of it is left, mark it rolled back";
+            first.or_correct(list, words, &by_hand);
+        }
         if down {
             let words =
                 "then, if something of it is left, undo it with its down.sql and run it again";
-            then(list, who, words, &undo);
+            first.then(list, words, &undo);
+            let words = "undo it with its down.sql";
+            first.or_correct(list, words, &undo[0]);
         }
     }
     if held {
@@ -163,8 +226,12 @@ pub(super) fn of_failed(
         );
     }
     if !nothing {
-        let title = format!("{undo_it}, mark it rolled back, and run it again");
-        let (_, mark) = undone_by_hand(failed, commands.dbm("mark-rolled-back", &with_reason));
-        push(list, title, format!("{mark} && {retry}"));
+        if first.or_correct {
+            let title = format!("{undo_it}, mark it rolled back, then release a corrected image");
+            push(list, title, by_hand);
+        } else {
+            let title = format!("{undo_it}, mark it rolled back, and run it again");
+            push(list, title, format!("{by_hand} && {retry}"));
+        }
     }
 }

@@ -7,12 +7,18 @@ use crate::tools::{rights, sql};
 /// SQLSTATE of a statement that cannot run inside a transaction.
 const IN_TRANSACTION: &str = "25001";
 
+/// SQLSTATE of an enum's label that is used in the transaction that adds it.
+const NEW_LABEL: &str = "55P04";
+
 /// As sentences that each begin with a blank: the right that is missing, the migration of its own, the rows that are in the way.
 pub(super) fn remedy(script: &str, stopped: &sql::Stopped<'_>, facts: &DatabaseFacts) -> String {
     let state = stopped.sql_state.unwrap_or_default();
     let mut text = right(state, stopped.message, facts);
     if state == IN_TRANSACTION && sql::waits_beside_others(script) {
         text.push_str(" Before version 7.4 Prisma sends a file as one query: put what is run CONCURRENTLY into a migration of its own.");
+    }
+    if state == NEW_LABEL {
+        text.push_str(" A new label can be used only once it is committed: put ALTER TYPE ... ADD VALUE into a migration of its own, before the one that uses it.");
     }
     if let Some(query) = sql::offending_rows(script, &facts.identity.schema, stopped) {
         text.push_str(&format!(

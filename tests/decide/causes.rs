@@ -1,0 +1,145 @@
+//! What a migration failed of decides what is offered: nothing is to be corrected where its image is not at fault, and nothing is run
+//! again that can only fail the same way.
+
+use database_migration_operator::api::{Traces, reasons};
+use database_migration_operator::decide::Snapshot;
+use database_migration_operator::facts::{Ledger, LedgerRow};
+use rstest::rstest;
+
+use super::cases::reason;
+use super::locks::{
+    CATALOG, TWO, assert_nothing_is_to_be_corrected, failed, made, row, shown, verbs,
+};
+
+/// It failed with this SQLSTATE and message.
+pub(super) fn failed_by(sql: &str, state: &str, said: &str, down: bool, left: bool) -> Snapshot {
+    failed(sql, down, false, |facts| {
+        if left {
+            made(facts);
+        }
+        let logs = format!(
+            "Migration name: 2_split\n\nDatabase error code: {state}\n\nDatabase error:\nERROR: {said}\n"
+        );
+        facts.ledger = Ledger::Rows(vec![LedgerRow {
+            logs: Some(logs),
+            ..row(1, false)
+        }]);
+    })
+}
+
+const AROUND: [(&str, &str); 11] = [
+    ("42501", "permission denied for schema app"),
+    ("42501", "must be owner of table t"),
+    ("57014", "canceling statement due to statement timeout"),
+    ("57014", "canceling statement due to user request"),
+    (
+        "57P01",
+        "terminating connection due to administrator command",
+    ),
+    ("08006", "server closed the connection unexpectedly"),
+    ("40P01", "deadlock detected"),
+    (
+        "40001",
+        "could not serialize access due to concurrent update",
+    ),
+    ("53300", "too many connections for role \"x\""),
+    ("53100", "could not extend file: No space left on device"),
+    (
+        "25006",
+        "cannot execute ALTER TABLE in a read-only transaction",
+    ),
+];
+
+#[test]
+fn what_is_not_the_images_fault_is_run_again_by_one_line() {
+    for (state, said) in AROUND {
+        let snapshot = failed_by(CATALOG, state, said, false, false);
+        let now = shown(&snapshot);
+        assert_eq!(reason(now), reasons::MIGRATION_FAILED, "{}", now.message);
+        let failure = now.databases[0].failed.as_ref().unwrap();
+        assert_eq!(failure.traces, Traces::None, "{state}");
+        let first = &now.choices[0];
+        assert_eq!(
+            verbs(first),
+            ["mark-rolled-back", "retry"],
+            "{state}: {first:?}"
+        );
+        assert_eq!(
+            first.title.contains("what helps (see above)"),
+            !failure.remedy.is_empty(),
+            "{state}: {first:?}"
+        );
+        assert_nothing_is_to_be_corrected(now);
+    }
+}
+
+#[test]
+fn what_is_left_of_it_is_undone_by_its_down_in_the_same_line() {
+    for (state, said) in AROUND {
+        let snapshot = failed_by(TWO, state, said, true, true);
+        let now = shown(&snapshot);
+        assert_eq!(
+            verbs(&now.choices[0]),
+            ["down", "retry"],
+            "{:?}",
+            now.choices
+        );
+        assert_nothing_is_to_be_corrected(now);
+    }
+}
+
+#[rstest]
+#[case("55P04", "unsafe use of new value \"B\" of enum type \"Role\"")]
+#[case("42601", "syntax error at or near \"TABL\"")]
+#[case("42703", "column \"a\" does not exist")]
+#[case("42P01", "relation \"a\" does not exist")]
+#[case("42P07", "relation \"a\" already exists")]
+fn what_can_only_fail_the_same_way_is_not_run_again_as_it_is(
+    #[case] state: &str,
+    #[case] said: &str,
+) {
+    let snapshot = failed_by(CATALOG, state, said, false, false);
+    let now = shown(&snapshot);
+    let first = &now.choices[0];
+    assert_eq!(verbs(first), ["mark-rolled-back"], "{:?}", now.choices);
+    assert!(
+        first.title.ends_with("release a corrected image"),
+        "{first:?}"
+    );
+    for choice in &now.choices {
+        assert!(!choice.title.contains("retry"), "{choice:?}");
+    }
+    let remedy = &now.databases[0].failed.as_ref().unwrap().remedy;
+    assert_eq!(
+        remedy.contains("ADD VALUE into a migration of its own"),
+        state == "55P04"
+    );
+}
+
+/// Either the rows or the migration.
+#[rstest]
+#[case("23505", "duplicate key value violates unique constraint")]
+#[case(
+    "23503",
+    "insert or update on table \"a\" violates foreign key constraint \"b\""
+)]
+#[case("22P02", "invalid input syntax for type integer")]
+#[case("22001", "value too long for type character varying(6)")]
+fn rows_that_do_not_fit_come_first_and_the_image_next(#[case] state: &str, #[case] said: &str) {
+    for (sql, down, left, expected) in [
+        (
+            CATALOG,
+            false,
+            false,
+            [&["mark-rolled-back", "retry"][..], &["mark-rolled-back"]],
+        ),
+        (TWO, true, true, [&["down", "retry"], &["down"]]),
+    ] {
+        let snapshot = failed_by(sql, state, said, down, left);
+        let now = shown(&snapshot);
+        let offered: Vec<_> = now.choices.iter().map(verbs).collect();
+        assert_eq!(offered[..2], expected, "{:?}", now.choices);
+        assert!(now.choices[0].title.starts_with("correct the rows"));
+        assert!(now.choices[1].title.ends_with("release a corrected image"));
+    }
+}
