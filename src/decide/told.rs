@@ -32,7 +32,9 @@ pub(super) fn statements(
         message: &summary,
     };
     let schema = &facts.identity.schema;
-    failed.statement = sql::failed_statement(script, schema, &stopped).map(|at| FailedStatement {
+    let rows = || sql::offending_rows(script, schema, &stopped).and_then(|found| found.statement);
+    let at = sql::failed_statement(script, schema, &stopped).or_else(rows);
+    failed.statement = at.map(|at| FailedStatement {
         number: u32::try_from(at.number).unwrap_or(u32::MAX),
         of: u32::try_from(at.of).unwrap_or(u32::MAX),
         text: at.text,

@@ -39,7 +39,7 @@ pub use held::{Held, held, held_up_to, left_of, made_again};
 pub use left_behind::{
     LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, was_there,
 };
-pub use offending::offending_rows;
+pub use offending::{OffendingRows, offending_rows};
 pub use reference::{StatementRef, statement, statement_at};
 pub use settings::sets;
 pub use transactional::transactional;

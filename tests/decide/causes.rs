@@ -143,3 +143,18 @@ fn rows_that_do_not_fit_come_first_and_the_image_next(#[case] state: &str, #[cas
         assert!(now.choices[1].title.ends_with("release a corrected image"));
     }
 }
+
+/// The values are in no message, so what lists the rows is, with the statement and the column that met them.
+#[test]
+fn a_value_that_is_too_long_names_its_column_and_lists_its_rows() {
+    let sql = "ALTER TABLE t ALTER COLUMN code SET DATA TYPE VARCHAR(6);";
+    let said = "value too long for type character varying(6)";
+    let snapshot = failed_by(sql, "22001", said, false, false);
+    let now = shown(&snapshot);
+    let failure = now.databases[0].failed.as_ref().unwrap();
+    assert_eq!(failure.statement.as_ref().map(|at| at.number), Some(1));
+    let remedy = "It failed because of code of t. Correct the rows that this lists, then run it again: SELECT * FROM t WHERE length(code::text) > 6 LIMIT 20";
+    assert_eq!(failure.remedy, remedy);
+    assert!(now.message.ends_with(remedy), "{}", now.message);
+    assert!(now.choices[0].title.starts_with("correct the rows"));
+}

@@ -20,9 +20,14 @@ pub(super) fn remedy(script: &str, stopped: &sql::Stopped<'_>, facts: &DatabaseF
     if state == NEW_LABEL {
         text.push_str(" A new label can be used only once it is committed: put ALTER TYPE ... ADD VALUE into a migration of its own, before the one that uses it.");
     }
-    if let Some(query) = sql::offending_rows(script, &facts.identity.schema, stopped) {
+    if let Some(found) = sql::offending_rows(script, &facts.identity.schema, stopped) {
+        let of = match &found.column {
+            Some(column) => format!(" It failed because of {column}."),
+            None => String::new(),
+        };
         text.push_str(&format!(
-            " Correct the rows that this lists, then run it again: {query}"
+            "{of} Correct the rows that this lists, then run it again: {}",
+            found.query
         ));
     }
     text

@@ -1,20 +1,56 @@
 //! The query that lists the rows because of which a migration failed. PostgreSQL's own DETAIL has a value, which is shown to nobody.
 
+mod actions;
+mod constraints;
+#[cfg(test)]
+mod tests;
+mod types;
+
 use super::cursor::Cursor;
+use super::reference::StatementRef;
 use super::{Stopped, failed_statement, split, text_of, token};
 
 /// How long a query may be, characters.
-const MAX_QUERY: usize = 250;
+const MAX_QUERY: usize = 400;
 
-/// The query: of a unique index that could not be built, and of a column that was to be NOT NULL.
-pub fn offending_rows(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<String> {
-    let query = match stopped.sql_state? {
-        "23505" => duplicates(sql, failed_statement(sql, schema, stopped)?.number)?,
-        "23502" => nulls(stopped.message)?,
-        _ => return None,
+/// Rows that are in the way, and what of the migration met them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffendingRows {
+    /// The query that lists them.
+    pub query: String,
+    /// The column, in words: `"code" of "User"`.
+    pub column: Option<String>,
+    /// The statement that failed.
+    pub statement: Option<StatementRef>,
+}
+
+/// Of a constraint that does not hold, a unique index that cannot be built, a column that was to be NOT NULL, and a new type that
+/// does not take what is there. Where it is not certain which statement failed, there is none.
+pub fn offending_rows(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<OffendingRows> {
+    let found = match stopped.sql_state? {
+        "23505" => of_index(sql, schema, stopped).or_else(|| constraints::rows(sql, stopped)),
+        "23502" => nulls(stopped.message).map(|query| OffendingRows {
+            query,
+            column: None,
+            statement: None,
+        }),
+        "23503" | "23514" => constraints::rows(sql, stopped),
+        "22001" | "22003" | "22P02" => types::rows(sql, stopped),
+        _ => None,
     };
-    let fits = query.chars().count() <= MAX_QUERY && !query.contains(char::is_control);
-    fits.then_some(query)
+    found.filter(|found| {
+        let query = &found.query;
+        query.chars().count() <= MAX_QUERY && !query.contains(char::is_control)
+    })
+}
+
+fn of_index(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<OffendingRows> {
+    let statement = failed_statement(sql, schema, stopped)?;
+    Some(OffendingRows {
+        query: duplicates(sql, statement.number)?,
+        column: None,
+        statement: Some(statement),
+    })
 }
 
 /// `CREATE UNIQUE INDEX i ON t (a, b) WHERE c`: of the rows that it holds, those that are there more than once.
@@ -61,52 +97,4 @@ fn nulls(message: &str) -> Option<String> {
     let (table, rest) = rest.split_once('"')?;
     rest.starts_with(" contains null values")
         .then(|| format!("SELECT * FROM \"{table}\" WHERE \"{column}\" IS NULL"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[rstest::rstest]
-    #[case(
-        "ALTER TABLE t ADD x int;\nCREATE UNIQUE INDEX \"User_email_key\" ON \"User\"(\"email\");",
-        Some("SELECT \"email\", count(*) FROM \"User\" GROUP BY \"email\" HAVING count(*) > 1")
-    )]
-    #[case(
-        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS \"User_email_key\" ON app.\"User\" USING btree (\"email\", lower(\"name\")) WHERE \"gone\" IS NULL",
-        Some(
-            "SELECT \"email\", lower(\"name\"), count(*) FROM app.\"User\" WHERE \"gone\" IS NULL GROUP BY \"email\", lower(\"name\") HAVING count(*) > 1"
-        )
-    )]
-    #[case(
-        "CREATE UNIQUE INDEX \"User_email_key\" ON \"User\"(\"email\" DESC);",
-        None
-    )]
-    #[case(
-        "CREATE UNIQUE INDEX \"User_email_key\" ON \"User\"(\"email\") INCLUDE (a);",
-        None
-    )]
-    #[case("CREATE UNIQUE INDEX other ON \"User\"(\"email\");", None)]
-    fn duplicates_of_a_unique_index(#[case] sql: &str, #[case] expected: Option<&str>) {
-        let stopped = Stopped {
-            position: None,
-            sql_state: Some("23505"),
-            message: "ERROR: could not create unique index \"User_email_key\"",
-        };
-        let found = offending_rows(sql, "public", &stopped);
-        assert_eq!(found.as_deref(), expected);
-    }
-
-    #[test]
-    fn rows_without_a_value() {
-        let stopped = Stopped {
-            position: None,
-            sql_state: Some("23502"),
-            message: "ERROR: column \"name\" of relation \"User\" contains null values",
-        };
-        assert_eq!(
-            offending_rows("", "public", &stopped).as_deref(),
-            Some("SELECT * FROM \"User\" WHERE \"name\" IS NULL")
-        );
-    }
 }
