@@ -190,6 +190,8 @@ pub const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
 pub const DATABASE_MISSING: &str = "DatabaseMissing";
 /// TLS is required, or its certificate is not trusted.
 pub const TLS_FAILED: &str = "TlsFailed";
+/// The role, or the database, may have no more connections.
+pub const CONNECTION_LIMIT_REACHED: &str = "ConnectionLimitReached";
 /// The server is starting, stopping, or has no connection left.
 pub const SERVER_UNAVAILABLE: &str = "ServerUnavailable";
 /// A query failed for another reason.

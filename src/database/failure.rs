@@ -177,7 +177,8 @@ fn refused_by_server(error: &dyn sqlx::error::DatabaseError, target: &Target) ->
                 target.database
             ),
         ),
-        "57P03" | "53300" | "57P01" | "57P02" | "57P05" => (
+        "53300" => full(said, target),
+        "57P03" | "57P01" | "57P02" | "57P05" => (
             UnreadableReason::ServerUnavailable,
             format!("{place} takes no connection now ({code}): {}; it is tried again by itself", unavailable(&code)),
         ),
@@ -198,9 +199,48 @@ fn refused_by_server(error: &dyn sqlx::error::DatabaseError, target: &Target) ->
     Unreadable { reason, message }
 }
 
+/// Shows what holds the connections.
+const SESSIONS: &str = "SELECT usename, datname, application_name, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC";
+
+/// Which of the limits it is, by PostgreSQL's own words. That of a role or a database is small, and is mostly held for long.
+fn full(said: &str, target: &Target) -> (UnreadableReason, String) {
+    let place = place(target);
+    let (reason, limit, raise) = if said.contains("too many connections for role") {
+        (
+            UnreadableReason::ConnectionLimitReached,
+            "the role of the URL has as many connections as its own limit allows".to_owned(),
+            "end what is not needed, or raise the role's limit with `ALTER ROLE ... CONNECTION LIMIT ...`",
+        )
+    } else if said.contains("too many connections for database") {
+        (
+            UnreadableReason::ConnectionLimitReached,
+            format!(
+                "the database {} has as many connections as its own limit allows",
+                target.database
+            ),
+            "end what is not needed, or raise the database's limit with `ALTER DATABASE ... CONNECTION LIMIT ...`",
+        )
+    } else if said.contains("remaining connection slots are reserved") {
+        (
+            UnreadableReason::ServerUnavailable,
+            "all connections but those reserved for superusers are taken".to_owned(),
+            "end what is not needed, or raise max_connections; it is tried again by itself",
+        )
+    } else {
+        (
+            UnreadableReason::ServerUnavailable,
+            "all connections that max_connections allows are taken".to_owned(),
+            "end what is not needed, or raise max_connections; it is tried again by itself",
+        )
+    };
+    let message = format!(
+        "{place} takes no connection now (53300): {limit}. As a superuser see what holds them with `{SESSIONS}`, then {raise}"
+    );
+    (reason, message)
+}
+
 fn unavailable(code: &str) -> &'static str {
     match code {
-        "53300" => "all connections are taken",
         "57P03" => "it is starting or stopping",
         _ => "it is stopping, or an administrator cut the connection",
     }

@@ -64,6 +64,8 @@ pub enum UnreadableReason {
     DatabaseMissing,
     /// TLS is required, or its certificate is not trusted.
     TlsFailed,
+    /// The role, or the database, may have no more connections.
+    ConnectionLimitReached,
     /// The server is starting, stopping, or has no connection left.
     ServerUnavailable,
     /// A session holds a lock behind which not even the catalog can be read.
@@ -91,6 +93,7 @@ impl UnreadableReason {
             UnreadableReason::AuthenticationFailed => reasons::AUTHENTICATION_FAILED,
             UnreadableReason::DatabaseMissing => reasons::DATABASE_MISSING,
             UnreadableReason::TlsFailed => reasons::TLS_FAILED,
+            UnreadableReason::ConnectionLimitReached => reasons::CONNECTION_LIMIT_REACHED,
             UnreadableReason::ServerUnavailable => reasons::SERVER_UNAVAILABLE,
             UnreadableReason::WaitingLock => reasons::WAITING_LOCK,
             UnreadableReason::QueryFailed => reasons::QUERY_FAILED,

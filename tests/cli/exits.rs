@@ -100,6 +100,7 @@ const EXITS: &[Row] = &[
             "AuthenticationFailed",
             "DatabaseMissing",
             "TlsFailed",
+            "ConnectionLimitReached",
             "QueryFailed",
             "ImagePullFailed",
             "ImageUserNotNumeric",

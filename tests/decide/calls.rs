@@ -49,6 +49,7 @@ fn look(snapshot: &mut Snapshot, seconds: i64) -> (Decision, Vec<&'static str>) 
 #[case(UnreadableReason::AuthenticationFailed, Some(16))]
 #[case(UnreadableReason::DatabaseMissing, Some(16))]
 #[case(UnreadableReason::TlsFailed, Some(16))]
+#[case(UnreadableReason::ConnectionLimitReached, Some(16))]
 #[case(UnreadableReason::QueryFailed, Some(16))]
 #[case(UnreadableReason::ServerUnavailable, Some(61))]
 #[case(UnreadableReason::WaitingLock, None)]

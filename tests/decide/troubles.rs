@@ -13,7 +13,7 @@ use super::situations::{FIRST, SECOND, Stage, TARGET, same};
 use super::world::{Ending, Fate, Trouble};
 
 /// Why a database cannot be read.
-pub const UNREAD: [UnreadableReason; 17] = [
+pub const UNREAD: [UnreadableReason; 18] = [
     UnreadableReason::SecretMissing,
     UnreadableReason::SecretForbidden,
     UnreadableReason::HostUnknown,
@@ -22,6 +22,7 @@ pub const UNREAD: [UnreadableReason; 17] = [
     UnreadableReason::AuthenticationFailed,
     UnreadableReason::DatabaseMissing,
     UnreadableReason::TlsFailed,
+    UnreadableReason::ConnectionLimitReached,
     UnreadableReason::ServerUnavailable,
     UnreadableReason::QueryFailed,
     UnreadableReason::SecretKeyMissing,

@@ -178,7 +178,7 @@ async fn a_database_that_takes_no_connections() {
         .await;
         assert_eq!(
             unknown(&db.as_role(), None).await.reason,
-            UnreadableReason::ServerUnavailable
+            UnreadableReason::ConnectionLimitReached
         );
     })
     .await;

@@ -114,7 +114,25 @@ async fn unknown(target: &Target) -> Unreadable {
     "53300",
     "sorry, too many clients already",
     ServerUnavailable,
-    "connections"
+    "max_connections allows are taken. As a superuser see what holds them with `SELECT usename,"
+)]
+#[case(
+    "53300",
+    "too many connections for role \"me\"",
+    ConnectionLimitReached,
+    "ALTER ROLE ... CONNECTION LIMIT"
+)]
+#[case(
+    "53300",
+    "too many connections for database \"shop\"",
+    ConnectionLimitReached,
+    "ALTER DATABASE ... CONNECTION LIMIT"
+)]
+#[case(
+    "53300",
+    "remaining connection slots are reserved for roles with the SUPERUSER attribute",
+    ServerUnavailable,
+    "reserved for superusers"
 )]
 #[case("57P01", "terminating connection", ServerUnavailable, "administrator")]
 #[case("08P01", "unsupported startup parameter: options", UrlPooled, "pooler")]
