@@ -8,10 +8,7 @@ pub fn remedy(message: &str, role: &str) -> Option<String> {
         .find(|line| line.contains("permission denied ") || line.contains("must be owner of "))?;
     if let Some((_, object)) = line.split_once("must be owner of ") {
         let (kind, name) = object_of(object)?;
-        let (kind, name) = (kind.to_ascii_uppercase(), identifier(name));
-        return Some(format!(
-            "Run as a superuser: ALTER {kind} {name} OWNER TO {role}; or make {role} a member of its owner"
-        ));
+        return Some(owned(kind, name, role));
     }
     if let Some((_, object)) = line.split_once("permission denied to create extension ") {
         let name = object.split('"').nth(1)?;
@@ -36,6 +33,39 @@ pub fn remedy(message: &str, role: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("Run as its owner: GRANT {rights} TO {role};"))
+}
+
+/// What helps where the role has to own the object. Never membership in its owner: that may be a superuser.
+fn owned(kind: &str, name: &str, role: &str) -> String {
+    let give = match kind {
+        // It cannot be given away.
+        "extension" => "Let its owner, or a superuser, do this by hand".to_owned(),
+        _ => {
+            let kind = match kind {
+                "relation" => "TABLE".to_owned(),
+                "column" => return "Let the owner of its table do this".to_owned(),
+                kind => kind.to_ascii_uppercase(),
+            };
+            format!(
+                "Run as a superuser: ALTER {kind} {} OWNER TO {role}; or let the migration connect as its owner",
+                identifier(name)
+            )
+        }
+    };
+    let (catalog, column, owner) = match kind {
+        "table" | "relation" | "view" | "materialized view" | "foreign table" | "sequence"
+        | "index" => ("pg_class", "relname", "relowner"),
+        "schema" => ("pg_namespace", "nspname", "nspowner"),
+        "database" => ("pg_database", "datname", "datdba"),
+        "type" | "domain" => ("pg_type", "typname", "typowner"),
+        "function" | "procedure" | "aggregate" | "routine" => ("pg_proc", "proname", "proowner"),
+        "extension" => ("pg_extension", "extname", "extowner"),
+        _ => return give,
+    };
+    let name = name.trim_matches('"').replace('\'', "''");
+    format!(
+        "{give}. This shows who that is: SELECT {owner}::regrole FROM {catalog} WHERE {column} = '{name}';"
+    )
 }
 
 /// `materialized view daily` in its two parts.
@@ -86,7 +116,19 @@ mod tests {
     #[case(
         "Database error\nERROR: must be owner of table tasks\nmore",
         Some(
-            "Run as a superuser: ALTER TABLE tasks OWNER TO \"shop\"; or make \"shop\" a member of its owner"
+            "Run as a superuser: ALTER TABLE tasks OWNER TO \"shop\"; or let the migration connect as its owner. This shows who that is: SELECT relowner::regrole FROM pg_class WHERE relname = 'tasks';"
+        )
+    )]
+    #[case(
+        "ERROR: must be owner of type Role (SQLSTATE 42501)",
+        Some(
+            "Run as a superuser: ALTER TYPE \"Role\" OWNER TO \"shop\"; or let the migration connect as its owner. This shows who that is: SELECT typowner::regrole FROM pg_type WHERE typname = 'Role';"
+        )
+    )]
+    #[case(
+        "must be owner of extension citext",
+        Some(
+            "Let its owner, or a superuser, do this by hand. This shows who that is: SELECT extowner::regrole FROM pg_extension WHERE extname = 'citext';"
         )
     )]
     #[case(
