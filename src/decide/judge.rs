@@ -7,6 +7,7 @@ mod unfinished;
 use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
 
 use self::unfinished::Case;
+use super::choices::DEADLOCK;
 use super::doubts;
 use super::evidence::{
     applied_since, left_invalid, missing, other_content, own_invalid_indexes, script, traces,
@@ -289,6 +290,7 @@ fn open_row(
         logged.summary
     };
     let script = script(inventory, name).unwrap_or_default();
+    let text = sql::with_label(&text, script);
     let seen = traces(step, inventory, facts, name);
     let own = sql::transactions(script);
     // What was applied before it in the same step changed the catalog, too.
@@ -389,9 +391,9 @@ fn open_row(
     }
 }
 
-/// Who held the lock that it waited for when it ended; a wait that was over before says nothing of the failure.
+/// Who held the lock that it waited for when it ended, also as the other side of a deadlock; a wait that was over before says nothing of the failure.
 fn waited_for(step: &StepStatus, state: RowState, sql_state: &str) -> String {
-    let cut = ["", LOCK_NOT_AVAILABLE, "57014"].contains(&sql_state);
+    let cut = ["", LOCK_NOT_AVAILABLE, "57014", DEADLOCK].contains(&sql_state);
     if state != RowState::Failed || cut {
         step.message.clone()
     } else {

@@ -1,5 +1,6 @@
 //! What a judged step leads to: the next database, another try, or the end of the run.
 
+use super::choices::DEADLOCK;
 use super::history;
 use super::inventory;
 use super::judge::LOCK_NOT_AVAILABLE;
@@ -183,6 +184,12 @@ pub(super) fn name_holder(
     failed: &mut crate::api::FailedStatus,
     message: &mut String,
 ) {
+    if failed.sql_state == DEADLOCK && !failed.blocked_by.is_empty() {
+        message.push_str(&format!(
+            " The other session of the deadlock was {}. The migration itself needs no correction.",
+            failed.blocked_by
+        ));
+    }
     if failed.sql_state != LOCK_NOT_AVAILABLE || failed.name.is_empty() {
         return;
     }

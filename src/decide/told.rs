@@ -134,7 +134,14 @@ fn invalid_indexes(failed: &FailedStatus) -> Vec<String> {
 fn sentences(lines: &[String]) -> String {
     lines
         .iter()
-        .map(|line| format!(" {}.", capital(line)))
+        .map(|line| {
+            // A full stop behind a command would be copied with it.
+            let line = match line.split_once("to see: ") {
+                Some((before, command)) => format!("{before}to see: `{command}`"),
+                None => line.clone(),
+            };
+            format!(" {}.", capital(&line))
+        })
         .collect()
 }
 

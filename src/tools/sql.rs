@@ -15,6 +15,7 @@ mod effects_tests;
 mod expected;
 mod held;
 mod initial;
+mod labels;
 mod left_behind;
 #[cfg(test)]
 mod left_behind_tests;
@@ -36,6 +37,7 @@ pub use doubts::{may_run_twice, unchecked};
 pub use effects::{StatementEffects, describe, effects};
 pub use expected::{expected, missing_objects, not_there};
 pub use held::{Held, held, held_up_to, left_of, made_again};
+pub use labels::with_label;
 pub use left_behind::{
     LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, was_there,
 };

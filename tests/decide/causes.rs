@@ -8,7 +8,7 @@ use rstest::rstest;
 
 use super::cases::reason;
 use super::locks::{
-    CATALOG, TWO, assert_nothing_is_to_be_corrected, failed, made, row, shown, verbs,
+    CATALOG, ROWS_FIRST, TWO, assert_nothing_is_to_be_corrected, failed, made, row, shown, verbs,
 };
 
 /// It failed with this SQLSTATE and message.
@@ -157,4 +157,70 @@ fn a_value_that_is_too_long_names_its_column_and_lists_its_rows() {
     assert_eq!(failure.remedy, remedy);
     assert!(now.message.ends_with(remedy), "{}", now.message);
     assert!(now.choices[0].title.starts_with("correct the rows"));
+}
+
+/// Whom a deadlock was with stays known, and nobody is to be ended for it.
+#[test]
+fn the_other_session_of_a_deadlock_is_named() {
+    let snapshot = failed(CATALOG, false, true, |facts| {
+        let logs = "Migration name: 2_split\n\nDatabase error code: 40P01\n\nDatabase error:\nERROR: deadlock detected\n";
+        facts.ledger = Ledger::Rows(vec![LedgerRow {
+            logs: Some(logs.to_owned()),
+            ..row(1, false)
+        }]);
+    });
+    let now = shown(&snapshot);
+    let failure = now.databases[0].failed.as_ref().unwrap();
+    assert!(failure.blocked_by.starts_with("pid 42 (portal"));
+    assert!(
+        now.message
+            .contains("The other session of the deadlock was pid 42 (portal"),
+        "{}",
+        now.message
+    );
+    let first = &now.choices[0];
+    assert_eq!(verbs(first), ["mark-rolled-back", "retry"], "{first:?}");
+    assert!(first.title.contains("pid 42 (portal"), "{first:?}");
+    assert_nothing_is_to_be_corrected(now);
+}
+
+/// Membership in its owner could be that in a superuser.
+#[test]
+fn who_has_to_own_a_table_is_told_without_giving_more_away() {
+    let said = "must be owner of table t";
+    let snapshot = failed_by(CATALOG, "42501", said, false, false);
+    let now = shown(&snapshot);
+    assert!(!now.message.contains("member of"), "{}", now.message);
+    assert!(
+        now.message
+            .ends_with("SELECT relowner::regrole FROM pg_class WHERE relname = 't';"),
+        "{}",
+        now.message
+    );
+}
+
+#[test]
+fn the_label_that_is_not_committed_yet_is_shown() {
+    let sql = "ALTER TYPE r ADD VALUE 'OWNER'; ALTER TABLE t ALTER COLUMN a SET DEFAULT 'OWNER';";
+    let said = "unsafe use of new value \"OWNER\" of enum type \"r\"";
+    let snapshot = failed_by(sql, "55P04", said, false, false);
+    let now = shown(&snapshot);
+    let failure = now.databases[0].failed.as_ref().unwrap();
+    assert!(
+        failure.summary.contains("new value \"OWNER\""),
+        "{failure:?}"
+    );
+}
+
+/// A full stop behind a command would be copied with it.
+#[test]
+fn a_command_in_a_message_is_set_apart() {
+    let said = "column \"a\" does not exist";
+    let snapshot = failed_by(ROWS_FIRST, "42703", said, false, false);
+    let now = shown(&snapshot);
+    assert!(
+        now.message.contains("to see: `SELECT * FROM t LIMIT 20`."),
+        "{}",
+        now.message
+    );
 }

@@ -21,7 +21,7 @@ const NAME: &str = "2_split";
 pub(super) const CATALOG: &str = "ALTER TABLE t ADD COLUMN a int;";
 pub(super) const TWO: &str = "CREATE TABLE made (id int); ALTER TABLE t ADD COLUMN a int;";
 const ROWS: &str = "ALTER TABLE t ADD COLUMN a int; UPDATE t SET a = 1;";
-const ROWS_FIRST: &str = "UPDATE t SET b = 1; ALTER TABLE t ADD COLUMN a int;";
+pub(super) const ROWS_FIRST: &str = "UPDATE t SET b = 1; ALTER TABLE t ADD COLUMN a int;";
 const TERMINATE: &str = "SELECT pg_terminate_backend(42)";
 
 fn with(sql: &str, down: bool, attempts: u32) -> Snapshot {

@@ -31,7 +31,7 @@ pub fn unchecked(sql: &str, schema: &str) -> Vec<String> {
             let text =
                 statement(sql, number).map_or(String::new(), |found| format!(" ({})", found.text));
             let look = look(Cursor { sql, tokens })
-                .map_or(String::new(), |look| format!(", to see: {look}"));
+                .map_or(String::new(), |look| format!(", to see: `{look}`"));
             format!("statement {number}{text}{look}")
         })
         .collect()

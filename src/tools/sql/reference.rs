@@ -14,7 +14,7 @@ pub struct StatementRef {
     pub number: usize,
     /// Of how many.
     pub of: usize,
-    /// Its first line in at most 120 characters, every literal replaced by `?`; of a statement that changes rows only
+    /// Its first line in at most 120 characters, every literal but a type's length replaced by `?`; of a statement that changes rows only
     /// what stands before its values. `...` stands for what is left out.
     pub text: String,
 }
@@ -111,6 +111,40 @@ fn ends_before_values(statement: &str, word: &str) -> bool {
     }
 }
 
+/// Types that take a length, or a precision and a scale.
+const MODIFIED: [&str; 12] = [
+    "BIT",
+    "CHAR",
+    "CHARACTER",
+    "DEC",
+    "DECIMAL",
+    "NUMERIC",
+    "TIME",
+    "TIMESTAMP",
+    "TIMESTAMPTZ",
+    "TIMETZ",
+    "VARCHAR",
+    "VARYING",
+];
+
+/// Whether a number behind these tokens is a type's own, as in `VARCHAR(6)` and `DECIMAL(6, 2)`, and so part of the schema.
+fn is_modifier(statement: &str, before: &[Token]) -> bool {
+    let of_type =
+        |kind: &Kind| matches!(kind, Kind::Word(word) if MODIFIED.contains(&word.as_str()));
+    let last: Vec<&Kind> = before
+        .iter()
+        .rev()
+        .take(4)
+        .map(|token| &token.kind)
+        .collect();
+    matches!(statement, "ALTER" | "CREATE")
+        && match last.as_slice() {
+            [Kind::Mark('('), name, ..] => of_type(name),
+            [Kind::Mark(','), Kind::Number, Kind::Mark('('), name] => of_type(name),
+            _ => false,
+        }
+}
+
 fn first_line(sql: &str, tokens: &[Token], doubtful: bool) -> String {
     let beginning = Cursor { sql, tokens }.peek_word();
     let mut text = String::new();
@@ -130,6 +164,9 @@ fn first_line(sql: &str, tokens: &[Token], doubtful: bool) -> String {
         }
         end = token.span.end;
         match &token.kind {
+            Kind::Number if is_modifier(beginning, tokens.get(..at).unwrap_or_default()) => {
+                text.push_str(sql.get(token.span.clone()).unwrap_or_default());
+            }
             Kind::Text | Kind::Number => text.push('?'),
             _ => text.push_str(sql.get(token.span.clone()).unwrap_or_default()),
         }
@@ -153,4 +190,30 @@ fn first_line(sql: &str, tokens: &[Token], doubtful: bool) -> String {
         text.push_str(" ...");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::statement;
+
+    #[rstest::rstest]
+    #[case(
+        "ALTER TABLE t ALTER a SET DATA TYPE VARCHAR(6)",
+        "ALTER TABLE t ALTER a SET DATA TYPE VARCHAR(6)"
+    )]
+    #[case(
+        "ALTER TABLE t ADD b DECIMAL(6, 2) DEFAULT 1.5, ADD c character varying(9)",
+        "ALTER TABLE t ADD b DECIMAL(6, 2) DEFAULT ?, ADD c character varying(9)"
+    )]
+    #[case(
+        "ALTER TABLE t ADD CHECK (a IN (6, 2))",
+        "ALTER TABLE t ADD CHECK (a IN (?, ?))"
+    )]
+    #[case("UPDATE t SET a = 'b'", "UPDATE t SET ...")]
+    fn a_types_length_is_no_value(#[case] sql: &str, #[case] expected: &str) {
+        assert_eq!(
+            statement(sql, 1).map(|found| found.text).as_deref(),
+            Some(expected)
+        );
+    }
 }
