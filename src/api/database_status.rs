@@ -323,11 +323,15 @@ pub struct FindingStatus {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 pub enum FindingKind {
-    /// It is pending, and its content was applied under a name that the image does not have: it has run already.
+    /// It is pending, and its content was applied under a name that the image does not have, or has for something else: it
+    /// has run already.
     Renamed,
     /// It is pending, and may stand for applied migrations that the image does not have: what it makes may be there already.
     Squashed,
-    /// An applied migration's file was changed since.
+    /// It is pending, and has the same SQL as one that is applied and in the image as well: that SQL runs a second time.
+    Repeated,
+    /// An applied migration's file was changed since. With a text, what was applied stands under that name in the image, and
+    /// what the file holds now has not run.
     Edited,
     /// The ledger has it, the image does not, and the image has newer ones.
     Unknown,

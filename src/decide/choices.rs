@@ -8,7 +8,7 @@ mod rewritten;
 
 use crate::api::{
     ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus,
-    FailedStatus, Phase, RunOutcome, StepKind, StepStatus, Traces, reasons,
+    FailedStatus, FindingStatus, Phase, RunOutcome, StepKind, StepStatus, Traces, reasons,
 };
 use crate::tools::prisma::shell_quote;
 
@@ -128,7 +128,16 @@ pub(super) fn choices(
             push(&mut list, title, String::new());
         }
         (reasons::EDITED_FOUND, _) => {
-            let title = "release an image in which it is as it was applied";
+            let entry = spoken_of(now);
+            let reused = entry.and_then(|entry| rewritten::reused(entry).next());
+            let title = match reused {
+                Some(FindingStatus {
+                    migration, text, ..
+                }) => format!(
+                    "release the SQL that {migration} holds now under a new name, and {migration} not at all: what was applied under that name is {text}"
+                ),
+                None => "release an image in which it is as it was applied".to_owned(),
+            };
             push(&mut list, title, String::new());
         }
         (reasons::INVALID_INDEX_FOUND, _) => indexes::of_applied(&mut list, &commands, now),

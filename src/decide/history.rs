@@ -4,6 +4,7 @@
 //! only partly, while applied ones are missing from the image, is what a squashed history looks like; what only changes
 //! rows beside it may be a part of that. None of them may run, whatever the policy, before a human has said what it is.
 
+mod content;
 mod rewritten;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use crate::facts::{DatabaseFacts, LedgerRow, Object, TableName};
 use crate::tools::prisma::{self, RowState};
 use crate::tools::sql;
 
+use content::Contents;
 pub(super) use rewritten::{PARTLY, Rewritten, UNSEEN, Word, rewritten};
 
 /// Prisma's code for a database that is not empty and has no ledger.
@@ -180,32 +182,79 @@ pub(super) fn held<'a>(
     names.zip(sql::held(&scripts, schema, objects)).collect()
 }
 
-/// Pending migrations with the content of an applied one whose name the image does not have. Each that a human has
-/// accounted for since takes one of them away: equal content may be there on purpose.
+/// Pending migrations with the content of an applied one that the image does not have under its name, as it was. Each that
+/// a human has accounted for since takes one of them away: equal content may be there on purpose.
 fn renamed(
     inventory: &DatabaseInventory,
     rows: &[LedgerRow],
     applied: &BTreeMap<&str, &LedgerRow>,
+    contents: &Contents<'_>,
 ) -> Vec<(String, String)> {
-    let known = names_of(inventory);
     let said = said(inventory, rows);
     let mut found = Vec::new();
     for migration in &inventory.migrations {
         if applied.contains_key(migration.name.as_str()) {
             continue;
         }
-        let same = |row: &&&LedgerRow| {
-            !known.contains(row.migration_name.as_str())
-                && prisma::checksum_matches(&row.checksum, migration)
-        };
+        let same = |row: &&&LedgerRow| contents.is(row, migration) && !contents.is_intact(row);
         let gone: Vec<&&LedgerRow> = applied.values().filter(same).collect();
         let accounted = said.iter().filter(|(_, row)| {
-            prisma::checksum_matches(&row.checksum, migration)
-                && gone.iter().any(|old| row.started_at >= old.started_at)
+            contents.is(row, migration) && gone.iter().any(|old| row.started_at >= old.started_at)
         });
         if let Some(old) = gone.get(accounted.count()) {
             found.push((migration.name.clone(), old.migration_name.clone()));
         }
     }
     found
+}
+
+/// Applied names under which the image has SQL that never ran, each with the name that what was applied has there now:
+/// Prisma runs no name twice.
+fn reused(
+    inventory: &DatabaseInventory,
+    applied: &BTreeMap<&str, &LedgerRow>,
+    contents: &Contents<'_>,
+) -> Vec<(String, String)> {
+    let ran = |migration: &Migration| applied.values().any(|row| contents.is(row, migration));
+    // Applied by Prisma itself, as it is: that one does not stand for another.
+    let own = |migration: &Migration| {
+        let row = applied.get(migration.name.as_str());
+        row.is_some_and(|row| {
+            prisma::row_state(row) == RowState::Applied && contents.is(row, migration)
+        })
+    };
+    let mut found = Vec::new();
+    for migration in &inventory.migrations {
+        let Some(row) = applied.get(migration.name.as_str()) else {
+            continue;
+        };
+        if migration.unreadable.is_some() || ran(migration) {
+            continue;
+        }
+        let mut all = inventory.migrations.iter();
+        if let Some(now) = all.find(|m| contents.is(row, m) && !own(m)) {
+            found.push((migration.name.clone(), now.name.clone()));
+        }
+    }
+    found
+}
+
+/// Pending migrations with the SQL of one that is applied, and that the image has, too, as it was.
+fn repeated(
+    inventory: &DatabaseInventory,
+    applied: &BTreeMap<&str, &LedgerRow>,
+    contents: &Contents<'_>,
+) -> BTreeMap<String, String> {
+    let empty = |m: &Migration| {
+        let text = m.sql.as_deref();
+        text.is_some_and(|text| sql::statements(text).is_empty())
+    };
+    let is_pending = |m: &&Migration| !applied.contains_key(m.name.as_str()) && !empty(m);
+    let same = |m: &Migration| {
+        let mut rows = applied.values();
+        let row = rows.find(|row| contents.is(row, m) && contents.is_intact(row))?;
+        Some((m.name.clone(), row.migration_name.clone()))
+    };
+    let all = inventory.migrations.iter();
+    all.filter(is_pending).filter_map(same).collect()
 }

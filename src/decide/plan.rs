@@ -144,8 +144,19 @@ pub(super) fn plan_for(
     let lost = history::lost(inventory, rows);
     let mut result = compare(inventory, rows, &lost, &rewritten, policies);
     for finding in &mut result.findings {
-        if finding.kind == FindingKind::Squashed {
-            finding.text = rewritten.words(&finding.migration);
+        match finding.kind {
+            FindingKind::Squashed => finding.text = rewritten.words(&finding.migration),
+            FindingKind::Repeated => {
+                let of = rewritten.repeated.get(&finding.migration);
+                finding.text = of.cloned().unwrap_or_default();
+            }
+            FindingKind::Edited => {
+                let mut reused = rewritten.reused.iter();
+                if let Some((_, now)) = reused.find(|(name, _)| *name == finding.migration) {
+                    finding.text.clone_from(now);
+                }
+            }
+            _ => {}
         }
     }
     result.by_name = rewritten.by_name;
@@ -313,7 +324,13 @@ fn compare(
                 find(FindingKind::Unreadable, name, Policy::Warn);
             }
             Some(row) if !prisma::checksum_matches(&row.checksum, migration) => {
-                find(FindingKind::Edited, name, history.edited);
+                // What it holds has not run, and does not: what is said to be done would not be.
+                let reused = rewritten.reused.iter().any(|(reused, _)| reused == name);
+                let policy = match history.edited {
+                    Policy::Warn if reused => Policy::Deny,
+                    policy => policy,
+                };
+                find(FindingKind::Edited, name, policy);
             }
             Some(_) => {}
             None => {
@@ -323,6 +340,9 @@ fn compare(
                     find(FindingKind::Squashed, name, Policy::Deny);
                 } else if name < newest_applied {
                     find(FindingKind::OutOfOrder, name, history.out_of_order);
+                }
+                if rewritten.repeated.contains_key(name) && !all.contains(name) {
+                    find(FindingKind::Repeated, name, Policy::Warn);
                 }
                 pending.push(migration.name.clone());
             }
@@ -364,6 +384,21 @@ fn denied(database: &str, plan: &DatabasePlan) -> Option<Blocker> {
         .map(|finding| finding.migration.as_str())
         .collect();
     let list = super::status::names(&names);
+    let mut edited = plan.findings.iter().filter(denies);
+    let reused =
+        edited.find(|finding| finding.kind == FindingKind::Edited && !finding.text.is_empty());
+    if let Some(FindingStatus {
+        migration, text, ..
+    }) = reused
+    {
+        return Some(Blocker {
+            reason: reasons::EDITED_FOUND,
+            message: format!(
+                "{database}: {migration} is applied, and what was applied under that name is {text} in the image: the SQL that {migration} holds now has not run, and Prisma runs no name twice. Release that SQL under a new name, and {migration} not at all, or as it was applied."
+            ),
+            next: String::new(),
+        });
+    }
     let (reason, what, then) = match first.kind {
         FindingKind::Edited => (
             reasons::EDITED_FOUND,
@@ -392,6 +427,7 @@ fn denied(database: &str, plan: &DatabasePlan) -> Option<Blocker> {
         ),
         FindingKind::Renamed
         | FindingKind::Squashed
+        | FindingKind::Repeated
         | FindingKind::Concurrently
         | FindingKind::Unreadable
         | FindingKind::InvalidIndex

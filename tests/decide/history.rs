@@ -28,6 +28,7 @@ const STOCK: Text = (
     "20260401_stock",
     "ALTER TABLE \"Item\" ADD COLUMN \"stock\" INTEGER;",
 );
+const NEW: &str = "CREATE TABLE \"New\" (\"id\" INTEGER);";
 const EMPTY: &str = "-- nothing\n";
 
 fn inventory(migrations: &[Text]) -> DatabaseInventory {
@@ -100,6 +101,12 @@ fn renamed(name: &'static str, (_, text): Text) -> Text {
 #[case::all_of_them(&[INIT, CENTS], &[renamed("1_init", INIT), renamed("2_cents", CENTS)], &["1_init", "2_cents"])]
 #[case::with_other_line_ends(&[INIT, CENTS], &[INIT, ("20260201_cents", "UPDATE \"Item\" SET \"price\" = \"price\" * 100;\r\n")], &["20260201_cents"])]
 #[case::the_old_name_is_there_too(&[INIT, CENTS], &[INIT, CENTS, renamed("20260501_again", CENTS)], &[])]
+#[case::its_name_is_for_another(&[INIT, CENTS], &[INIT, (CENTS.0, NEW), renamed("20260302_cents", CENTS)], &["20260302_cents"])]
+#[case::one_in_the_middle(&[("0001", INIT.1), ("0002", CENTS.1)], &[("0001", INIT.1), ("0002", NEW), ("0003", CENTS.1)], &["0003"])]
+#[case::one_in_the_middle_of_more(&[("0001", INIT.1), ("0002", CENTS.1), ("0003", STOCK.1)], &[("0001", INIT.1), ("0002", NEW), ("0003", CENTS.1), ("0004", STOCK.1)], &["0004"])]
+#[case::without_its_last_line_end(&[INIT, CENTS], &[INIT, ("20260501_cents", "UPDATE \"Item\" SET \"price\" = \"price\" * 100;")], &["20260501_cents"])]
+#[case::with_a_comment(&[INIT, CENTS], &[INIT, ("20260501_cents", "-- in cents\nUPDATE \"Item\" SET \"price\" = \"price\" * 100;\n")], &["20260501_cents"])]
+#[case::with_white_space_and_its_name_for_another(&[INIT, CENTS], &[INIT, (CENTS.0, NEW), ("20260501_cents", "\n UPDATE \"Item\" SET \"price\" = \"price\" * 100;  \n\n".trim_ascii_start())], &["20260501_cents"])]
 #[case::the_same_on_purpose(&[INIT, ("2_a", EMPTY)], &[("0_init", "SELECT 1;"), INIT, ("2_a", EMPTY), ("3_b", EMPTY)], &[])]
 #[case::two_and_one_is_there(&[INIT, CENTS, renamed("20260302_again", CENTS)], &[INIT, CENTS, renamed("20260501_again", CENTS)], &["20260501_again"])]
 fn what_was_renamed_never_runs(
@@ -123,6 +130,71 @@ fn what_was_renamed_never_runs(
             "{policy:?}: {blocked:?}"
         );
     }
+}
+
+/// The name of what was renamed is that of something else now, which Prisma would never run: that is said, and still so once
+/// what was renamed is marked.
+#[test]
+fn what_has_the_name_of_another_is_not_done() {
+    let image = [
+        ("0001", INIT.1),
+        ("0002", NEW),
+        ("0003", CENTS.1),
+        ("0004", STOCK.1),
+    ];
+    let applied = [("0001", INIT.1), ("0002", CENTS.1), ("0003", STOCK.1)];
+    let first = planned(&applied, &image, Policy::Warn).blocker.unwrap();
+    assert!(
+        first
+            .message
+            .contains("What stands as 0002 in the image has not run"),
+        "{first:?}"
+    );
+    let mut rows: Vec<LedgerRow> = applied
+        .iter()
+        .zip(1..)
+        .map(|(text, n)| row(n, *text, false))
+        .collect();
+    rows.push(row(9, image[3], true));
+    let then = |image: &[Text], edited| {
+        let history = HistorySpec {
+            edited,
+            ..HistorySpec::default()
+        };
+        let facts = facts(rows.clone(), &applied);
+        plan("shop", &inventory(image), &facts, &history).blocker
+    };
+    let second = then(&image, Policy::Warn).unwrap();
+    assert_eq!(second.reason, reasons::EDITED_FOUND);
+    assert!(
+        second.message.contains("0002 holds now has not run"),
+        "{second:?}"
+    );
+    assert_eq!(then(&image, Policy::Ignore), None);
+    let released = [image[0], image[2], image[3], ("0005", NEW)];
+    assert_eq!(then(&released, Policy::Warn), None);
+}
+
+/// Two files of the same SQL, the first as it was applied: the second runs, and it is said.
+#[test]
+fn the_same_sql_again_is_said() {
+    let plan = planned(
+        &[INIT, CENTS],
+        &[
+            INIT,
+            CENTS,
+            renamed("20260501_again", CENTS),
+            ("3_b", EMPTY),
+        ],
+        Policy::Warn,
+    );
+    let said: Vec<_> = plan
+        .findings
+        .iter()
+        .map(|f| (f.kind, f.text.as_str()))
+        .collect();
+    assert_eq!(plan.blocker, None);
+    assert!(said.contains(&(FindingKind::Repeated, CENTS.0)), "{said:?}");
 }
 
 const SQUASHED: Text = (

@@ -115,6 +115,15 @@ pub fn same(name: &str) -> Odd {
     odd(name, name, &[name])
 }
 
+/// What was applied has a new name, and its old one is something else's.
+fn reused() -> [Odd; 3] {
+    [
+        same(FIRST),
+        odd(SECOND, "n", &["0900_new"]),
+        odd("0250_base", SECOND, &[SECOND]),
+    ]
+}
+
 pub const FIRST: &str = "0100_base";
 pub const SECOND: &str = "0200_base";
 
@@ -159,6 +168,17 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
             });
             stage.then(&[same(FIRST), renamed("0150_base")]);
             reasons::RENAMED_FOUND
+        }
+        "renamed, and its name is another one's" => {
+            stage.then(&reused());
+            reasons::RENAMED_FOUND
+        }
+        "renamed and marked, and its name is another one's" => {
+            stage.then(&reused());
+            stage.go(40);
+            stage.choose("baseline");
+            stage.go(40);
+            reasons::EDITED_FOUND
         }
         "squashed" => {
             stage.then(&[odd("0000_squashed", "s", &[FIRST, SECOND])]);

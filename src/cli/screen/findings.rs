@@ -20,6 +20,14 @@ pub(super) fn finding(finding: &FindingStatus) -> String {
                 "{name} is pending, and seems to stand for applied ones that the image does not have"
             )
         }
+        FindingKind::Repeated => format!(
+            "{name} has the same SQL as {}, which is applied: it runs a second time",
+            safe(&finding.text)
+        ),
+        FindingKind::Edited if !finding.text.is_empty() => format!(
+            "{name} holds SQL that has not run; what was applied under that name is {} now",
+            safe(&finding.text)
+        ),
         FindingKind::Edited => format!("{name} was changed after it was applied"),
         FindingKind::Unknown => {
             format!("{name} is applied and not in the image, which has newer ones")

@@ -23,16 +23,35 @@ pub(super) fn of(
     let baseline = entry.baseline.as_str();
     match reason {
         reasons::RENAMED_FOUND => {
+            let reused: Vec<&str> = reused(entry).map(|f| f.migration.as_str()).collect();
+            let (then, release) = match reused.as_slice() {
+                [] => (next(entry, &[]), "release it under its old name".to_owned()),
+                reused => (
+                    format!(
+                        "what {} holds now has not run: then release that under a new name",
+                        names(reused)
+                    ),
+                    format!(
+                        "release it under its old name, and what {} holds now under a new one",
+                        names(reused)
+                    ),
+                ),
+            };
             let title = format!(
-                "it has run: tell Prisma that it is applied under its new name, too; nothing of its SQL is run; {}",
-                next(entry, &[])
+                "it has run: tell Prisma that it is applied under its new name, too; nothing of its SQL is run; {then}"
             );
             push(list, title, up_to(commands, entry, baseline));
-            push(list, "release it under its old name", String::new());
+            push(list, release, String::new());
         }
         reasons::UNSEEN_FOUND => unseen(list, commands, entry, &found),
         _ => squashed(list, commands, entry, &found),
     }
+}
+
+/// Applied names under which the image has SQL that never ran.
+pub(super) fn reused(entry: &DatabaseStatus) -> impl Iterator<Item = &FindingStatus> {
+    let findings = entry.findings.iter();
+    findings.filter(|f| f.kind == FindingKind::Edited && !f.text.is_empty())
 }
 
 fn is_unseen(finding: &FindingStatus) -> bool {

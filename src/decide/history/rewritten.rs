@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
-use super::{accounted, applied, held, lost, renamed};
+use super::content::Contents;
+use super::{accounted, applied, held, lost, names_of, renamed, repeated, reused};
 use crate::api::reasons;
 use crate::decide::plan::Blocker;
 use crate::decide::status::names;
@@ -22,6 +23,10 @@ pub(in super::super) const PARTLY: &str = "not there: ";
 pub(in super::super) struct Rewritten {
     /// Pending, and the name under which its content was applied.
     pub(in super::super) renamed: Vec<(String, String)>,
+    /// Applied names that the image has for SQL that never ran, and the name that what was applied has there now.
+    pub(in super::super) reused: Vec<(String, String)>,
+    /// Pending, and the applied one that has the same SQL and is in the image as it was.
+    pub(in super::super) repeated: BTreeMap<String, String>,
     /// Pending, and may stand for applied ones that the image does not have.
     pub(in super::super) squashed: Vec<String>,
     /// Of `squashed`, those of which the catalog does not show whether they ran.
@@ -38,6 +43,8 @@ pub(in super::super) struct Rewritten {
     nothing_in_common: bool,
     /// Something of the image was marked applied for those that it does not have.
     said: bool,
+    /// The old name of the first of `renamed` stands in the image for something else.
+    old_is_there: bool,
 }
 
 impl Rewritten {
@@ -91,8 +98,20 @@ impl Rewritten {
                 1 => String::new(),
                 number => format!(" (and {} more like it)", number - 1),
             };
+            let lacks = match self.old_is_there {
+                true => "under which the image has something else now",
+                false => "which the image does not have",
+            };
+            let reused: Vec<&str> = self.reused.iter().map(|(name, _)| name.as_str()).collect();
+            let then = match reused.as_slice() {
+                [] => "Release it under its old name, or tell Prisma that it is applied under the new one.".to_owned(),
+                names_of => format!(
+                    "Tell Prisma that it is applied under the new one. What stands as {} in the image has not run, and under a name that is applied Prisma does not run it: release that SQL under a new name.",
+                    names(names_of)
+                ),
+            };
             let message = format!(
-                "{database}: {new}{more} is pending, and its content was applied as {old}, which the image does not have: it was renamed and has run already, so nothing was started. Release it under its old name, or tell Prisma that it is applied under the new one."
+                "{database}: {new}{more} is pending, and its content was applied as {old}, {lacks}: it was renamed and has run already, so nothing was started. {then}"
             );
             return blocked(reasons::RENAMED_FOUND, message);
         }
@@ -239,10 +258,17 @@ fn seen(
     objects: Option<&BTreeSet<Object>>,
 ) -> Rewritten {
     let applied = applied(rows);
+    let of_rows: Vec<&LedgerRow> = applied.values().copied().collect();
+    let contents = Contents::of(inventory, &of_rows);
     let mut found = Rewritten {
-        renamed: renamed(inventory, rows, &applied),
+        renamed: renamed(inventory, rows, &applied, &contents),
+        reused: reused(inventory, &applied, &contents),
+        repeated: repeated(inventory, &applied, &contents),
         ..Rewritten::default()
     };
+    let known = names_of(inventory);
+    let first = found.renamed.first();
+    found.old_is_there = first.is_some_and(|(_, old)| known.contains(old.as_str()));
     let pending: Vec<&Migration> = inventory
         .migrations
         .iter()
