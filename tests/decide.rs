@@ -71,6 +71,8 @@ mod setup;
 mod situations;
 #[path = "decide/starts.rs"]
 mod starts;
+#[path = "decide/still_known.rs"]
+mod still_known;
 #[path = "decide/tables.rs"]
 mod tables;
 #[path = "decide/things.rs"]

@@ -42,6 +42,9 @@ pub struct DatabaseStatus {
     /// The migration that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<FailedStatus>,
+    /// What an earlier run knew of the migration that failed in it, until this run has looked whether its row still stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Box<FailedStatus>>,
     /// What was found and is worth a look.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
@@ -49,7 +52,7 @@ pub struct DatabaseStatus {
     /// How many findings there are.
     #[serde(default)]
     pub findings_count: u32,
-    /// Its history does not fit the image, so that its objects are looked at by name.
+    /// Its history does not fit the image, or a failed row blocks, so that its objects are looked at by name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_name: bool,
     /// What a human said has run, by a baseline beside a ledger, and is not marked applied yet. It is not run.

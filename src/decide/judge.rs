@@ -16,7 +16,7 @@ use super::evidence::{
 use super::plan::problem_reason;
 use super::status::names;
 use super::time_limits;
-use super::told;
+use super::told::{self, Look};
 use super::unplanned::ADVICE;
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session};
@@ -330,13 +330,17 @@ fn open_row(
         traces,
         catalog: match traces {
             Traces::None => facts.catalog.clone().unwrap_or_default(),
+            // In the one from before nothing of it was left, unless others were applied since.
+            Traces::Some | Traces::Unknown if !applied_since(step, inventory, facts) => {
+                step.catalog.clone()
+            }
             Traces::Some | Traces::Unknown => String::new(),
         },
         blocked_by: waited_for(step, state, &sql_state),
         invalid_indexes: own_invalid_indexes(step, inventory, facts, name),
         ..FailedStatus::default()
     };
-    let left = told::statements(&mut failed_status, inventory, facts, logs);
+    let left = told::statements(&mut failed_status, inventory, facts, logs, Look::AtItsEnd);
     doubts::fill(&mut failed_status, inventory, facts, row);
     match state {
         RowState::Failed => {

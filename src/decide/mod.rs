@@ -35,6 +35,7 @@ mod invalid;
 mod inventory;
 mod judge;
 mod kept;
+mod known;
 mod ledger_lost;
 mod migrate;
 mod names;

@@ -166,6 +166,8 @@ pub(super) fn plan_for(
         // What somebody else migrates right now is nobody's to decide about.
         let busy = facts.lock_holder.is_some() && prisma::row_state(row) != RowState::Failed;
         result.open = (!busy).then(|| open::status(row, inventory, facts));
+        // What of it stands there is told by name.
+        result.by_name |= result.open.is_some();
         result.blocker = Some(blocker);
     } else {
         let lost: Vec<&str> = lost.keys().copied().collect();

@@ -2,6 +2,7 @@
 
 use super::actions;
 use super::held;
+use super::known;
 use super::names::run_id;
 use super::pass::{Pass, Seen};
 use super::snapshot::{Effect, Resource};
@@ -90,6 +91,7 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
                 .unwrap_or_default(),
             restore_point: before(&database.name).and_then(|before| before.restore_point.clone()),
             instance: before(&database.name).and_then(|before| before.instance.clone()),
+            earlier: before(&database.name).and_then(known::kept),
             // What was said to have run does not run because somebody asked for a new run.
             marks: before(&database.name)
                 .map(|before| before.marks.clone())

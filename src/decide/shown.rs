@@ -4,11 +4,12 @@ use dbm_agent::protocol::DatabaseInventory;
 
 use super::concurrently;
 use super::invalid;
+use super::known;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
 use super::unplanned;
 use super::verified;
-use crate::api::{DatabasePhase, FailedStatus, FindingKind, StepKind, Traces};
+use crate::api::{DatabasePhase, FindingKind, StepKind};
 use crate::facts::DatabaseFacts;
 
 /// Plans a database by what the image holds and its ledger says, and puts that where people see it.
@@ -39,7 +40,7 @@ pub(super) fn planned(
     if plan.blocker.is_none() {
         plan.blocker = verified::blocker(pass, name, &plan.pending);
     }
-    show(pass, name, inventory, &plan);
+    show(pass, name, inventory, facts, &plan);
     plan
 }
 
@@ -59,10 +60,13 @@ pub(super) fn needs_names(pass: &mut Pass<'_>, name: &str, plan: &DatabasePlan) 
 }
 
 /// Puts a plan where people see it.
-fn show(pass: &mut Pass<'_>, name: &str, inventory: &DatabaseInventory, plan: &DatabasePlan) {
-    let before = &pass.snapshot.resource.status.databases;
-    let known = before.iter().find(|entry| entry.name == name);
-    let known = known.and_then(|entry| entry.failed.as_ref());
+fn show(
+    pass: &mut Pass<'_>,
+    name: &str,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    plan: &DatabasePlan,
+) {
     let Some(entry) = pass.database_mut(name) else {
         return;
     };
@@ -86,32 +90,14 @@ fn show(pass: &mut Pass<'_>, name: &str, inventory: &DatabaseInventory, plan: &D
         }
     }
     if entry.phase != DatabasePhase::Failed {
+        let known = [entry.failed.take(), entry.earlier.take().map(|it| *it)];
         entry.failed.clone_from(&plan.open);
         if let Some(open) = &mut entry.failed {
-            remembered(open, known, &entry.invalid_indexes);
+            let known = known.iter().flatten();
+            known::fill(open, known, inventory, facts);
         }
     }
     count_applied(pass, name);
-}
-
-/// What was found when a migration failed is not found again: then the catalog from before it was known. Of the very row
-/// that blocks it stays true that nothing is left, or nothing but an index that is still invalid, and who held the lock.
-fn remembered(open: &mut FailedStatus, known: Option<&FailedStatus>, invalid: &[String]) {
-    let Some(known) = known.filter(|known| known.ledger_row == open.ledger_row) else {
-        return;
-    };
-    open.blocked_by.clone_from(&known.blocked_by);
-    open.remedy.clone_from(&known.remedy);
-    let only_indexes = known.left.len() == known.invalid_indexes.len();
-    if known.traces == Traces::None {
-        open.traces = Traces::None;
-        open.catalog.clone_from(&known.catalog);
-    } else if only_indexes && !known.invalid_indexes.is_empty() {
-        let there = |index: &&String| invalid.contains(index);
-        let still = known.invalid_indexes.iter().filter(there);
-        open.invalid_indexes = still.cloned().collect();
-        open.traces = known.traces;
-    }
 }
 
 /// What the run's own migrate steps applied: the journal has how many were applied before each step, so that nothing is

@@ -9,10 +9,20 @@ use crate::api::{FailedStatement, FailedStatus, Traces};
 use crate::facts::{DatabaseFacts, Object};
 use crate::tools::{prisma, sql};
 
-/// What is left, where the catalog shows nothing of it and does not prove it either.
-const NOTHING_SEEN: &str = "no statement of it is seen to have taken effect";
+/// What is said where the catalog was compared and shows nothing, which is no proof that nothing is left.
+const NOTHING_SEEN: &str = "none of its statements is seen to have taken effect";
+
 /// Lines about what is left.
 const LEFT_LIMIT: usize = 10;
+
+/// When the catalog was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// When the migration's end was judged.
+    AtItsEnd,
+    /// Later: others may have changed it since, and what was there before is not known any more.
+    Later,
+}
 
 /// Fills in what is known of the statements, and answers it as a sentence that begins with a blank. `logs` is what
 /// the ledger's row says of the error.
@@ -21,6 +31,7 @@ pub(super) fn statements(
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
     logs: &str,
+    look: Look,
 ) -> String {
     let migration = inventory.migrations.iter().find(|m| m.name == failed.name);
     failed.has_down = migration.is_some_and(|m| m.down_sql.is_some());
@@ -100,8 +111,13 @@ pub(super) fn statements(
     let mut lines = indexes.clone();
     if !left.changes.is_empty() {
         let changes = left.changes.join(", ");
+        let as_of = match (look, &failed.statement) {
+            (Look::AtItsEnd, _) => "",
+            (Look::Later, Some(_)) => " (as the schema is now)",
+            (Look::Later, None) => " (as the schema is now, unless it was so before)",
+        };
         lines.push(format!(
-            "{} took effect: {changes}",
+            "{} took effect: {changes}{as_of}",
             numbers(&left.statements)
         ));
     } else if failed.traces == Traces::Some {
@@ -110,15 +126,12 @@ pub(super) fn statements(
     // What may have left an index is known to have.
     let known = |line: &String| line.contains(", which failed, left index") && !indexes.is_empty();
     lines.extend(left.unseen.into_iter().filter(|line| !known(line)));
-    lines.truncate(LEFT_LIMIT);
-    let text = sentences(&lines);
-    failed.left = lines.iter().map(|line| status::cut(line, 300)).collect();
     if lines.is_empty() {
-        failed.left = vec![NOTHING_SEEN.to_owned()];
-        format!("{at} None of its statements is seen to have taken effect.")
-    } else {
-        format!("{at}{text}")
+        lines.push(NOTHING_SEEN.to_owned());
     }
+    lines.truncate(LEFT_LIMIT);
+    failed.left = lines.iter().map(|line| status::cut(line, 300)).collect();
+    format!("{at}{}", sentences(&lines))
 }
 
 /// One line for each index that it left invalid.

@@ -460,7 +460,7 @@ fn where_nothing_is_seen_of_it_that_is_what_is_left() {
     let failed = shown(&snapshot).databases[0].failed.clone().unwrap();
     assert_eq!(
         failed.left,
-        ["no statement of it is seen to have taken effect"]
+        ["none of its statements is seen to have taken effect"]
     );
 }
 

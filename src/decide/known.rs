@@ -1,0 +1,70 @@
+//! What is known of a migration of an earlier run whose row blocks: what was found when it failed, for as long as that row
+//! stands, corrected by what the catalog shows now.
+
+use dbm_agent::protocol::DatabaseInventory;
+
+use super::evidence::script;
+use super::told::{self, Look};
+use crate::api::{DatabaseStatus, FailedStatus, Traces};
+use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
+use crate::tools::{prisma, sql};
+
+/// What the next run has to know of a migration that failed in this one.
+pub(super) fn kept(before: &DatabaseStatus) -> Option<Box<FailedStatus>> {
+    let has_row = |failed: &&FailedStatus| !failed.ledger_row.is_empty();
+    let failed = before.failed.as_ref().filter(has_row);
+    failed.cloned().map(Box::new).or(before.earlier.clone())
+}
+
+/// Fills in what is known of the row that blocks. `known`: what was known of rows so far, the latest first.
+pub(super) fn fill<'a>(
+    open: &mut FailedStatus,
+    mut known: impl Iterator<Item = &'a FailedStatus>,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) {
+    if let Some(known) = known.find(|known| known.ledger_row == open.ledger_row) {
+        let now = std::mem::take(open);
+        *open = FailedStatus {
+            has_down: now.has_down,
+            unchecked: now.unchecked,
+            again: now.again,
+            ..known.clone()
+        };
+    }
+    let still = |index: &String| facts.invalid_indexes.contains(index);
+    open.invalid_indexes.retain(still);
+    if open.traces == Traces::None {
+        return;
+    }
+    let Some(row) = row(facts, &open.ledger_row) else {
+        return;
+    };
+    // What the image holds by now may be a corrected one, of which that row says nothing.
+    let ran = inventory.migrations.iter().any(|migration| {
+        migration.name == row.migration_name && prisma::checksum_matches(&row.checksum, migration)
+    });
+    let script = script(inventory, &row.migration_name);
+    let Some(script) = script.filter(|_| ran) else {
+        return;
+    };
+    let as_before = !open.catalog.is_empty() && facts.catalog.as_ref() == Some(&open.catalog);
+    if as_before && sql::only_catalog(script) && open.invalid_indexes.is_empty() {
+        open.traces = Traces::None;
+        open.left.clear();
+        return;
+    }
+    if facts.objects.is_some() {
+        // That the catalog changed was so when it failed: by now somebody may have undone it.
+        open.traces = Traces::Unknown;
+        let logs = row.logs.as_deref().unwrap_or_default();
+        told::statements(open, inventory, facts, logs, Look::Later);
+    }
+}
+
+fn row<'a>(facts: &'a DatabaseFacts, id: &str) -> Option<&'a LedgerRow> {
+    match &facts.ledger {
+        Ledger::Rows(rows) => rows.iter().find(|row| row.id == id),
+        Ledger::Absent { .. } | Ledger::NoRight { .. } => None,
+    }
+}
