@@ -274,6 +274,7 @@ fn configurations_say_by_which_variables_they_connect() {
         (7, "export default { datasource: { url: process.env.A_URL ?? process.env.B_URL } }".to_owned(), None, &[], &["A_URL", "B_URL"]),
         (7, "export default { datasource: { url: process.env.A_URL, shadowDatabaseUrl: process.env.B_URL } }".to_owned(), Some("A_URL"), &["A_URL"], &["B_URL"]),
         (7, "import fs from 'node:fs'\nfor (const line of fs.readFileSync('settings', 'utf8').split(' ')) { const [name, value] = line.split('='); process.env[name] = value }\nexport default { datasource: { url: process.env.A_URL } }".to_owned(), Some("A_URL"), &[], &[]),
+        (6, "export default { engine: 'classic', datasource: { url: process.env.A_URL, directUrl: process.env.B_URL } }".to_owned(), Some("A_URL"), &["A_URL", "B_URL"], &[]),
         (6, format!("{env}{{ engine: 'classic', datasource: {{ url: env('A_URL'), directUrl: env('B_URL') }}, migrations: {{ seed: process.env.SEED ?? 'x' }} }}"), Some("A_URL"), &["A_URL", "B_URL"], &["SEED"]),
     ] {
         let packages = &packages.iter().find(|(known, _)| *known == major).unwrap().1;
@@ -292,6 +293,119 @@ fn configurations_say_by_which_variables_they_connect() {
         let without_node = Surroundings { path: None, ..surroundings };
         let again = inventory::read(&paths, &without_node, Some(configured));
         assert_eq!(again.inventory, project.inventory);
+    }
+}
+
+/// What Prisma itself refuses is refused before a Job, whatever kind of file it is: a CommonJS file, for which no loader is
+/// needed, has to have a form that this version of Prisma takes.
+#[test]
+fn a_configuration_of_a_form_that_prisma_does_not_take_is_refused() {
+    let packages = [6, 7].map(|major| (major, installed(major)));
+    let scratch = tempfile::tempdir().unwrap();
+    let url = "datasource: { url: process.env.DATABASE_URL }";
+    // What it says; whether Prisma 6 and Prisma 7 take it; what of it they name.
+    for (body, six, seven, part) in [
+        (format!("engine: 'js', {url}"), false, false, ""),
+        (
+            "engine: 'js', datasource: { url: 'postgresql://u:in-spotting@h/d' }".to_owned(),
+            false,
+            false,
+            "",
+        ),
+        (url.to_owned(), false, true, "datasource is unexpected"),
+        (
+            format!("engine: 'classic', {url}"),
+            true,
+            false,
+            "engine is unexpected",
+        ),
+        ("engine: 'classic'".to_owned(), false, false, ""),
+        (
+            "engine: 'js', adapter: async () => 1".to_owned(),
+            false,
+            false,
+            "",
+        ),
+        (
+            "engine: 'js', experimental: { adapter: true }, adapter: async () => 1".to_owned(),
+            true,
+            false,
+            "engine is unexpected",
+        ),
+        (
+            format!("engine: 'classic', {url}, experimental: {{ adapter: true }}"),
+            true,
+            false,
+            "engine is unexpected",
+        ),
+        (format!("{url}, engines: 1"), false, false, ""),
+        (
+            format!("{url}, migrations: 'db/migrations'"),
+            false,
+            false,
+            "",
+        ),
+        (
+            format!("{url}, migrations: {{ path: 5 }}"),
+            false,
+            false,
+            "",
+        ),
+        (
+            format!("{url}, migrations: {{ path: 'prisma/migrations', seeds: 'x' }}"),
+            false,
+            false,
+            "",
+        ),
+        (
+            "schema: 'prisma/schema.prisma', migrations: { path: 'prisma/migrations', seed: 'x' }"
+                .to_owned(),
+            true,
+            false,
+            "by which alone this version",
+        ),
+        (
+            "datasource: { url: process.env.DATABASE_URL, directUrl: process.env.DIRECT_URL }"
+                .to_owned(),
+            false,
+            false,
+            "",
+        ),
+    ] {
+        for (major, packages) in &packages {
+            let taken = if *major < 7 { six } else { seven };
+            for (file, export) in [
+                ("prisma.config.cjs", "module.exports ="),
+                ("prisma.config.ts", "export default"),
+            ] {
+                let text = format!("{export} {{ {body} }}\n");
+                let (_image, paths, surroundings) =
+                    with_configuration_in(file, *major, packages, &text);
+                let project = inventory::read(&paths, &surroundings, None);
+                let what = format!("{major} {file}: {text}");
+                let problem = project.inventory.problem.as_ref();
+                assert_eq!(problem.is_none(), taken, "{what}: {problem:?}");
+                let Some(problem) = problem else {
+                    continue;
+                };
+                assert!(
+                    [ProblemReason::ConfigInvalid, ProblemReason::ConfigMissing]
+                        .contains(&problem.reason)
+                        && problem.message.contains(part)
+                        && !problem.message.contains("in-spotting")
+                        && !problem.message.contains("readonly"),
+                    "{what}: {problem:?}"
+                );
+                // Prisma says the same.
+                if problem.reason == ProblemReason::ConfigInvalid && file.ends_with("cjs") {
+                    let (said, printed) = ask(&paths, &project, &surroundings, scratch.path());
+                    assert!(
+                        said.is_none() && printed.contains("config file"),
+                        "{what}: {printed}"
+                    );
+                }
+            }
+        }
     }
 }
 
@@ -420,6 +534,20 @@ fn configurations_that_may_say_something_else_in_the_job_are_known() {
         assert!(folder.ends_with("db/migrations"), "{major}: {folder:?}");
         assert!(project.migrations.ends_with("prisma/migrations"));
     }
+}
+
+/// Prisma migrates by the second of them: which variable it is has to be known of a CommonJS file, too.
+#[test]
+fn a_direct_url_that_nobody_sets_yet_is_known() {
+    let packages = installed(6);
+    let text = "module.exports = { engine: 'classic', datasource: { url: process.env.A_URL, directUrl: process.env.B_URL } }";
+    let (_image, paths, surroundings) =
+        with_configuration_in("prisma.config.cjs", 6, &packages, text);
+    let inventory = inventory::read(&paths, &surroundings, None).inventory;
+    assert_eq!(inventory.problem, None);
+    assert_eq!(inventory.url_variable.as_deref(), Some("A_URL"));
+    assert_eq!(inventory.direct_url_variable.as_deref(), Some("B_URL"));
+    assert_eq!(inventory.unset_variables, ["A_URL", "B_URL"]);
 }
 
 /// It is asked as when Prisma migrates, whose command line it may look at.

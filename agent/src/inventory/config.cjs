@@ -68,17 +68,20 @@ function asked() {
   return outside.includes('/@prisma/config/') && /at (?:\S+\.)?env \(/.test(outside)
 }
 
-// What stands in the file itself. A CommonJS file needs no loader, and Prisma's takes its time to start.
+// What stands in the file itself. A CommonJS file of a form that this Prisma certainly takes needs no loader, and Prisma's takes
+// its time to start.
 async function load({ root, file, package: prisma }) {
   // Each time from its beginning: what it read under other circumstances is not what is asked for.
   for (const loaded of Object.keys(modules)) {
     if (!loaded.includes('/node_modules/')) delete modules[loaded]
   }
+  let common
   if (file && file.endsWith('.cjs')) {
     try {
       const loaded = createRequire(file)(file)
       const config = loaded && loaded.default !== undefined ? loaded.default : loaded
-      if (config && typeof config === 'object' && typeof config.then !== 'function') return { config: absolute(config, file), file }
+      if (config && typeof config === 'object' && typeof config.then !== 'function') common = { config: absolute(config, file), file }
+      if (common && takes(prisma, config)) return common
     } catch {
       // Prisma's own loader says what is wrong.
     }
@@ -89,10 +92,66 @@ async function load({ root, file, package: prisma }) {
   } catch {
     loader = undefined
   }
-  if (typeof loader?.loadConfigFromFile !== 'function') return { noLoader: true }
+  if (typeof loader?.loadConfigFromFile !== 'function') return common ?? { noLoader: true }
   const loaded = await loader.loadConfigFromFile({ configRoot: root, configFile: file })
-  if (loaded.error) return { error: loaded.error.error ?? new Error(loaded.error._tag), tag: loaded.error._tag }
+  if (loaded.error) {
+    const error = loaded.error.error ?? new Error(loaded.error._tag)
+    return { error, refused: loaded.error._tag === 'ConfigFileSyntaxError' ? refusal(error) : undefined }
+  }
   return { config: loaded.config, file: loaded.resolvedPath }
+}
+
+// Whether this version of Prisma certainly takes a configuration of this form. It refuses what it does not know, and what
+// does not go together.
+function takes(prisma, config) {
+  let version
+  try {
+    version = JSON.parse(fs.readFileSync(path.join(path.dirname(fs.realpathSync(prisma)), '../package.json'), 'utf8')).version
+  } catch {
+    return false
+  }
+  const six = /^6\.19\./.test(version)
+  if (!six && !/^7\./.test(version)) return false
+  const text = (value) => value === undefined || typeof value === 'string'
+  const flag = (value) => value === undefined || typeof value === 'boolean'
+  const of = (value, kinds) =>
+    value !== null && typeof value === 'object' && Object.keys(value).every((key) => Object.hasOwn(kinds, key) && kinds[key](value[key]))
+  const maybe = (kinds) => (value) => value === undefined || of(value, kinds)
+  const common = { schema: text, migrations: maybe({ path: text, seed: (value) => text(value) && value !== '' }) }
+  // Without a URL: what it lacks is found out elsewhere.
+  const urls = { url: text, shadowDatabaseUrl: text }
+  if (!six) return of(config, { ...common, datasource: maybe(urls) })
+  common.experimental = maybe({ adapter: flag })
+  if (config.engine === 'js') {
+    const adapter = (value) => typeof value === 'function'
+    return config.experimental?.adapter === true && of(config, { ...common, engine: text, adapter }) && adapter(config.adapter)
+  }
+  if (config.engine === 'classic') {
+    const datasource = (value) => of(value, { ...urls, directUrl: text }) && Object.hasOwn(value, 'url')
+    return of(config, { ...common, engine: text, datasource }) && datasource(config.datasource)
+  }
+  return of(config, common)
+}
+
+// What it refuses in a form: the ends of a tree of keys and complaints, each branch for a form that it might have been.
+function refusal(error) {
+  const keys = []
+  const found = new Set()
+  for (const line of String(error?.message ?? error).split('\n')) {
+    const [, indent, said] = /^([ │├└─]*)(.*)$/.exec(line)
+    const depth = indent.length
+    while (keys.length > 0 && keys[keys.length - 1].depth >= depth) keys.pop()
+    const key = /^\["([\w.-]+)"\]$/.exec(said)
+    if (key) keys.push({ depth, name: key[1] })
+    const complaint = /^is (?:missing|unexpected)/.exec(said) ?? (/^Expected .*, actual /.test(said) ? ['is of another kind'] : undefined)
+    const own = keys.length > 0 && !['loadedFromFile', 'deprecatedPackageJson'].includes(keys[0].name)
+    if (complaint && own) found.add(`${keys.map((each) => each.name).join('.')} ${complaint[0]}`)
+  }
+  const all = [...found]
+  const causes = all.filter((each) => !all.some((other) => other.startsWith(`${each.split(' ')[0]}.`)))
+  // A part that is not turned on is refused for a reason that has nothing to do with it.
+  const text = causes.length > 0 ? `: ${causes.join(', or ')}` : ''
+  return `this version of Prisma does not take it${text} (some parts have to be turned on in its experimental)`
 }
 
 function absolute(config, file) {
@@ -119,10 +178,15 @@ async function one(wanted) {
     const needed = alternatives.length > 0 ? alternatives : missing
     needed.forEach((name) => variables.standIn(name))
   }
+  if (lacksDirectUrl(loaded)) {
+    const found = await withDirectUrl(wanted, variables)
+    loaded = found?.loaded ?? loaded
+    values = found?.values ?? values
+  }
   const unset = [...variables.standIns.keys()]
   if (loaded.error) {
     const certain = unset.length === 0 && !variables.enumerated
-    return { error: firstLine(loaded.error), certain, unset }
+    return { error: loaded.refused ?? firstLine(loaded.error), certain, unset }
   }
   const { config, file } = loaded
   if (!file) return {}
@@ -161,6 +225,27 @@ async function one(wanted) {
 function saysNoUrl(loaded) {
   const datasource = loaded.error ? undefined : loaded.config?.datasource
   return datasource !== undefined && datasource !== null && !datasource.url
+}
+
+// It has one, by which Prisma migrates, and its variable is not set here.
+function lacksDirectUrl(loaded) {
+  const datasource = loaded.error ? undefined : loaded.config?.datasource
+  return Boolean(datasource?.url) && Object.hasOwn(datasource, 'directUrl') && !datasource.directUrl
+}
+
+// The same with the variable standing in that it takes for it, if there is one.
+async function withDirectUrl(wanted, variables) {
+  const { env } = process
+  const standIns = new Map(variables.standIns)
+  for (const name of variables.unset()) {
+    variables.standIn(name)
+    const values = variables.use(image)
+    const loaded = await load(wanted)
+    if (!loaded.error && loaded.config?.datasource?.directUrl) return { loaded, values }
+    variables.standIns = new Map(standIns)
+    process.env = env
+  }
+  return undefined
 }
 
 // Those of them by each of which alone it has a URL.
