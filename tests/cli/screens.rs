@@ -132,6 +132,83 @@ fn a_plan_with_its_sql() {
     assert!(value["databases"][1]["sql"]["20261121090000_task_priority"].is_null());
 }
 
+/// What Prisma cannot read is said as it is, and not shown as escapes.
+#[test]
+fn a_plan_with_sql_that_prisma_cannot_apply() {
+    let mut resource = status("failed");
+    let entry = &mut resource.status.as_mut().unwrap().databases[0];
+    entry.pending = ["1_empty", "2_utf16", "3_latin1", "4_big"]
+        .map(str::to_owned)
+        .into();
+    let migration = |name: &str, sql: Option<&str>, why: Option<&str>| Migration {
+        name: name.to_owned(),
+        sql: sql.map(str::to_owned),
+        unreadable: why.map(str::to_owned),
+        ..Migration::default()
+    };
+    let nul = "has a migration.sql with a NUL at byte 3, as a text in UTF-16 has";
+    let migrations = vec![
+        migration("1_empty", None, Some("has no migration.sql")),
+        migration("2_utf16", Some("\u{fffd}\u{fffd}S\0E\0L\0"), Some(nul)),
+        migration(
+            "3_latin1",
+            Some("SELECT 'caf\u{fffd}';"),
+            Some("has a migration.sql that is not UTF-8 at byte 11"),
+        ),
+        migration("4_big", None, None),
+    ];
+    let inventory = DatabaseInventory {
+        migrations,
+        ..DatabaseInventory::default()
+    };
+    let stored: Stored = [("identity".to_owned(), Ok(inventory))].into();
+    let text = screen::plan(&screen(&resource, None), Some(&stored));
+    for part in [
+        "identity: 1_empty\n-- Prisma cannot apply it: it has no migration.sql\n\n",
+        "identity: 2_utf16\n-- Prisma cannot apply it: it has a migration.sql with a NUL at byte 3, as a text in UTF-16 has\n\n",
+        "identity: 3_latin1\n-- Prisma cannot apply it: it has a migration.sql that is not UTF-8 at byte 11\nSELECT 'caf",
+        "identity: 4_big\n-- its text is not stored",
+    ] {
+        assert!(text.contains(part), "{part} in: {text}");
+    }
+    assert!(!text.contains("\\x00") && !text.contains('\0'), "{text}");
+}
+
+/// Where the image cannot be used, nothing is wrong with the database.
+#[test]
+fn a_database_that_nobody_came_to_is_not_one_that_cannot_be_read() {
+    let mut resource = status("denied");
+    let now = resource.status.as_ref().unwrap().databases[0]
+        .last_observed_at
+        .clone();
+    for (observed, seen, expected) in [
+        (None, false, "not read yet"),
+        (None, true, "not compared with the image yet"),
+        (Some("True"), true, "not compared with the image yet"),
+        (Some("False"), true, "cannot be read now"),
+    ] {
+        let status = resource.status.as_mut().unwrap();
+        let entry = &mut status.databases[0];
+        entry.phase = DatabasePhase::Unknown;
+        entry.last_observed_at = now.clone().filter(|_| seen);
+        let mut condition = status.conditions[0].clone();
+        status
+            .conditions
+            .retain(|condition| condition.type_ != "Observed");
+        if let Some(observed) = observed {
+            condition.type_ = "Observed".to_owned();
+            condition.status = observed.to_owned();
+            status.conditions.push(condition);
+        }
+        for text in [
+            screen::status(&screen(&resource, None)),
+            screen::plan(&screen(&resource, None), None),
+        ] {
+            assert!(text.contains(expected), "{observed:?} {seen}: {text}");
+        }
+    }
+}
+
 #[test]
 fn a_table_of_many() {
     let mut resources = vec![status("failed"), status("good"), status("new")];

@@ -197,13 +197,21 @@ fn text_of(screen: &Screen, migration: Option<&Migration>) -> String {
     let Some(migration) = migration else {
         return "-- it is not in what is stored of the image\n".to_owned();
     };
-    let Some(sql) = &migration.sql else {
+    let mut out = String::new();
+    let sql = migration.sql.as_ref();
+    if let Some(why) = &migration.unreadable {
+        out.push_str(&format!("-- Prisma cannot apply it: it {}\n", safe(why)));
+        // Such a text shows nothing but escapes.
+        if sql.is_none_or(|sql| sql.contains('\0')) {
+            return out;
+        }
+    }
+    let Some(sql) = sql else {
         return format!(
             "-- its text is not stored: all of them together are too big (it has {} bytes)\n",
             migration.size
         );
     };
-    let mut out = String::new();
     if migration.down_sql.is_some() {
         out.push_str("-- a down.sql stands beside it\n");
     }
