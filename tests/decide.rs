@@ -7,6 +7,8 @@ mod calls;
 mod cases;
 #[path = "decide/causes.rs"]
 mod causes;
+#[path = "decide/circle_of_tries.rs"]
+mod circle_of_tries;
 #[path = "decide/circles.rs"]
 mod circles;
 #[path = "decide/concurrently.rs"]

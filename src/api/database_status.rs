@@ -246,6 +246,9 @@ pub struct FailedStatus {
     /// Of an error that something exists already: what was there before the migration ran.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub was_there: String,
+    /// An earlier row of the same migration is marked rolled back: that try may have left what was there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tried_before: bool,
     /// What makes it succeed the next time, where that is known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub remedy: String,

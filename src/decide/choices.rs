@@ -282,16 +282,38 @@ fn of_migration(
         push(list, title, back);
         return;
     }
+    let circle = failed.tried_before && !failed.was_there.is_empty();
     let around = matches!(cause, Cause::Around | Cause::Rows);
-    if around && failed.invalid_indexes.is_empty() && !recorded_otherwise(now) {
+    if !circle && around && failed.invalid_indexes.is_empty() && !recorded_otherwise(now) {
         let first = match blocked {
             Some(step) => locks::First::free(&step.message),
             None => locks::First::of(failed),
         };
         return locks::of_failed(list, commands, failed, &first, &at, held, then);
     }
-    if failed.traces == Traces::None {
-        let title = if cause == Cause::Image
+    if circle {
+        let also = match failed.traces {
+            Traces::None => "",
+            Traces::Some | Traces::Unknown => ", with what else is left (see above)",
+        };
+        let title = format!(
+            "if the earlier try left {}: remove it by hand{also}, mark this try rolled back, and run it again",
+            failed.was_there
+        );
+        let retry = commands.dbm("retry", &[]);
+        push(list, title, format!("{back} && {retry}"));
+    }
+    if circle && failed.traces == Traces::None {
+        let title = format!(
+            "if somebody else made {}: mark this try rolled back, which left nothing, then release a corrected image",
+            failed.was_there
+        );
+        let mark = commands.dbm("mark-rolled-back", &with_reason);
+        push(list, title, mark + " --force");
+    } else if failed.traces == Traces::None {
+        let title = if !failed.was_there.is_empty() {
+            "nothing of it is left: mark it rolled back; once what was there before is out of the way, or a corrected image is released, retry"
+        } else if cause == Cause::Image
             || status::ready_reason(now) == reasons::TRANSACTION_LEFT_OPEN
         {
             "nothing of it is left: mark it rolled back, then release a corrected image"

@@ -60,6 +60,16 @@ pub(super) fn stopped<'a>(
     }
 }
 
+/// Whether an earlier try of a migration was marked rolled back.
+pub(super) fn tried_before(facts: &DatabaseFacts, name: &str) -> bool {
+    let Ledger::Rows(rows) = &facts.ledger else {
+        return false;
+    };
+    rows.iter().any(|row| {
+        row.migration_name == name && prisma::row_state(row) == prisma::RowState::RolledBack
+    })
+}
+
 /// Whether the step applied a migration before the one that failed.
 pub(super) fn applied_since(
     step: &StepStatus,

@@ -3,7 +3,7 @@
 use dbm_agent::protocol::DatabaseInventory;
 use dbm_agent::recognise::image::capital;
 
-use super::evidence::script;
+use super::evidence::{self, script};
 use super::status::{self, names};
 use crate::api::{FailedStatement, FailedStatus, Traces};
 use crate::facts::{DatabaseFacts, Object};
@@ -64,10 +64,8 @@ pub(super) fn statements(
         .map(|what| status::cut(&what, 300))
         .unwrap_or_default();
     if !failed.was_there.is_empty() {
-        at.push_str(&format!(
-            " {} was there before it ran.",
-            capital(&failed.was_there)
-        ));
+        failed.tried_before = evidence::tried_before(facts, &failed.name);
+        at.push_str(&format!(" {}.", capital(&was_there(failed))));
     }
     let indexes = invalid_indexes(failed);
     let made = sql::indexes(script, schema);
@@ -132,6 +130,17 @@ pub(super) fn statements(
     lines.truncate(LEFT_LIMIT);
     failed.left = lines.iter().map(|line| status::cut(line, 300)).collect();
     format!("{at}{}", sentences(&lines))
+}
+
+/// What was there already, and who may have left it: that nobody can know for certain.
+pub fn was_there(failed: &FailedStatus) -> String {
+    let who = if failed.tried_before {
+        "the migration was tried before and marked rolled back: that try may have left it, or somebody else made it"
+    } else {
+        "an earlier try of this migration may have left it, or somebody else made it"
+    };
+    let link = if failed.tried_before { ";" } else { ":" };
+    format!("{} was there before this run{link} {who}", failed.was_there)
 }
 
 /// One line for each index that it left invalid.

@@ -39,7 +39,7 @@ pub use expected::{expected, missing_objects, not_there};
 pub use held::{Held, held, held_up_to, left_of, made_again};
 pub use labels::with_label;
 pub use left_behind::{
-    LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, was_there,
+    LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, still_there, was_there,
 };
 pub use offending::{OffendingRows, offending_rows};
 pub use reference::{StatementRef, statement, statement_at};

@@ -8,6 +8,7 @@ use crate::api::{
 use crate::cli::style::Tone;
 use crate::cli::text::{age, between, command_lines, pad, safe, wrap};
 use crate::cli::verdict::{condition, holds};
+use crate::decide::was_there;
 use crate::tools::sql_state::sql_state_meaning;
 
 pub(super) fn advice(screen: &Screen) -> String {
@@ -136,7 +137,12 @@ fn failed_database(
         say(out, &format!("it waited for {}", safe(&failed.blocked_by)));
     }
     if database.phase == DatabasePhase::RolledBack {
-        // What it left was undone; the message says so.
+        // What it left was undone, unless somebody insisted.
+        let mut heading = "What is left";
+        for text in &failed.left {
+            let text = format!("{whose}{}", safe(text));
+            screen.section(out, std::mem::take(&mut heading), &text);
+        }
         return;
     }
     if !failed.remedy.is_empty() {
@@ -175,13 +181,7 @@ fn failed_database(
         say(out, &format!("{whose}{text}"));
     }
     if !failed.was_there.is_empty() {
-        say(
-            out,
-            &format!(
-                "{whose}{} is not the migration's: it was there before",
-                safe(&failed.was_there)
-            ),
-        );
+        say(out, &format!("{whose}{}", safe(&was_there(failed))));
     }
 }
 

@@ -82,7 +82,18 @@ pub(super) fn judge_resolve(
             _ => WentBack::Marked,
         };
         let text = format!("{database}: {name} is marked rolled back");
-        return rolled_back(pass, database, how, &text);
+        let taken = pass.status.action.as_ref().map(|taken| &taken.uid);
+        let mut actions = pass.snapshot.actions.iter();
+        let insisted = actions.any(|action| Some(&action.uid) == taken && action.spec.force);
+        let known = pass
+            .database(database)
+            .and_then(|entry| entry.failed.clone());
+        rolled_back(pass, database, how, &text);
+        // It is not said to be gone.
+        if let (true, Some(known), Some(entry)) = (insisted, known, pass.database_mut(database)) {
+            entry.failed = Some(known);
+        }
+        return;
     }
     let latest = prisma::latest_by_name(rows);
     let applied = latest

@@ -191,11 +191,19 @@ fn against(
         return held.get(name).map(sql::Held::against).unwrap_or_default();
     }
     let mut against = invalid(pass, spec, facts);
+    let failure = evidence::failure(inventory, row);
+    let stopped = evidence::stopped(&failure, row, script);
+    // The next try would fail at it again.
+    if evidence::tried_before(facts, name)
+        && let Some(what) = sql::still_there(script, schema, &stopped, objects)
+    {
+        against.push(format!(
+            "{what} was there before, and the earlier try that was marked rolled back may have left it"
+        ));
+    }
     if is_as_before(pass, spec, facts) {
         return against;
     }
-    let failure = evidence::failure(inventory, row);
-    let stopped = evidence::stopped(&failure, row, script);
     let left = sql::left_behind_after(script, schema, objects, &stopped);
     let before: Vec<(&str, &str)> = ran
         .iter()

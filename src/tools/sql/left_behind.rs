@@ -139,6 +139,21 @@ pub fn failed_statement(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Optio
 /// What the failed statement was to make, where something of that name was there before the migration ran, in words:
 /// `column "User"."nickname"`.
 pub fn was_there(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<String> {
+    object_there(sql, schema, stopped).map(|object| describe(&object, schema))
+}
+
+/// The same, where it stands there still.
+pub fn still_there(
+    sql: &str,
+    schema: &str,
+    stopped: &Stopped<'_>,
+    objects: &BTreeSet<Object>,
+) -> Option<String> {
+    let object = object_there(sql, schema, stopped)?;
+    objects.contains(&object).then(|| describe(&object, schema))
+}
+
+fn object_there(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<Object> {
     if !stopped.exists_already() {
         return None;
     }
@@ -150,7 +165,7 @@ pub fn was_there(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<Strin
     let own = |effects: &StatementEffects| {
         effects.adds.contains(object) || effects.unseen == Some(Unseen::Other)
     };
-    (!before.iter().any(own)).then(|| describe(object, schema))
+    (!before.iter().any(own)).then(|| object.clone())
 }
 
 fn judge(sql: &str, schema: &str, objects: &BTreeSet<Object>, failed: Option<usize>) -> LeftBehind {
