@@ -10,7 +10,7 @@ use super::screen;
 use super::show;
 use super::terminal::{Terminal, print, say};
 use super::text::safe;
-use crate::api::ANNOTATION_SUSPEND;
+use crate::api::{ANNOTATION_SUSPEND, DatabaseMigration};
 use crate::runtime::clock;
 
 /// Sets the annotation, or takes it away.
@@ -23,7 +23,21 @@ pub async fn suspend(
     args: &ManyWrite,
     suspended: bool,
 ) -> Result<Exit, Failure> {
-    let resources = cluster.select(&args.which).await?;
+    let mut resources = cluster.select(&args.which).await?;
+    // What the spec says is not ours to change: nothing of it would be resumed.
+    let refusal = if suspended {
+        None
+    } else {
+        let refusal = stay_suspended(&resources);
+        resources.retain(|resource| !resource.spec.suspend);
+        refusal
+    };
+    if let Some(refusal) = refusal.as_ref().filter(|_| resources.is_empty()) {
+        return Err(Failure::human(refusal.clone()));
+    }
+    if let Some(refusal) = &refusal {
+        say(refusal);
+    }
     let what = if suspended {
         "suspend: nothing new is started from now on, it plans and shows; a running migration goes on"
     } else {
@@ -60,12 +74,49 @@ pub async fn suspend(
             safe(&name)
         ));
     }
-    let by_spec: Vec<_> = resources.into_iter().filter(|r| r.spec.suspend).collect();
-    if !suspended && !by_spec.is_empty() {
-        return Err(Failure::human(format!(
-            "{} stays suspended by spec.suspend: set that to false where its manifest is kept",
-            names(&by_spec)
-        )));
+    match refusal {
+        Some(refusal) => Err(Failure::human(refusal)),
+        None => Ok(Exit::Done),
     }
-    Ok(Exit::Done)
+}
+
+/// Of those that their spec suspends: that `resume` does not help, and what does.
+fn stay_suspended(resources: &[DatabaseMigration]) -> Option<String> {
+    let by_spec: Vec<DatabaseMigration> = resources
+        .iter()
+        .filter(|resource| resource.spec.suspend)
+        .cloned()
+        .collect();
+    let first = by_spec.first()?;
+    let namespace = first.namespace().unwrap_or_default();
+    Some(format!(
+        "{} suspended by spec.suspend, which this command does not change: set spec.suspend to false in its manifest and apply that, or, where it is kept nowhere else: {}",
+        match by_spec.len() {
+            1 => format!("{} is", names(&by_spec)),
+            _ => format!("{} are", names(&by_spec)),
+        },
+        screen::unsuspend(&first.name_any(), &namespace)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_its_spec_suspends_is_not_said_to_be_resumed() {
+        let mut resource: DatabaseMigration = serde_json::from_value(serde_json::json!({
+            "apiVersion": "dbops.dev/v1alpha1",
+            "kind": "DatabaseMigration",
+            "metadata": {"name": "shop", "namespace": "production"},
+            "spec": {"image": "shop:1", "databases": []},
+        }))
+        .unwrap();
+        assert_eq!(stay_suspended(&[resource.clone()]), None);
+        resource.spec.suspend = true;
+        let said = stay_suspended(&[resource]).unwrap_or_default();
+        let patch = r#"kubectl patch databasemigration shop -n production --type merge -p '{"spec":{"suspend":false}}'"#;
+        assert!(said.contains(patch), "{said}");
+    }
 }

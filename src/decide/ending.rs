@@ -153,10 +153,12 @@ pub(super) fn suspended(pass: &mut Pass<'_>) {
             count(pass.status.databases.len(), "database")
         )
     };
-    let text = format!(
-        "{shown}; suspended: nothing is started. To go on: {}.",
-        pass.command("resume")
-    );
+    // The command takes away the annotation, and cannot change what the spec says.
+    let then = match pass.spec.suspend {
+        true => "set spec.suspend to false in its manifest".to_owned(),
+        false => pass.command("resume"),
+    };
+    let text = format!("{shown}; suspended: nothing is started. To go on: {then}.");
     pass.working(Phase::Suspended, reasons::SUSPENDED, text);
     status::drop_condition(&mut pass.status, reasons::RECONCILING);
     pass.requeue(60_000);

@@ -411,6 +411,20 @@ fn suspended_shows_its_plan_and_ended_runs_stay_ended() {
             .message
             .contains("1 migration pending")
     );
+    assert!(
+        snapshot
+            .resource
+            .status
+            .message
+            .contains("kubectl dbm resume")
+    );
+    // That takes away an annotation, and helps nothing where the spec says it.
+    snapshot.resource.spec.suspend = true;
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    let message = &snapshot.resource.status.message;
+    assert!(!message.contains("kubectl dbm resume"), "{message}");
+    assert!(message.contains("set spec.suspend to false"), "{message}");
     let mut snapshot = finished();
     for suspended in [true, false] {
         snapshot.resource.suspended = suspended;

@@ -9,6 +9,7 @@ use crate::cli::style::Tone;
 use crate::cli::text::{age, between, command_lines, pad, safe, wrap};
 use crate::cli::verdict::{condition, holds};
 use crate::decide::was_there;
+use crate::tools::prisma::shell_quote;
 use crate::tools::sql_state::sql_state_meaning;
 
 pub(super) fn advice(screen: &Screen) -> String {
@@ -287,6 +288,15 @@ fn action_line(screen: &Screen, action: &TakenAction) -> String {
 }
 
 /// The choices, each with its command.
+/// What lets go on what its spec suspends, which `resume` cannot.
+pub(in crate::cli) fn unsuspend(name: &str, namespace: &str) -> String {
+    format!(
+        "kubectl patch databasemigration {} -n {} --type merge -p '{{\"spec\":{{\"suspend\":false}}}}'",
+        shell_quote(name),
+        shell_quote(namespace)
+    )
+}
+
 pub(super) fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> String {
     let mut choices = status.choices.clone();
     if choices.is_empty() && !status.next_command.is_empty() {
@@ -297,9 +307,16 @@ pub(super) fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> Stri
         });
     }
     if choices.is_empty() && status.phase == Some(Phase::Suspended) {
+        let (title, command) = match screen.resource.spec.suspend {
+            true => (
+                "go on with it: set spec.suspend to false in its manifest and apply that, or, where it is kept nowhere else, here",
+                unsuspend(&screen.name(), &screen.namespace()),
+            ),
+            false => ("go on with it", screen.command("resume")),
+        };
         choices.push(ChoiceStatus {
-            title: "go on with it".to_owned(),
-            command: screen.command("resume"),
+            title: title.to_owned(),
+            command,
             loses_since: None,
         });
     }

@@ -23,6 +23,7 @@ use crate::api::{
     reasons,
 };
 
+pub(super) use advice::unsuspend;
 pub use cost::{Facts, confirmation, does, restore_cost};
 pub use live::live;
 pub use plan::{Stored, plan, plan_object};
