@@ -15,7 +15,7 @@ use crate::tools::prisma::shell_quote;
 use self::cause::Cause;
 use super::history::NOT_EMPTY;
 use super::instance;
-use super::plan::UNLESS_EXTERNAL;
+use super::plan::{LEFT_OVER, UNLESS_EXTERNAL};
 use super::status;
 
 /// SQLSTATE of a deadlock.
@@ -226,6 +226,21 @@ fn of_migration(
         false => "the run goes on",
     };
     let held = holds(entry, &failed.name);
+    let spoken = spoken_of(now).filter(|spoken| spoken.name == entry.name);
+    if spoken.is_some() && now.message.contains(LEFT_OVER) {
+        let look = match failed.again.as_slice() {
+            [] => String::new(),
+            again => format!(
+                "; look whether this took effect twice, which neither shows ({})",
+                again.join("; ")
+            ),
+        };
+        let title = format!(
+            "it is applied by another row, and Prisma does not run it again: mark this row, which is left over, rolled back; nothing is to be undone for it{look}"
+        );
+        push(list, title, commands.dbm("mark-rolled-back", &with_reason));
+        return;
+    }
     let blocked = locks::blocked_down(now)
         .filter(|step| step.database == entry.name && step.migration == failed.name);
     let lock = locks::is_lock(failed) && !failed.ledger_row.is_empty();

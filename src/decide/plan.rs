@@ -2,7 +2,7 @@
 
 mod open;
 
-pub(super) use open::is_under_way;
+pub(super) use open::{LEFT_OVER, is_left_over, is_under_way};
 
 use std::collections::BTreeMap;
 

@@ -6,6 +6,7 @@ use super::super::doubts;
 use super::super::evidence;
 use super::super::history;
 use super::super::pass::Pass;
+use super::super::plan;
 use super::super::status::names;
 use super::fits::{Fit, refused, rows};
 use super::still::not_read;
@@ -41,6 +42,16 @@ pub(super) fn fits(
             return refused(format!("{database}: {name} is rolled back already"));
         }
         RowState::Failed | RowState::Unfinished | RowState::ScriptDone => {}
+    }
+    if plan::is_left_over(row, rows(facts)) {
+        if spec.action == ActionKind::MarkApplied {
+            return refused(format!(
+                "{database}: {name} is applied already, by another row, and Prisma refuses to mark it again (P3008): mark row {}, which is left over, rolled back",
+                row.id
+            ));
+        }
+        // It is not run again, so nothing has to be undone before.
+        return Ok(());
     }
     if spec.action == ActionKind::MarkApplied {
         let Some(inventory) = pass.snapshot.inventories.get(database) else {

@@ -12,6 +12,16 @@ use crate::tools::prisma::{self, RowState};
 /// What is said of a row whose migration is at work.
 const UNDER_WAY: &str = "is being migrated by somebody else";
 
+/// What is said of a row whose migration is applied by another one.
+pub(in super::super) const LEFT_OVER: &str = "is applied, and a second row of it";
+
+/// Whether another row says of a row's migration that it is applied: Prisma runs it no more, whatever becomes of this one.
+pub(in super::super) fn is_left_over(row: &LedgerRow, rows: &[LedgerRow]) -> bool {
+    let name = &row.migration_name;
+    let mut others = rows.iter().filter(|other| other.migration_name == *name);
+    others.any(|other| prisma::row_state(other).is_applied())
+}
+
 /// Whether a blocker is of a migration that somebody else has under way.
 pub(in super::super) fn is_under_way(blocker: &Blocker) -> bool {
     blocker.reason == reasons::UNFINISHED_ROW_FOUND && blocker.message.contains(UNDER_WAY)
@@ -45,6 +55,17 @@ pub(super) fn row<'a>(
             message: format!(
                 "{database}: {name} {UNDER_WAY}: pid {} ({}) holds Prisma's lock. It goes on by itself when that has ended.",
                 session.pid, session.application_name
+            ),
+            next: String::new(),
+        },
+        _ if is_left_over(row, rows) => Blocker {
+            reason: match state {
+                RowState::Failed => reasons::FAILED_ROW_FOUND,
+                _ => reasons::UNFINISHED_ROW_FOUND,
+            },
+            message: format!(
+                "{database}: {name} {LEFT_OVER} ({}) is neither finished nor rolled back, as where two deploys ran at once, and blocks every deploy (P3009). Prisma does not run it again: mark this row rolled back; it goes on by itself.",
+                row.id
             ),
             next: String::new(),
         },
