@@ -139,6 +139,7 @@ pub(super) fn plan_for(
         history::Word {
             marks: &said.marks,
             new: said.left_to_prisma,
+            doubts: history::lets_pass(inventory, rows, policies),
         },
     );
     let lost = history::lost(inventory, rows);

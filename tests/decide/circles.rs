@@ -77,6 +77,7 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
         let nothing = [
             "it has run: tell",
             "it is a squashed history",
+            "it is applied by another row",
             "the same up to",
             "once you have seen that",
             "make by hand",
@@ -111,6 +112,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("renamed where every policy allows", &["baseline", ""]),
     ("renamed, and its name is another one's", &["baseline", ""]),
     ("renamed and marked, and its name is another one's", &[""]),
+    (
+        "lacking one, and rows are pending",
+        &["baseline", "", "retry"],
+    ),
     ("squashed", &["baseline", ""]),
     (
         "squashed, with a seed beside it and a new one after it",
@@ -166,6 +171,10 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "found cut off",
         &["down", "mark-applied", "mark-rolled-back"],
+    ),
+    (
+        "found cut off beside one that is applied",
+        &["mark-rolled-back"],
     ),
     ("rows are gone", &["retry"]),
     ("the ledger is lost", &["baseline"]),

@@ -197,6 +197,46 @@ fn the_same_sql_again_is_said() {
     assert!(said.contains(&(FindingKind::Repeated, CENTS.0)), "{said:?}");
 }
 
+/// What only changes rows may be what the image lacks, renamed and edited: it does not run because a policy lets pass that
+/// something is lacking.
+#[rstest]
+#[case::edited(Policy::Warn, "", CENTS_EDITED, Some(reasons::UNSEEN_FOUND))]
+#[case::unsaid(Policy::Ignore, "", CENTS_EDITED, Some(reasons::UNSEEN_FOUND))]
+#[case::denied(Policy::Deny, "", CENTS_EDITED, Some(reasons::UNKNOWN_FOUND))]
+#[case::accounted_for(Policy::Warn, "20260302", CENTS_EDITED, None)]
+#[case::new(Policy::Warn, "", NEW, None)]
+fn what_is_not_shown_to_be_new_does_not_run(
+    #[case] unknown: Policy,
+    #[case] since: &str,
+    #[case] text: &'static str,
+    #[case] expected: Option<&str>,
+) {
+    let applied = [INIT, CENTS];
+    let rows = applied
+        .iter()
+        .zip(1..)
+        .map(|(text, n)| row(n, *text, false));
+    let mut facts = facts(rows.collect(), &applied);
+    let history = HistorySpec {
+        unknown,
+        since: since.to_owned(),
+        ..HistorySpec::default()
+    };
+    let image = inventory(&[INIT, ("20260501_cents", text)]);
+    let found = plan("shop", &image, &facts, &history).blocker;
+    assert_eq!(found.map(|found| found.reason), expected);
+    facts.objects = None;
+    let found = plan("shop", &image, &facts, &history);
+    assert!(found.by_name);
+    assert_eq!(
+        found.blocker.map(|found| found.reason),
+        expected,
+        "of too many objects"
+    );
+}
+
+const CENTS_EDITED: &str = "UPDATE \"Item\" SET \"price\" = \"price\" * 100 WHERE true;\n";
+
 const SQUASHED: Text = (
     "000000000000_squashed_migrations",
     "CREATE TABLE IF NOT EXISTS \"Item\" (\"id\" INTEGER PRIMARY KEY, \"price\" INTEGER, \"stock\" INTEGER); DELETE FROM \"Item\";",

@@ -180,6 +180,11 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
             stage.go(40);
             reasons::EDITED_FOUND
         }
+        "lacking one, and rows are pending" => {
+            stage.edit(|resource| resource.spec.preflight.history.unknown = Policy::Warn);
+            stage.then(&[same(FIRST), odd("0301_rows", "r", &[])]);
+            reasons::UNSEEN_FOUND
+        }
         "squashed" => {
             stage.then(&[odd("0000_squashed", "s", &[FIRST, SECOND])]);
             reasons::SQUASHED_FOUND
@@ -330,6 +335,15 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
             content.ledgers.insert("public".to_owned(), None);
             stage.go(60);
             reasons::LEDGER_LOST
+        }
+        "found cut off beside one that is applied" => {
+            stage.tables(&[FIRST]);
+            let mut done = stage.world.row(FIRST);
+            done.finished_at = Some(done.started_at);
+            done.applied_steps_count = 1;
+            let left = stage.world.row(FIRST);
+            stage.world.rows(TARGET).extend([done, left]);
+            reasons::UNFINISHED_ROW_FOUND
         }
         "rows are gone" => {
             stage.go(30);

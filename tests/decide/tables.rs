@@ -103,7 +103,6 @@ fn history(policy: Policy) -> HistorySpec {
 #[case::rolled_back_only(&[("2_a", Row::RolledBack)], &["2_a", "4_b", "6_c"], &[], None)]
 #[case::settled(&[("2_a", Row::RolledBack), ("2_a", Row::ByHand)], &["4_b", "6_c"], &[], None)]
 #[case::edited(&[("2_a", Row::Edited)], &["4_b", "6_c"], &[FindingKind::Edited], Some(reasons::EDITED_FOUND))]
-#[case::unknown(&[("2_a", Row::Applied), ("3_x", Row::Applied)], &["4_b", "6_c"], &[FindingKind::Unknown], Some(reasons::UNKNOWN_FOUND))]
 #[case::ahead(&[("2_a", Row::Applied), ("4_b", Row::Applied), ("6_c", Row::Applied), ("8_x", Row::Applied)], &[], &[FindingKind::Ahead], Some(reasons::AHEAD_FOUND))]
 #[case::late(&[("4_b", Row::Applied)], &["2_a", "6_c"], &[FindingKind::OutOfOrder], Some(reasons::OUT_OF_ORDER_FOUND))]
 fn plans(
@@ -125,6 +124,23 @@ fn plans(
         );
         assert_eq!(plan.blocker.map(|b| b.reason), reason);
         assert_eq!(plan.ahead, found == [FindingKind::Ahead]);
+    }
+}
+
+/// Where neither the file's text nor the catalog is known, what is pending may be what the image lacks: no policy lets it run.
+#[test]
+fn what_the_image_lacks_is_judged() {
+    let rows = facts(&[("2_a", Row::Applied), ("3_x", Row::Applied)]);
+    for (policy, reason) in [
+        (Policy::Warn, reasons::UNSEEN_FOUND),
+        (Policy::Ignore, reasons::UNSEEN_FOUND),
+        (Policy::Deny, reasons::UNKNOWN_FOUND),
+    ] {
+        let plan = plan("shop", &inventory(), &rows, &history(policy));
+        assert_eq!(plan.pending, ["4_b", "6_c"]);
+        let mut kinds = plan.findings.iter().map(|f| f.kind);
+        assert!(kinds.any(|kind| kind == FindingKind::Unknown));
+        assert_eq!(plan.blocker.map(|b| b.reason), Some(reason));
     }
 }
 

@@ -25,7 +25,13 @@ pub(super) fn names(pass: &Pass<'_>, database: &str, last: &str) -> Vec<String> 
     else {
         return Vec::new();
     };
-    let names = to_mark(inventory, facts, last, marks(pass, database)).into_iter();
+    let names = to_mark(
+        inventory,
+        facts,
+        last,
+        word(pass, database, inventory, facts),
+    )
+    .into_iter();
     names.map(|migration| migration.name.clone()).collect()
 }
 
@@ -35,21 +41,29 @@ fn marks<'a>(pass: &'a Pass<'_>, database: &str) -> &'a [String] {
 }
 
 /// Whoever marks something does not say that it is new.
-fn word(marks: &[String]) -> history::Word<'_> {
-    history::Word { marks, new: false }
+fn word<'a>(
+    pass: &'a Pass<'_>,
+    database: &str,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) -> history::Word<'a> {
+    history::Word {
+        marks: marks(pass, database),
+        new: false,
+        doubts: history::lets_pass(inventory, rows(facts), &pass.spec.preflight.history),
+    }
 }
 
 fn to_mark<'a>(
     inventory: &'a DatabaseInventory,
     facts: &DatabaseFacts,
     last: &str,
-    marks: &[String],
+    word: history::Word<'_>,
 ) -> Vec<&'a Migration> {
     let rows = rows(facts);
     let applied = history::applied(rows);
     let schema = &facts.identity.schema;
-    let rewritten =
-        history::rewritten(inventory, rows, schema, facts.objects.as_ref(), word(marks));
+    let rewritten = history::rewritten(inventory, rows, schema, facts.objects.as_ref(), word);
     let of_rewritten = rewritten.all();
     let Some(at) = inventory.migrations.iter().position(|m| m.name == last) else {
         return Vec::new();
@@ -85,6 +99,7 @@ pub(super) fn fits(
     let Some(inventory) = pass.snapshot.inventories.get(name) else {
         return Err(not_read(pass, name));
     };
+    let word = word(pass, name, inventory, facts);
     match &facts.ledger {
         Ledger::Absent { tables } => {
             // Where Prisma asked for one, it gets one.
@@ -103,8 +118,7 @@ pub(super) fn fits(
             let by_hand = |row: &LedgerRow| prisma::row_state(row) == RowState::AppliedByHand;
             let schema = &facts.identity.schema;
             let objects = facts.objects.as_ref();
-            let rewritten =
-                history::rewritten(inventory, rows, schema, objects, word(marks(pass, name)));
+            let rewritten = history::rewritten(inventory, rows, schema, objects, word);
             let lost = history::lost(inventory, rows);
             if !rows.iter().all(by_hand) && lost.is_empty() && rewritten.all().is_empty() {
                 return refused(format!(
@@ -120,7 +134,7 @@ pub(super) fn fits(
             pass.spec.image
         ));
     }
-    let wanted = to_mark(inventory, facts, last, marks(pass, name));
+    let wanted = to_mark(inventory, facts, last, word);
     if wanted.is_empty() {
         return refused(format!("{name}: {last} is applied already"));
     }
@@ -137,7 +151,7 @@ pub(super) fn fits(
             "{name}: the migrations' SQL was too big to be kept, so it cannot be checked what they make. If you know that it is there, add --force"
         ));
     }
-    let against = against(inventory, facts, &wanted, objects, marks(pass, name));
+    let against = against(inventory, facts, &wanted, objects, word);
     if !against.is_empty() {
         let first: Vec<&str> = against.iter().map(String::as_str).collect();
         let earlier = history::up_to(inventory, facts).filter(|earlier| earlier < last);
@@ -162,7 +176,7 @@ fn against(
     facts: &DatabaseFacts,
     wanted: &[&Migration],
     objects: &BTreeSet<Object>,
-    marks: &[String],
+    word: history::Word<'_>,
 ) -> Vec<String> {
     let rows = rows(facts);
     let schema = &facts.identity.schema;
@@ -174,7 +188,7 @@ fn against(
         .filter(|m| names.contains(m.name.as_str()) || applied.contains_key(m.name.as_str()))
         .collect();
     let held = history::held(&ran, schema, objects);
-    let rewritten = history::rewritten(inventory, rows, schema, Some(objects), word(marks));
+    let rewritten = history::rewritten(inventory, rows, schema, Some(objects), word);
     let up_to = history::up_to(inventory, facts);
     let mut against = Vec::new();
     for migration in wanted {

@@ -6,7 +6,7 @@ use dbm_agent::protocol::{DatabaseInventory, Migration};
 
 use super::content::Contents;
 use super::{accounted, applied, held, lost, names_of, renamed, repeated, reused};
-use crate::api::reasons;
+use crate::api::{HistorySpec, Policy, reasons};
 use crate::decide::plan::Blocker;
 use crate::decide::status::names;
 use crate::facts::{LedgerRow, Object};
@@ -43,6 +43,10 @@ pub(in super::super) struct Rewritten {
     nothing_in_common: bool,
     /// Something of the image was marked applied for those that it does not have.
     said: bool,
+    /// Pending, later than what the image lacks, and not shown to be new: it may be such a one, renamed and edited.
+    doubtful: Vec<String>,
+    /// Nothing but those is in `squashed`.
+    doubted: bool,
     /// The old name of the first of `renamed` stands in the image for something else.
     old_is_there: bool,
 }
@@ -138,6 +142,18 @@ impl Rewritten {
             );
             return blocked(reasons::UNSEEN_FOUND, message);
         }
+        if self.doubted && squashed.iter().all(|name| self.unseen.contains(*name)) {
+            let it = if squashed.len() == 1 { "it" } else { "they" };
+            let message = format!(
+                "{database}: {} pending beside what is applied and not in the image ({}), and neither the ledger nor the catalog shows whether {it} ran, maybe under such a name and edited since, so nothing was started. Look at what {it} would change (rows, say): if {it} ran, tell Prisma so; if not, say that {it} may run.",
+                match squashed.as_slice() {
+                    [one] => format!("{one} is"),
+                    more => format!("{} are", names(more)),
+                },
+                names(lost)
+            );
+            return blocked(reasons::UNSEEN_FOUND, message);
+        }
         let common = match (self.said, self.nothing_in_common) {
             (true, _) => "something was marked applied for migrations that the image does not have"
                 .to_owned(),
@@ -209,6 +225,25 @@ pub(in super::super) struct Word<'a> {
     pub(in super::super) marks: &'a [String],
     /// What the catalog does not show, beside what was marked applied, is new.
     pub(in super::super) new: bool,
+    /// The policies let pass that the image lacks what is applied: see [`lets_pass`].
+    pub(in super::super) doubts: bool,
+}
+
+/// Whether the policies let pass what is applied and not in the image, so that nothing else stands against what is pending
+/// and may be such a one, renamed and edited. What is older than `since` was accounted for.
+pub(in super::super) fn lets_pass(
+    inventory: &DatabaseInventory,
+    rows: &[LedgerRow],
+    policies: &HistorySpec,
+) -> bool {
+    let newest = names_of(inventory).last().copied().unwrap_or_default();
+    let lost = lost(inventory, rows);
+    let mut judged = lost.keys().filter(|name| **name >= policies.since.as_str());
+    let denied = |name: &&str| match *name > newest {
+        true => policies.ahead != Policy::Ignore,
+        false => policies.unknown == Policy::Deny,
+    };
+    judged.clone().next().is_some() && !judged.any(denied)
 }
 
 /// Looks for it among what is pending. `objects` is `None` where they are not known: then what may be a squashed history is
@@ -230,6 +265,12 @@ pub(in super::super) fn rewritten(
     {
         found.squashed.clear();
         found.unseen.clear();
+    }
+    if word.doubts && !word.new && !found.doubtful.is_empty() {
+        found.doubted = found.squashed.is_empty();
+        let doubtful = std::mem::take(&mut found.doubtful);
+        found.unseen.extend(doubtful.iter().cloned());
+        found.squashed.extend(doubtful);
     }
     // With the first of several that is marked, the ledger does not show the others any more.
     let applied = applied(rows);
@@ -294,6 +335,15 @@ fn seen(
         let doubtful = pending.iter().filter(older).map(|m| m.name.clone());
         found.squashed = doubtful.collect();
         found.unseen = found.squashed.iter().cloned().collect();
+        let adds = |script: &str| {
+            let effects = sql::effects(script, schema);
+            effects.into_iter().any(|effects| !effects.adds.is_empty())
+        };
+        let doubtful = pending.iter().filter(|m| !older(m));
+        found.doubtful = doubtful
+            .filter(|m| m.sql.as_deref().is_none_or(|script| !adds(script)))
+            .map(|m| m.name.clone())
+            .collect();
         return found;
     };
     let all: Vec<&Migration> = inventory.migrations.iter().collect();
@@ -333,6 +383,8 @@ fn seen(
         if beside || found.nothing_in_common && !after_new {
             found.unseen.insert(name.clone());
             found.squashed.push(name);
+        } else {
+            found.doubtful.push(name);
         }
     }
     found
