@@ -288,15 +288,6 @@ fn action_line(screen: &Screen, action: &TakenAction) -> String {
 }
 
 /// The choices, each with its command.
-/// What lets go on what its spec suspends, which `resume` cannot.
-pub(in crate::cli) fn unsuspend(name: &str, namespace: &str) -> String {
-    format!(
-        "kubectl patch databasemigration {} -n {} --type merge -p '{{\"spec\":{{\"suspend\":false}}}}'",
-        shell_quote(name),
-        shell_quote(namespace)
-    )
-}
-
 pub(super) fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> String {
     let mut choices = status.choices.clone();
     if choices.is_empty() && !status.next_command.is_empty() {
@@ -310,7 +301,7 @@ pub(super) fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> Stri
         let (title, command) = match screen.resource.spec.suspend {
             true => (
                 "go on with it: set spec.suspend to false in its manifest and apply that, or, where it is kept nowhere else, here",
-                unsuspend(&screen.name(), &screen.namespace()),
+                super::unsuspend(&screen.name(), &screen.namespace()),
             ),
             false => ("go on with it", screen.command("resume")),
         };
@@ -369,7 +360,6 @@ pub(super) fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> Stri
 
 /// What puts the connection URL of the database that is spoken of into a variable, without showing it.
 fn database_url(screen: &Screen, status: &DatabaseMigrationStatus) -> Option<String> {
-    use crate::tools::prisma::shell_quote;
     let failed = status.databases.iter().find(|d| d.failed.is_some());
     let databases = &screen.resource.spec.databases;
     let database = databases

@@ -23,7 +23,6 @@ use crate::api::{
     reasons,
 };
 
-pub(super) use advice::unsuspend;
 pub use cost::{Facts, confirmation, does, restore_cost};
 pub use live::live;
 pub use plan::{Stored, plan, plan_object};
@@ -36,6 +35,16 @@ pub const OPERATOR: &str =
 
 /// Where the text of a line begins.
 const COLUMN: usize = 16;
+
+/// What lets go on what its spec suspends, which `resume` cannot.
+pub(super) fn unsuspend(name: &str, namespace: &str) -> String {
+    use crate::tools::prisma::shell_quote;
+    format!(
+        "kubectl patch databasemigration {} -n {} --type merge -p '{{\"spec\":{{\"suspend\":false}}}}'",
+        shell_quote(name),
+        shell_quote(namespace)
+    )
+}
 
 /// One look at a resource.
 #[derive(Clone, Copy)]
