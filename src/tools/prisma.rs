@@ -110,6 +110,15 @@ pub fn checksum_matches(ledger: &str, migration: &Migration) -> bool {
             })
 }
 
+/// All that [`checksum_matches`] takes for a migration's, in lower case.
+pub fn checksums(migration: &Migration) -> Vec<String> {
+    let padded = std::iter::once(&migration.sha256).chain(&migration.other_sha256);
+    let padded = padded.filter(|padded| !padded.is_empty());
+    padded
+        .flat_map(|padded| std::iter::once(padded.to_ascii_lowercase()).chain(unpadded(padded)))
+        .collect()
+}
+
 /// The digest as very old Prisma wrote it: each byte in hex without its leading zero. `None` where the text is no hex
 /// of whole bytes.
 fn unpadded(padded: &str) -> Option<String> {

@@ -233,7 +233,12 @@ async fn a_container_that_cannot_start_says_what_is_wrong_with_it() {
         }
         for case in &waiting {
             let found = until_said(stage, case).await;
-            assert_waits(case, &found, "kubectl describe pod ");
+            // Of an image it is known what to correct.
+            let command = match case.reason {
+                reasons::IMAGE_PULL_FAILED => "kubectl edit databasemigration ",
+                _ => "kubectl describe pod ",
+            };
+            assert_waits(case, &found, command);
             // Told within seconds, while it is still being worked on.
             if reasons::needs_person(case.reason) {
                 let told = stage.until_events(case.name, case.reason, 1).await;

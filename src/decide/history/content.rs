@@ -3,7 +3,7 @@
 //!
 //! The ledger has no text, only its checksum: what was there before can only be tried.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
@@ -19,41 +19,68 @@ const LONGEST: usize = 256 * 1024;
 
 /// The migrations of an image by their content.
 pub(super) struct Contents<'a> {
-    of: Vec<(&'a Migration, BTreeSet<String>)>,
+    /// Those that a checksum in a ledger may be of, by names. A look compares some hundred rows with as many migrations.
+    of: HashMap<String, Vec<&'a str>>,
+    /// Those that are applied as the image has them.
+    intact: BTreeSet<&'a str>,
 }
 
 impl<'a> Contents<'a> {
     /// Tried is only what is in no row as it is, and only where the image lacks what a row has.
-    pub(super) fn of(inventory: &'a DatabaseInventory, applied: &[&LedgerRow]) -> Self {
-        let is = |row: &LedgerRow, migration: &Migration| {
-            prisma::checksum_matches(&row.checksum, migration)
+    pub(super) fn of(inventory: &'a DatabaseInventory, applied: &[&'a LedgerRow]) -> Self {
+        let mut contents = Contents {
+            of: HashMap::new(),
+            intact: BTreeSet::new(),
         };
-        let as_it_is = |row: &&LedgerRow| {
-            let mut all = inventory.migrations.iter();
-            all.any(|m| m.name == row.migration_name && is(row, m))
+        for migration in &inventory.migrations {
+            for checksum in prisma::checksums(migration) {
+                contents.add(checksum, &migration.name);
+            }
+        }
+        let named = |row: &LedgerRow, names: &[&str]| names.contains(&row.migration_name.as_str());
+        let needed = applied
+            .iter()
+            .any(|row| !contents.names(row).is_some_and(|names| named(row, names)));
+        if needed {
+            let found = applied.iter().filter_map(|row| contents.names(row));
+            let known: BTreeSet<&str> = found.flatten().copied().collect();
+            for migration in &inventory.migrations {
+                let text = migration.sql.as_deref();
+                let text = text.filter(|_| !known.contains(migration.name.as_str()));
+                for checksum in text.map(variants).unwrap_or_default() {
+                    contents.add(checksum, &migration.name);
+                }
+            }
+        }
+        let intact = applied
+            .iter()
+            .filter(|row| contents.names(row).is_some_and(|names| named(row, names)));
+        contents.intact = intact.map(|row| row.migration_name.as_str()).collect();
+        contents
+    }
+
+    fn add(&mut self, checksum: String, name: &'a str) {
+        self.of.entry(checksum).or_default().push(name);
+    }
+
+    fn names(&self, row: &LedgerRow) -> Option<&[&'a str]> {
+        let ledger = row.checksum.trim();
+        let found = match ledger.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => self.of.get(&ledger.to_ascii_lowercase()),
+            false => self.of.get(ledger),
         };
-        let needed = !applied.iter().all(as_it_is);
-        let tried = |migration: &'a Migration| {
-            let known = !needed || applied.iter().any(|row| is(row, migration));
-            let text = migration.sql.as_deref().filter(|_| !known);
-            (migration, text.map(variants).unwrap_or_default())
-        };
-        let of = inventory.migrations.iter().map(tried).collect();
-        Contents { of }
+        found.map(Vec::as_slice)
     }
 
     /// Whether a row's content is that of a migration of the image.
     pub(super) fn is(&self, row: &LedgerRow, migration: &Migration) -> bool {
-        let ledger = row.checksum.trim().to_ascii_lowercase();
-        let mut of = self.of.iter();
-        prisma::checksum_matches(&row.checksum, migration)
-            || of.any(|(m, tried)| m.name == migration.name && tried.contains(&ledger))
+        let names = self.names(row);
+        names.is_some_and(|names| names.contains(&migration.name.as_str()))
     }
 
-    /// Whether the image has the migration of a row as it was applied.
+    /// Whether the image has the migration of an applied row as it was applied.
     pub(super) fn is_intact(&self, row: &LedgerRow) -> bool {
-        let mut own = self.of.iter().filter(|(m, _)| m.name == row.migration_name);
-        own.any(|(migration, _)| self.is(row, migration))
+        self.intact.contains(row.migration_name.as_str())
     }
 }
 
