@@ -208,7 +208,9 @@ pub async fn deleted_mid_run(i: &Incident<'_>) {
     api.delete("shop", &DeleteParams::default()).await.unwrap();
     i.fault();
     // The time-out is 5 s, so the screen may be gone when a person comes to see it.
-    let seen = i.until_cause("shop", &["being deleted", "identity"]).await;
+    let seen = i
+        .until_cause("shop", &["identity: being deleted; waits for Job"])
+        .await;
     i.shown("shop", &seen);
     let [who, _] = named(pid);
     i.says(&seen.text, &[&who]);

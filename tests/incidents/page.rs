@@ -9,7 +9,7 @@ use super::harness::Stage;
 use super::plays::{Play, Record};
 
 /// What is said of each is the same in every play.
-const SAME: [(&str, &str); 15] = [
+const SAME: [(&str, &str); 16] = [
     (r"\bJob ([a-z-]+)-[0-9a-f]{8}\b", "Job $1-1f0c9a2e"),
     (r"\br(\d+)-[0-9a-f]{8}\b", "r$1-5e1c0a9b"),
     (
@@ -31,6 +31,11 @@ const SAME: [(&str, &str); 15] = [
     ),
     (r"\battempt \d of", "attempt 1 of"),
     (r"\babout \d+ commits", "about 12 commits"),
+    // What other tests have on the server.
+    (
+        r"\b\d+ other databases( on the server too)?: .*?(; it is|\n)",
+        "2 other databases$1: identity, postgres$2",
+    ),
 ];
 
 /// A page in the words of every play.
