@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::tools::text::is_deceiving;
+
 /// A text of others on one line: control characters and those that turn the direction of writing are spelled out, so
 /// that nothing in a name or a message moves the cursor, changes a colour or hides a part.
 pub fn safe(text: &str) -> String {
@@ -55,11 +57,6 @@ fn push_safe(out: &mut String, c: char) {
     } else {
         out.push(c);
     }
-}
-
-/// Invisible, or changes how what stands beside it is shown.
-fn is_deceiving(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// How many columns a text takes; colours take none.

@@ -11,6 +11,7 @@ use crate::facts::{
     DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind, OtherDatabase, OwnTimeout,
     Session, TableName, Unreadable, UnreadableReason, Wait,
 };
+use crate::tools::text::is_deceiving;
 
 /// [`Row::kind`] of an object's name.
 pub(super) const OBJECT: &str = "object";
@@ -253,12 +254,9 @@ fn shown(digits: &str) -> Option<String> {
         bytes.push(u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?);
     }
     let text = String::from_utf8_lossy(&bytes);
-    let harmless = |c: char| {
-        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        match c.is_control() || hidden {
-            true => char::REPLACEMENT_CHARACTER,
-            false => c,
-        }
+    let harmless = |c: char| match c.is_control() || is_deceiving(c) {
+        true => char::REPLACEMENT_CHARACTER,
+        false => c,
     };
     Some(text.chars().map(harmless).collect())
 }

@@ -97,32 +97,53 @@ pub(super) fn missing<'a>(inventory: &'a DatabaseInventory, rows: &[LedgerRow]) 
     names.filter(|name| !applied.contains(name)).collect()
 }
 
-/// The applied migrations that the image does not hold, those that were started last first.
-fn others<'a>(inventory: &DatabaseInventory, rows: &'a [LedgerRow]) -> Vec<&'a LedgerRow> {
-    let known: BTreeSet<&str> = inventory
-        .migrations
-        .iter()
-        .map(|migration| migration.name.as_str())
-        .collect();
+/// The rows of applied migrations, of those that the image holds or of those that it does not; what was started last is first.
+fn applied<'a>(
+    inventory: &DatabaseInventory,
+    rows: &'a [LedgerRow],
+    held: bool,
+) -> Vec<&'a LedgerRow> {
+    let all = inventory.migrations.iter();
+    let known: BTreeSet<&str> = all.map(|migration| migration.name.as_str()).collect();
     let mut found: Vec<&LedgerRow> = prisma::latest_by_name(rows)
         .into_values()
-        .filter(|(state, row)| state.is_applied() && !known.contains(row.migration_name.as_str()))
+        .filter(|(state, row)| {
+            state.is_applied() && known.contains(row.migration_name.as_str()) == held
+        })
         .map(|(_, row)| row)
         .collect();
     found.sort_by_key(|row| std::cmp::Reverse(row.started_at));
     found
 }
 
+/// Of rows with the latest first, those that came since a step began with so many of them. The clocks of those who write
+/// rows need not be the operator's, and a step may begin within the second in which the last one applied its own, so the
+/// number decides.
+fn since<'a>(
+    step: &StepStatus,
+    mut rows: Vec<&'a LedgerRow>,
+    before: Option<u32>,
+) -> Vec<&'a LedgerRow> {
+    let began = step.started_at.as_ref().map(|time| time.0.as_second());
+    match before {
+        Some(before) => rows.truncate(rows.len().saturating_sub(before as usize)),
+        // The step of an earlier release.
+        None => rows.retain(|row| began.is_some_and(|began| row.started_at.as_second() >= began)),
+    }
+    rows
+}
+
 /// How many applied migrations the image does not hold.
 pub(super) fn count_others(inventory: &DatabaseInventory, ledger: &Ledger) -> u32 {
     match ledger {
-        Ledger::Rows(rows) => u32::try_from(others(inventory, rows).len()).unwrap_or(u32::MAX),
+        Ledger::Rows(rows) => {
+            u32::try_from(applied(inventory, rows, false).len()).unwrap_or(u32::MAX)
+        }
         Ledger::Absent { .. } | Ledger::NoRight { .. } => 0,
     }
 }
 
-/// What was applied since the step began and is not in the image, in order. The clocks of those who wrote it need not be
-/// the operator's, so the number of such rows decides.
+/// What was applied since the step began and is not in the image, in order.
 pub(super) fn unplanned<'a>(
     step: &StepStatus,
     inventory: &DatabaseInventory,
@@ -132,48 +153,18 @@ pub(super) fn unplanned<'a>(
     if inventory.migrations.is_empty() {
         return Vec::new();
     }
-    let mut found = others(inventory, rows);
-    match step.others {
-        Some(before) => found.truncate(found.len().saturating_sub(before as usize)),
-        // The step of an earlier release.
-        None => found.retain(|row| began_since(step, row)),
-    }
-    found.reverse();
-    found
-        .into_iter()
-        .map(|row| row.migration_name.as_str())
-        .collect()
+    let found = since(step, applied(inventory, rows, false), step.others);
+    let in_order = found.into_iter().rev();
+    in_order.map(|row| row.migration_name.as_str()).collect()
 }
 
-/// The rows by which a step applied migrations of the image. As in [`unplanned`] the number of those that were applied
-/// before decides: a step may begin within the second in which the last one applied its own.
+/// The rows by which a step applied migrations of the image.
 fn applied_by_step<'a>(
     step: &StepStatus,
     inventory: &DatabaseInventory,
     rows: &'a [LedgerRow],
 ) -> Vec<&'a LedgerRow> {
-    let known: BTreeSet<&str> = inventory
-        .migrations
-        .iter()
-        .map(|m| m.name.as_str())
-        .collect();
-    let mut found: Vec<&LedgerRow> = prisma::latest_by_name(rows)
-        .into_values()
-        .filter(|(state, row)| state.is_applied() && known.contains(row.migration_name.as_str()))
-        .map(|(_, row)| row)
-        .collect();
-    found.sort_by_key(|row| std::cmp::Reverse(row.started_at));
-    match step.applied {
-        Some(before) => found.truncate(found.len().saturating_sub(before as usize)),
-        None => found.retain(|row| began_since(step, row)),
-    }
-    found
-}
-
-/// Whether a row was started since the step began, for the step of an earlier release, which has no numbers.
-fn began_since(step: &StepStatus, row: &LedgerRow) -> bool {
-    let since = step.started_at.as_ref().map(|time| time.0.as_second());
-    since.is_some_and(|since| row.started_at.as_second() >= since)
+    since(step, applied(inventory, rows, true), step.applied)
 }
 
 /// What the step applied with a checksum that is not the image's. What was edited before is the plan's to judge.

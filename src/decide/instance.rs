@@ -85,7 +85,7 @@ fn names(list: &[String]) -> String {
 }
 
 /// `tasks (of this resource)`, or of which of its databases, where that has another name.
-fn other(other: &OtherDatabaseStatus) -> String {
+pub fn other(other: &OtherDatabaseStatus) -> String {
     match other.of_resource.as_slice() {
         [] => other.name.clone(),
         [one] if *one == other.name => format!("{one} (of this resource)"),

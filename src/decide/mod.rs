@@ -65,6 +65,7 @@ mod wants;
 mod watch;
 
 pub use actions::orphaned;
+pub use instance::other as other_database;
 pub use judge::{Verdict, judge};
 pub use names::{inventory_key, is_pinned, job_name, lease_name, run_id};
 pub use plan::{Blocker, DatabasePlan, ledger_digest, plan};

@@ -3,7 +3,7 @@
 
 use super::pass::Pass;
 use super::plan::Blocker;
-use super::status::{NAMES_LIMIT, cut, names};
+use super::status::{NAME_LIMIT, NAMES_LIMIT, cut, names};
 use crate::api::{ActionKind, TakenAction, reasons};
 
 /// Remembers the newest migrations of every database of a run that succeeded.
@@ -16,7 +16,7 @@ pub(super) fn remember(pass: &mut Pass<'_>) {
         let newest = inventory.migrations.iter().rev().take(NAMES_LIMIT);
         entry.verified = newest
             .rev()
-            .map(|migration| cut(&migration.name, super::status::NAME_LIMIT))
+            .map(|migration| cut(&migration.name, NAME_LIMIT))
             .collect();
     }
 }
@@ -48,11 +48,7 @@ pub(super) fn blocker(pass: &Pass<'_>, database: &str, pending: &[String]) -> Op
     let entry = pass.database(database)?;
     let lost: Vec<&str> = pending
         .iter()
-        .filter(|name| {
-            entry
-                .verified
-                .contains(&cut(name, super::status::NAME_LIMIT))
-        })
+        .filter(|name| entry.verified.contains(&cut(name, NAME_LIMIT)))
         .map(String::as_str)
         .collect();
     if lost.is_empty() {

@@ -99,15 +99,7 @@ pub fn latest_by_name(rows: &[LedgerRow]) -> BTreeMap<&str, (RowState, &LedgerRo
 /// Whether the ledger's checksum is of this migration: any of the line-end variants, and the old hex in which a byte
 /// below 16 has one digit only.
 pub fn checksum_matches(ledger: &str, migration: &Migration) -> bool {
-    let ledger = ledger.trim();
-    !ledger.is_empty()
-        && std::iter::once(&migration.sha256)
-            .chain(&migration.other_sha256)
-            .filter(|padded| !padded.is_empty())
-            .any(|padded| {
-                ledger.eq_ignore_ascii_case(padded)
-                    || unpadded(padded).is_some_and(|old| ledger == old)
-            })
+    checksums(migration).contains(&ledger.trim().to_ascii_lowercase())
 }
 
 /// All that [`checksum_matches`] takes for a migration's, in lower case.
@@ -115,7 +107,8 @@ pub fn checksums(migration: &Migration) -> Vec<String> {
     let padded = std::iter::once(&migration.sha256).chain(&migration.other_sha256);
     let padded = padded.filter(|padded| !padded.is_empty());
     padded
-        .flat_map(|padded| std::iter::once(padded.to_ascii_lowercase()).chain(unpadded(padded)))
+        .map(|padded| padded.to_ascii_lowercase())
+        .flat_map(|padded| [unpadded(&padded), Some(padded)].into_iter().flatten())
         .collect()
 }
 

@@ -1,8 +1,9 @@
 //! PURE. What else is on the server of a database that is to be restored.
 
 use super::Screen;
-use crate::api::{DatabaseStatus, InstanceStatus, MigrationActionSpec, OtherDatabaseStatus};
+use crate::api::{DatabaseStatus, InstanceStatus, MigrationActionSpec};
 use crate::cli::text::{count, safe};
+use crate::decide::other_database;
 
 /// What goes back with it: for certain, and where the command restores the whole instance, which the operator does not know.
 pub(super) fn section(
@@ -50,19 +51,11 @@ fn others(instance: &InstanceStatus) -> String {
 
 /// `tasks (of this resource), audit and 3 more`.
 fn names(instance: &InstanceStatus) -> String {
+    let name = |other| safe(&other_database(other));
     let shown: Vec<String> = instance.others.iter().map(name).collect();
     let left = (instance.others_count as usize).saturating_sub(shown.len());
     match left {
         0 => shown.join(", "),
         left => format!("{} and {left} more", shown.join(", ")),
-    }
-}
-
-fn name(other: &OtherDatabaseStatus) -> String {
-    let name = safe(&other.name);
-    match other.of_resource.as_slice() {
-        [] => name,
-        [one] if *one == other.name => format!("{name} (of this resource)"),
-        several => format!("{name} ({} of this resource)", safe(&several.join(", "))),
     }
 }
