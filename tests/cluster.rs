@@ -43,6 +43,8 @@ mod interruption;
 mod layouts;
 #[path = "cluster/leader.rs"]
 mod leader;
+#[path = "cluster/ledgers.rs"]
+mod ledgers;
 #[path = "cluster/lock.rs"]
 mod lock;
 #[path = "cluster/lost.rs"]

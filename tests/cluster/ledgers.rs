@@ -1,0 +1,109 @@
+//! Ledgers that were changed behind the operator's back, or by the next release: what changed rows once changes them no second time.
+
+use database_migration_operator::api::reasons;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+/// A project of the image `ledgers`.
+fn project(name: &str) -> Value {
+    let schema = format!("{name}/schema.prisma");
+    resource("app", &variant("ledgers"), &[("main", "main-db", &schema)])
+}
+
+/// What the migration 002_cents would make a hundredfold.
+const PRICE: &str = "SELECT sum(\"price\")::bigint FROM \"Item\"";
+
+/// The first release, and rows that came after it.
+async fn begun(stage: &Stage) -> Db {
+    let db = stage.database(Server::Identity, "main").await;
+    stage.apply(&project("one")).await;
+    stage.until_ready("app").await;
+    db.run("INSERT INTO \"Item\" VALUES (1, 5), (2, 7)").await;
+    db
+}
+
+/// Expects the parts in the resource's message, and rows that nobody touched.
+async fn untouched(stage: &Stage, db: &Db, text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in: {text}");
+    }
+    assert_eq!(db.number(PRICE).await, 12);
+    assert_eq!(stage.attempts("app"), 1, "no Job since the first release");
+}
+
+#[tokio::test]
+async fn a_migration_inserted_before_one_that_ran_does_not_run_that_one_again() {
+    Stage::with(async |stage| {
+        let db = begun(stage).await;
+        for next in ["inserted", "reused"] {
+            stage.apply(&project(next)).await;
+            let blocked = stage.until_reason("app", reasons::RENAMED_FOUND).await;
+            let parts = ["main: ", "002_cents", "003_cents", "has run already"];
+            untouched(stage, &db, &message(&blocked), &parts).await;
+        }
+        // Behind what ran, the new one runs, and nothing else does.
+        stage.apply(&project("appended")).await;
+        stage.until_ready("app").await;
+        assert_eq!(db.number(PRICE).await, 12);
+        let applied = ["001_init", "002_cents", "003_stock"];
+        assert_eq!(db.applied().await, applied);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_that_vanished_from_the_ledger_is_no_reason_to_run_its_migration_again() {
+    Stage::with(async |stage| {
+        let db = begun(stage).await;
+        db.run("DELETE FROM _prisma_migrations WHERE migration_name = '002_cents'")
+            .await;
+        stage.apply(&project("appended")).await;
+        let blocked = stage.until_reason("app", reasons::PENDING_FOUND).await;
+        untouched(
+            stage,
+            &db,
+            &message(&blocked),
+            &["main: ", "002_cents", "succeeded"],
+        )
+        .await;
+        let plan_hash = status(&blocked).plan_hash;
+        let more = json!({"database": "main", "migrationName": "002_cents", "planHash": plan_hash, "force": true});
+        stage.done(action(&blocked, "Baseline", &more)).await;
+        stage.until_ready("app").await;
+        assert_eq!(db.number(PRICE).await, 12);
+        assert_eq!(db.applied().await.len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_only_changes_rows_beside_an_unknown_one_does_not_run_where_unknown_is_a_warning() {
+    Stage::with(async |stage| {
+        let db = begun(stage).await;
+        let mut reworded = project("reworded");
+        reworded["spec"]["preflight"] = json!({"history": {"unknown": "Warn"}});
+        stage.apply(&reworded).await;
+        let blocked = stage.until_reason("app", reasons::UNSEEN_FOUND).await;
+        let parts = ["main: ", "002_cents", "002_pence"];
+        untouched(stage, &db, &message(&blocked), &parts).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_migration_that_drops_the_ledger_is_no_run_in_which_nothing_was_executed() {
+    Stage::with(async |stage| {
+        let db = begun(stage).await;
+        stage.apply(&project("dropped")).await;
+        let failed = stage.until_failed("app").await;
+        let text = message(&failed);
+        assert_eq!(reason(&failed), reasons::LEDGER_LOST, "{text}");
+        for part in ["main: ", "_prisma_migrations", "while the migration ran"] {
+            assert!(text.contains(part), "{part:?} is not in: {text}");
+        }
+        assert!(!text.contains("nothing was executed"), "{text}");
+        assert_eq!(db.number(PRICE).await, 12);
+    })
+    .await;
+}
