@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use futures::channel::mpsc;
+use futures::future::{join_all, pending, ready};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::controller::Action;
@@ -18,6 +19,7 @@ use kube::{Api, ResourceExt};
 use crate::api::{LABEL_MIGRATION, MigrationAction};
 use crate::decide::decide;
 use crate::runtime::clock;
+use crate::runtime::liveness::{self, Pulse};
 use crate::runtime::metrics::ReconcileOutcome;
 use crate::runtime::options::Watched;
 use crate::world::cluster::{
@@ -37,6 +39,10 @@ const AFTER_CROWDED: Duration = Duration::from_secs(5);
 const PAGE: u32 = 25;
 /// The longest wait after a watch has failed: no later than this is a change seen after the API server is back.
 const WATCH_AGAIN: Duration = Duration::from_secs(8);
+/// Resources that there are not whose actions are answered at once.
+const ANSWERED: usize = 4;
+/// So long the actions of one of them may take: others wait behind them.
+const ANSWER: Duration = Duration::from_secs(60);
 /// The wait after [`ROUNDS`].
 const AFTER_ROUNDS: Duration = Duration::from_secs(1);
 
@@ -80,7 +86,7 @@ where
     let actions = Arc::new(Cache::<MigrationAction>::default());
     let action_events = heard(watcher(api(&shared, namespace), all()), &actions);
 
-    let woken = shared.sleepers.listen();
+    let woken = stream::select(shared.sleepers.listen(), beats());
     let (resources, writer) = reflector::store();
     let changed = steady(watcher(api::<PackedResource>(&shared, namespace), all()))
         .reflect(writer)
@@ -104,23 +110,77 @@ where
             move |()| cluster.lanes.close()
         }))
         .run(reconcile, on_error, cluster.clone());
-    controller
-        .for_each(|result| async {
-            match result {
-                Ok(_) | Err(kube::runtime::controller::Error::ReconcilerFailed(..)) => {}
-                // Somebody decided on a resource that there is not.
-                Err(kube::runtime::controller::Error::ObjectNotFound(resource)) => {
-                    let resource = ObjectRef::new(&resource.name)
-                        .within(resource.namespace.as_deref().unwrap_or_default());
-                    cluster.gone(&resource);
-                    if let Err(error) = cluster.answer_orphans(&resource).await {
-                        tracing::warn!(%error, "actions without a resource are not answered");
+    let name = namespace.unwrap_or("all namespaces");
+    let queue = shared.liveness.pulse(format!("work queue of {name}"));
+    let road = shared.liveness.pulse(format!("reconciliations of {name}"));
+    let (absent, asked) = mpsc::unbounded();
+    let gone = cluster.clone();
+    let work = async move {
+        controller
+            .for_each(|result| {
+                match result {
+                    Ok(_) | Err(kube::runtime::controller::Error::ReconcilerFailed(..)) => {}
+                    Err(kube::runtime::controller::Error::ObjectNotFound(object)) => {
+                        if object.name == NOBODY {
+                            queue.beat();
+                        } else {
+                            let namespace = object.namespace.as_deref().unwrap_or_default();
+                            let resource = ObjectRef::new(&object.name).within(namespace);
+                            gone.gone(&resource);
+                            // Not awaited here: what hangs would hold up every resource.
+                            let _ = absent.unbounded_send(resource);
+                        }
                     }
+                    Err(error) => tracing::warn!(%error, "watch"),
                 }
-                Err(error) => tracing::warn!(%error, "watch"),
+                ready(())
+            })
+            .await;
+    };
+    let beside = async {
+        tokio::select! {
+            () = moving(&cluster, &road) => {}
+            () = answer_absent(&cluster, asked) => {}
+        }
+    };
+    tokio::join!(work, beside);
+}
+
+/// A resource that there is not, for which the work queue is asked now and then: as long as it answers it goes on.
+const NOBODY: &str = "";
+
+fn beats() -> impl Stream<Item = Who> + Send + 'static {
+    stream::unfold((), async |()| {
+        tokio::time::sleep(liveness::BEAT).await;
+        Some((Who::new(NOBODY), ()))
+    })
+}
+
+/// Takes a place among the reconciliations now and then: as long as it gets one they end. It goes on until there is none to be had
+/// any more.
+async fn moving(cluster: &Cluster, road: &Pulse) {
+    while cluster.lanes.enter().await.is_some() {
+        road.beat();
+        tokio::time::sleep(liveness::BEAT).await;
+    }
+    pending().await
+}
+
+/// Answers what somebody decided on resources that there are not, of a few at a time.
+async fn answer_absent(cluster: &Cluster, absent: mpsc::UnboundedReceiver<Who>) {
+    let answer =
+        async |resource: Who| match tokio::time::timeout(ANSWER, cluster.answer_orphans(&resource))
+            .await
+        {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "actions without a resource are not answered");
             }
-        })
-        .await;
+            Err(_) => {
+                tracing::warn!(%resource, "actions without a resource are not answered in time");
+            }
+        };
+    absent.for_each_concurrent(ANSWERED, answer).await;
 }
 
 /// A watch that goes on after errors by itself, and tells the controller of none.

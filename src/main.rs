@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use database_migration_operator::build::Settings;
 use database_migration_operator::runtime::http::{HttpServer, Readiness};
 use database_migration_operator::runtime::lease::{self, Election};
+use database_migration_operator::runtime::liveness::Liveness;
 use database_migration_operator::runtime::metrics::Metrics;
 use database_migration_operator::runtime::names;
 use database_migration_operator::runtime::options::{RunOptions, Watched};
@@ -18,6 +20,9 @@ use database_migration_operator::{api, controller};
 
 /// The Lease that one replica holds while it works.
 const LEADER_LEASE: &str = "database-migration-operator";
+
+/// A request on whose answer nothing arrives for so long has failed. A quiet watch hears a bookmark about every minute.
+const SILENCE: Duration = Duration::from_secs(150);
 
 /// Runs Prisma database migrations on Kubernetes.
 #[derive(Parser)]
@@ -98,7 +103,14 @@ async fn start(options: RunOptions) -> Result<(), Box<dyn std::error::Error>> {
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let readiness = Readiness::new();
     let reachable = readiness.flag("api-server");
-    let server = HttpServer::bind(options.http_address, readiness, metrics.clone()).await?;
+    let liveness = Liveness::default();
+    let server = HttpServer::bind(
+        options.http_address,
+        readiness,
+        liveness.clone(),
+        metrics.clone(),
+    )
+    .await?;
     let serving = tokio::spawn(server.serve(stop.wait()));
 
     let watched = options.watched();
@@ -112,7 +124,10 @@ async fn start(options: RunOptions) -> Result<(), Box<dyn std::error::Error>> {
             );
         }
     }
-    let client = kube::Client::try_default().await?;
+    let mut config = kube::Config::infer().await?;
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
+    let client = kube::Client::try_from(config)?;
     let version = client.apiserver_version().await?;
     tracing::info!(version = version.git_version, "API server reached");
     reachable.set(true);
@@ -127,6 +142,7 @@ async fn start(options: RunOptions) -> Result<(), Box<dyn std::error::Error>> {
         reporter: options.pod_name.clone(),
         metrics: metrics.clone(),
         sleepers: Sleepers::default(),
+        liveness,
         servers: Servers::new(options.max_runs_per_server(), watched.scopes()),
         names: names::of_this_process(&options.pod_namespace),
         concurrency: options.max_concurrent_reconciles.get(),

@@ -40,6 +40,7 @@ use super::Time;
 pub struct MigrationActionSpec {
     /// The DatabaseMigration, in this namespace.
     #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("migration is the name of a DatabaseMigration: a DNS label"))]
     pub migration: String,
     /// The run that was looked at: .status.run.id. In another run it is refused.
     #[schemars(length(min = 1, max = 63))]

@@ -1,7 +1,7 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 //!
-//! *Healthy* is a process whose event loop answers: a database or an API server that is away is no reason to kill it,
-//! and a leader that lost its Lease ends by itself. *Ready* is a process that could do its work: each part that needs
+//! *Healthy* is a process whose event loop answers and whose parts go on ([`Liveness`]): a database or an API server that is away is
+//! no reason to kill it, and a leader that lost its Lease ends by itself. *Ready* is a process that could do its work: each part that needs
 //! something first (the CRDs, a cache) takes a flag and raises it. Leading is not such a condition: a standby with
 //! warm caches is as ready as the leader, or a rolling update would wait for a leader that waits for the update.
 
@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use super::liveness::Liveness;
 use super::metrics::{CONTENT_TYPE, Metrics};
 
 /// How long open connections may go on after the stop was asked for.
@@ -110,6 +111,7 @@ impl HttpServer {
     pub async fn bind(
         address: SocketAddr,
         readiness: Readiness,
+        liveness: Liveness,
         metrics: Arc<Metrics>,
     ) -> Result<Self, HttpError> {
         let bind = |source| HttpError::Bind { address, source };
@@ -118,7 +120,7 @@ impl HttpServer {
         Ok(Self {
             listener,
             address,
-            router: router(readiness, metrics),
+            router: router(readiness, liveness, metrics),
         })
     }
 
@@ -152,16 +154,31 @@ impl HttpServer {
     }
 }
 
-fn router(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
+fn router(readiness: Readiness, liveness: Liveness, metrics: Arc<Metrics>) -> Router {
     Router::new()
-        .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(readiness)
+        .merge(
+            Router::new()
+                .route("/healthz", get(alive))
+                .with_state(liveness),
+        )
         .merge(
             Router::new()
                 .route("/metrics", get(scrape))
                 .with_state(metrics),
         )
+}
+
+async fn alive(State(liveness): State<Liveness>) -> Response {
+    match liveness.hanging().as_slice() {
+        [] => "ok\n".into_response(),
+        hanging => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("hanging: {}\n", hanging.join(", ")),
+        )
+            .into_response(),
+    }
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
@@ -212,6 +229,7 @@ mod tests {
         let server = HttpServer::bind(
             (Ipv4Addr::LOCALHOST, 0).into(),
             readiness,
+            Liveness::default(),
             Arc::new(Metrics::new("1")),
         )
         .await?;
@@ -252,9 +270,14 @@ mod tests {
     async fn a_taken_address_is_named() -> Result<(), Box<dyn std::error::Error>> {
         let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = taken.local_addr()?;
-        let error = HttpServer::bind(address, Readiness::new(), Arc::new(Metrics::new("1")))
-            .await
-            .err();
+        let error = HttpServer::bind(
+            address,
+            Readiness::new(),
+            Liveness::default(),
+            Arc::new(Metrics::new("1")),
+        )
+        .await
+        .err();
         assert_eq!(
             error.map(|error| error.to_string()),
             Some(format!("cannot listen on {address}"))

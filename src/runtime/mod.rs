@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod http;
 pub mod lease;
+pub mod liveness;
 pub mod metrics;
 pub mod names;
 pub mod options;

@@ -430,6 +430,8 @@ async fn an_action_has_what_it_needs_and_no_more() {
         for (change, message) in [
             (json!({"target": {}}), one_of),
             (json!({"target": {"restorePoint": "a", "time": "2026-11-22T10:00:00Z"}}), one_of),
+            (json!({"migration": "?watch=true"}), "a DNS label"),
+            (json!({"migration": "../../other/databasemigrations/shop"}), "a DNS label"),
             (json!({"reason": "   "}), "reason must say something"),
             (json!({"reason": "no"}), "spec.reason"),
             (json!({"reason": long}), "spec.reason"),

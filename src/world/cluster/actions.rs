@@ -3,6 +3,7 @@
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 
+use super::connection::may_exist;
 use super::{Cluster, Error, Who};
 use crate::api::{ActionState, DatabaseMigration, MigrationAction, MigrationActionStatus};
 use crate::decide::{Resource, orphaned};
@@ -94,15 +95,19 @@ impl Cluster {
             return Ok(());
         }
         let api: Api<DatabaseMigration> = Api::namespaced(self.shared.client.clone(), &namespace);
-        let found = api
-            .get_opt(&resource.name)
-            .await
-            .map_err(Error::api(format!(
-                "reading DatabaseMigration {namespace}/{}",
-                resource.name
-            )))?;
-        if found.is_some() {
-            return Ok(());
+        // Older definitions of the kind let any text through, which would be another request: one for a watch, say, which does
+        // not end.
+        if may_exist(&resource.name) {
+            let found = api
+                .get_opt(&resource.name)
+                .await
+                .map_err(Error::api(format!(
+                    "reading DatabaseMigration {namespace}/{}",
+                    resource.name
+                )))?;
+            if found.is_some() {
+                return Ok(());
+            }
         }
         let actions: Api<MigrationAction> = Api::namespaced(self.shared.client.clone(), &namespace);
         for action in open {

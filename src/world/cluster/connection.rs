@@ -312,7 +312,7 @@ fn unreadable(reason: UnreadableReason, message: String) -> Unreadable {
 
 /// Whether an object may have this name. What is no such name is never asked for: a slash or a blank in it would make
 /// another address of the request, or none.
-fn may_exist(name: &str) -> bool {
+pub(super) fn may_exist(name: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let inner = |byte: u8| letter(byte) || byte == b'-' || byte == b'.';
     let bytes = name.as_bytes();

@@ -38,6 +38,7 @@ use self::polls::Polls;
 use crate::api::{DatabaseMigration, MigrationAction};
 use crate::build::Settings;
 use crate::database::names::PodNames;
+use crate::runtime::liveness::Liveness;
 use crate::runtime::metrics::Metrics;
 
 /// What went wrong with the world; tried again with backoff.
@@ -100,6 +101,8 @@ pub struct Shared {
     pub sleepers: Sleepers,
     /// Runs at work on each database server, where that is limited.
     pub servers: Servers,
+    /// Whether the scopes go on.
+    pub liveness: Liveness,
     /// How a pod of this cluster looks for a host.
     pub names: PodNames,
     /// How many resources of one scope are worked on at once, while their databases answer.
