@@ -170,6 +170,6 @@ async fn start(options: RunOptions) -> Result<(), Box<dyn std::error::Error>> {
         work.await;
     }
     tracing::info!("stopped");
-    serving.await??;
+    serving.await?;
     Ok(())
 }

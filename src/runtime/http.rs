@@ -5,9 +5,10 @@
 //! something first (the CRDs, a cache) takes a flag and raises it. Leading is not such a condition: a standby with
 //! warm caches is as ready as the leader, or a rolling update would wait for a leader that waits for the update.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,13 +17,24 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures::future::join_all;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use super::liveness::Liveness;
 use super::metrics::{CONTENT_TYPE, Metrics};
 
 /// How long open connections may go on after the stop was asked for.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How long a connection may take, for its one request and the answer. One that sends half a header holds no memory for longer.
+const WHOLE: Duration = Duration::from_secs(10);
+/// Open connections at once. One more takes the place of the oldest: a probe is answered in milliseconds, what is old is stuck.
+const CONNECTIONS: usize = 64;
+/// The longest header, in bytes; hyper's smallest bound.
+const HEADER: usize = 8 * 1024;
 
 /// Which parts of the process are ready. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -90,9 +102,6 @@ pub enum HttpError {
         #[source]
         source: std::io::Error,
     },
-    /// The server stopped by itself.
-    #[error("the HTTP server stopped")]
-    Serve(#[source] std::io::Error),
 }
 
 /// A server that has its address.
@@ -131,26 +140,40 @@ impl HttpServer {
     }
 
     /// Answers until `stop` completes, and lets open requests finish for a moment.
-    ///
-    /// # Errors
-    /// When the server stops by itself.
-    pub async fn serve(
-        self,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), HttpError> {
-        let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let graceful = async move {
-            stop.await;
-            let _ = stopping.send(());
-        };
-        let late = async {
-            let _ = stopped.await;
-            tokio::time::sleep(DRAIN).await;
-        };
-        tokio::select! {
-            ended = axum::serve(self.listener, self.router).with_graceful_shutdown(graceful) => ended.map_err(HttpError::Serve),
-            () = late => Ok(()),
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) {
+        let mut http = http1::Builder::new();
+        http.keep_alive(false).max_buf_size(HEADER);
+        let service = TowerToHyperService::new(self.router);
+        let mut open = VecDeque::new();
+        let mut stop = pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut stop => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                // No file descriptor is left, say.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the HTTP server was not accepted");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            };
+            open.retain(|task: &JoinHandle<()>| !task.is_finished());
+            if open.len() >= CONNECTIONS
+                && let Some(oldest) = open.pop_front()
+            {
+                oldest.abort();
+            }
+            let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+            open.push_back(tokio::spawn(async move {
+                // Who went away, was too slow or sent something else hears nothing more.
+                let _ = tokio::time::timeout(WHOLE, connection).await;
+            }));
         }
+        let _ = tokio::time::timeout(DRAIN, join_all(&mut open)).await;
+        open.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -260,9 +283,56 @@ mod tests {
         // a client that stays connected does not hold the process
         let idle = TcpStream::connect(address)?;
         trigger.request();
-        tokio::time::timeout(Duration::from_secs(10), serving).await???;
+        tokio::time::timeout(Duration::from_secs(10), serving).await??;
         drop(idle);
         assert!(fetch(address, "/healthz").await.is_err());
+        Ok(())
+    }
+
+    // Connections are made here without yielding: the server needs a thread of its own to take them.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn requests_that_are_never_finished_take_no_place_from_others()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let server = HttpServer::bind(
+            (Ipv4Addr::LOCALHOST, 0).into(),
+            Readiness::new(),
+            Liveness::default(),
+            Arc::new(Metrics::new("1")),
+        )
+        .await?;
+        let address = server.address();
+        let (trigger, shutdown) = Shutdown::manual();
+        let serving = tokio::spawn(server.serve(shutdown.wait()));
+        let mut held = Vec::new();
+        for _ in 0..3 * CONNECTIONS {
+            let mut stream = TcpStream::connect(address)?;
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nX: ")?;
+            held.push(stream);
+        }
+        assert!(
+            fetch(address, "/healthz")
+                .await?
+                .starts_with("HTTP/1.1 200")
+        );
+        // The oldest are closed: a read ends.
+        held[0].set_read_timeout(Some(Duration::from_secs(10)))?;
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut rest = [0; 1];
+            (held[0].read(&mut rest), held)
+        })
+        .await?;
+        assert!(!matches!(&ended.0, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock));
+
+        let mut long = TcpStream::connect(address)?;
+        let header = vec![b'x'; 4 * HEADER];
+        let _ = long.write_all(b"GET /healthz HTTP/1.1\r\nX: ");
+        let _ = long.write_all(&header);
+        let mut answer = String::new();
+        long.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let _ = long.read_to_string(&mut answer);
+        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+        trigger.request();
+        serving.await?;
         Ok(())
     }
 
