@@ -179,6 +179,14 @@ async fn tls_that_is_required_or_wrong_is_explained_and_the_right_authority_reac
             assert_eq!(holds(&found, reasons::OBSERVED), Some(false), "{name}");
         }
 
+        client(stage, "disabled", "tls", "&sslmode=disable", by_map()).await;
+        let found = stage.until_reason("disabled", "UrlInvalid").await;
+        let text = message(&found);
+        assert!(
+            text.contains("sslmode=disable contradicts databases[0].connection.caFrom"),
+            "{text}"
+        );
+
         client(stage, "good", "tls", "", by_map()).await;
         let done = stage.until_ready("good").await;
         assert_eq!(

@@ -4,6 +4,8 @@
 //! - Settings of the server go into `options`. What the user set there stays, and where it names the same setting, the
 //!   user's wins.
 //! - `sslcert`, Prisma's parameter for the certificate authority, is added unless there is one.
+//! - Where the server's certificate is to be verified (there is an authority, or `sslmode` is one of libpq's that do), `sslmode=require` and
+//!   `sslaccept=strict` are set: Prisma takes modes that it does not know for `prefer`, and any certificate unless it is told otherwise.
 //!
 //! Blanks are written as `%20`, which every reader understands; a reader of URLs also takes `+` for one, libpq does not.
 
@@ -77,8 +79,17 @@ pub fn merge(url: &str, settings: &Settings) -> String {
         replace(&mut parameters, "application_name", own);
     }
     merge_options(&mut parameters, &settings.server);
-    if !settings.ca_file.is_empty() && !parameters.iter().any(|part| key(part) == "sslcert") {
-        parameters.push(format!("sslcert={}", utf8_percent_encode(settings.ca_file, VALUE)).into());
+    let has_authority = |part: &Cow<str>| key(part) == "sslcert" && !value(part).is_empty();
+    if !settings.ca_file.is_empty() && !parameters.iter().any(has_authority) {
+        let own = format!("sslcert={}", utf8_percent_encode(settings.ca_file, VALUE));
+        replace(&mut parameters, "sslcert", own);
+    }
+    let verifies = |part: &Cow<str>| {
+        key(part) == "sslmode" && ["verify-ca", "verify-full"].contains(&value(part))
+    };
+    if !settings.ca_file.is_empty() || parameters.iter().any(verifies) {
+        replace(&mut parameters, "sslmode", "sslmode=require".to_owned());
+        replace(&mut parameters, "sslaccept", "sslaccept=strict".to_owned());
     }
     if parameters.is_empty() {
         url.to_owned()
@@ -288,14 +299,43 @@ mod tests {
             ca_file: "/dbm/ca/ca.crt",
             ..Settings::default()
         };
-        assert_eq!(
-            merge("postgres://h/d?a=1", &own),
-            "postgres://h/d?a=1&sslcert=/dbm/ca/ca.crt"
-        );
-        assert_eq!(
-            merge("postgres://h/d?sslcert=mine", &own),
-            "postgres://h/d?sslcert=mine"
-        );
+        for (url, merged) in [
+            (
+                "postgres://h/d?a=1",
+                "postgres://h/d?a=1&sslcert=/dbm/ca/ca.crt&sslmode=require&sslaccept=strict",
+            ),
+            (
+                "postgres://h/d?sslcert=mine",
+                "postgres://h/d?sslcert=mine&sslmode=require&sslaccept=strict",
+            ),
+            (
+                "postgres://h/d?sslcert=&sslaccept=accept_invalid_certs&sslmode=prefer",
+                "postgres://h/d?sslcert=/dbm/ca/ca.crt&sslaccept=strict&sslmode=require",
+            ),
+        ] {
+            assert_eq!(merge(url, &own), merged);
+        }
+    }
+
+    #[test]
+    fn modes_that_prisma_does_not_know_verify_all_the_same() {
+        for (url, merged) in [
+            (
+                "postgres://h/d?sslmode=verify-full&a=1",
+                "postgres://h/d?sslmode=require&a=1&sslaccept=strict",
+            ),
+            (
+                "postgres://h/d?sslaccept=accept_invalid_certs&sslmode=verify-ca",
+                "postgres://h/d?sslaccept=strict&sslmode=require",
+            ),
+            (
+                "postgres://h/d?sslmode=require",
+                "postgres://h/d?sslmode=require",
+            ),
+            ("postgres://h/d", "postgres://h/d"),
+        ] {
+            assert_eq!(merge(url, &Settings::default()), merged);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::lanes::{Full, Past};
 use super::memory::{KnownTarget, LastLook};
 use super::{Cluster, Error, Turn};
 use crate::api::{DatabaseSpec, KeySelector, StepKind, StepStatus, reasons};
-use crate::database::{self, Look, Rules};
+use crate::database::{self, Look, Rules, SslMode};
 use crate::decide::{JobPlan, LookWant, Resource, status};
 use crate::facts::{DatabaseFacts, Reading, Unreadable, UnreadableReason};
 use crate::runtime::clock;
@@ -182,6 +182,17 @@ impl Cluster {
                 allow_loopback: false,
             },
         ) {
+            Ok(target)
+                if spec.connection.ca_from.is_some() && target.ssl_mode == SslMode::Disable =>
+            {
+                return Ok(Err(unreadable(
+                    UnreadableReason::UrlInvalid,
+                    format!(
+                        "key {} of Secret {}: sslmode=disable contradicts databases[{index}].connection.caFrom, which is there to verify the server: take the parameter out of the URL, or caFrom out of the resource. Once that is mended, it goes on by itself.",
+                        reference.key, reference.name
+                    ),
+                )));
+            }
             Ok(mut target) => {
                 // Where the Job's pod will look for it, which is not where the operator's own would.
                 target.names = self.shared.names.of(&target.host, namespace);
