@@ -176,7 +176,7 @@ pub const URL_NOT_DIRECT: &str = "UrlNotDirect";
 pub const URL_POOLED: &str = "UrlPooled";
 /// The URL names a file.
 pub const URL_NAMES_FILE: &str = "UrlNamesFile";
-/// The host is a loopback or link-local address.
+/// The host is a loopback, link-local or multicast address, or one of the cloud's own services.
 pub const URL_LOOPBACK: &str = "UrlLoopback";
 /// The host's name does not resolve.
 pub const HOST_UNKNOWN: &str = "HostUnknown";

@@ -137,7 +137,28 @@ pub fn parse(raw: &str, rules: &Rules) -> Result<Target, Unreadable> {
     })
 }
 
-/// Whether an address is of this machine or this link: never a database's, seen from inside a cluster.
+/// What clouds answer a machine by with its own credentials and settings, beside the link-local 169.254.169.254: Alibaba Cloud's
+/// metadata, Azure's platform, and AWS' metadata by IPv6.
+const PLATFORM_V4: [Ipv4Addr; 2] = [
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(168, 63, 129, 16),
+];
+const PLATFORM_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+/// The IPv4 address that one of IPv6 leads to: mapped (`::ffff:0:0/96`), compatible (`::/96`), translated (`64:ff9b::/96`) or tunnelled
+/// (`2002::/16`).
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(of(high, low))
+        }
+        [0x2002, high, low, ..] => Some(of(high, low)),
+        _ => None,
+    }
+}
+
+/// Whether an address is of this machine, this link or the cloud's own services: never a database's, seen from inside a cluster.
 pub fn is_local_address(address: IpAddr) -> bool {
     fn local_v4(address: Ipv4Addr) -> bool {
         // 0.0.0.0/8 is "this host": a connect to it reaches loopback.
@@ -145,19 +166,19 @@ pub fn is_local_address(address: IpAddr) -> bool {
             || address.is_link_local()
             || address.octets()[0] == 0
             || address.is_broadcast()
+            || address.is_multicast()
+            || PLATFORM_V4.contains(&address)
     }
     fn local_v6(address: Ipv6Addr) -> bool {
         address.is_loopback()
             || address.is_unspecified()
             || address.is_unicast_link_local()
             || address.is_multicast()
+            || address == PLATFORM_V6
     }
     match address {
         IpAddr::V4(address) => local_v4(address),
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(mapped) => local_v4(mapped),
-            None => local_v6(address),
-        },
+        IpAddr::V6(address) => local_v6(address) || embedded(address).is_some_and(local_v4),
     }
 }
 
@@ -165,8 +186,8 @@ pub fn is_local_address(address: IpAddr) -> bool {
 pub(super) fn local_refused() -> Unreadable {
     Unreadable {
         reason: UnreadableReason::UrlLoopback,
-        message: "the URL's host is a loopback or link-local address, which in a cluster is the pod itself or its \
-                  node: name the database's Service or host"
+        message: "the URL's host is a loopback, link-local or multicast address or one of the cloud's own services, which in a \
+                  cluster is the pod itself, its node or its platform: name the database's Service or host"
             .to_owned(),
     }
 }

@@ -50,7 +50,7 @@ pub enum UnreadableReason {
     UrlPooled,
     /// A parameter or the host names a file: a certificate, a key, a socket.
     UrlNamesFile,
-    /// The host is a loopback or link-local address.
+    /// The host is a loopback, link-local or multicast address, or one of the cloud's own services.
     UrlLoopback,
     /// The host's name does not resolve.
     HostUnknown,

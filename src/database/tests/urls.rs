@@ -56,6 +56,10 @@ fn what_is_left_out() {
         Duration::from_secs(30)
     );
     assert_eq!(good("postgres://u@[2001:db8::1]:1/d").host, "2001:db8::1");
+    for host in ["[64:ff9b::a00:1]", "[fd00::1]", "10.0.0.1", "100.64.0.1"] {
+        let url = format!("postgres://u@{host}/d");
+        assert_eq!(good(&url).host, host.trim_matches(['[', ']']));
+    }
     assert_eq!(good("postgres://u@db/d?pgbouncer=false").port, 5432);
 }
 
@@ -137,6 +141,16 @@ fn tls(#[case] parameters: &str, #[case] expected: SslMode) {
 #[case("postgres://u:hunter2@[::]/d", UrlLoopback)]
 #[case("postgres://u:hunter2@[fe80::1]/d", UrlLoopback)]
 #[case("postgres://u:hunter2@[::ffff:127.0.0.1]/d", UrlLoopback)]
+#[case("postgres://u:hunter2@[::127.0.0.1]/d", UrlLoopback)]
+#[case("postgres://u:hunter2@[64:ff9b::169.254.169.254]/d", UrlLoopback)]
+#[case("postgres://u:hunter2@[64:ff9b::7f00:1]/d", UrlLoopback)]
+#[case("postgres://u:hunter2@[2002:7f00:1::1]/d", UrlLoopback)]
+#[case("postgres://u:hunter2@[2002:a9fe:a9fe::]/d", UrlLoopback)]
+#[case("postgres://u:hunter2@[fd00:ec2::254]/d", UrlLoopback)]
+#[case("postgres://u:hunter2@[ff02::1]/d", UrlLoopback)]
+#[case("postgres://u:hunter2@168.63.129.16/d", UrlLoopback)]
+#[case("postgres://u:hunter2@100.100.100.200/d", UrlLoopback)]
+#[case("postgres://u:hunter2@224.0.0.1/d", UrlLoopback)]
 fn refused(#[case] raw: &str, #[case] reason: UnreadableReason) {
     let refused = parse(raw, &IN_CLUSTER).unwrap_err();
     assert_eq!(refused.reason, reason, "{}", refused.message);
