@@ -59,6 +59,8 @@ mod pods;
 mod promises;
 #[path = "decide/refused.rs"]
 mod refused;
+#[path = "decide/remembered.rs"]
+mod remembered;
 #[path = "decide/resolves.rs"]
 mod resolves;
 #[path = "decide/schedule.rs"]
@@ -81,8 +83,6 @@ mod tables;
 mod things;
 #[path = "decide/troubles.rs"]
 mod troubles;
-#[path = "decide/verified.rs"]
-mod verified;
 #[path = "decide/work.rs"]
 mod work;
 #[path = "decide/world.rs"]

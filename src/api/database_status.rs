@@ -88,14 +88,35 @@ pub struct DatabaseStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub unplanned: Vec<String>,
-    /// The newest migrations of the image, at most 20, that were applied when a run of this resource last succeeded. One of them
-    /// that is missing later is not run again because the spec changed, but by a retry.
+    /// What the ledger held when a run of this resource last saw it. Where something of it is gone later, nothing that is
+    /// pending runs because the spec changed, but by a retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered: Option<RememberedStatus>,
+    /// The newest migrations of the image that were applied when a run last succeeded, as earlier releases wrote it: it counts
+    /// until `remembered` is there, and is not written any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub verified: Vec<String>,
     /// When it was last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_observed_at: Option<Time>,
+}
+
+/// What a ledger held.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RememberedStatus {
+    /// How many migrations were applied.
+    pub count: u32,
+    /// The sum of the digests of their names, modulo 2^128, in hex: their order does not matter.
+    pub digest: String,
+    /// The last of them by name, at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub newest: Vec<String>,
+    /// The `turn` of the database whose ledger it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub turn: String,
 }
 
 /// How far one database is.

@@ -22,7 +22,8 @@ pub use database::{
 };
 pub use database_status::{
     CurrentStatus, DatabasePhase, DatabaseStatus, FailedStatement, FailedStatus, FindingKind,
-    FindingStatus, InstanceStatus, OtherDatabaseStatus, RestorePointStatus, Traces, WentBack,
+    FindingStatus, InstanceStatus, OtherDatabaseStatus, RememberedStatus, RestorePointStatus,
+    Traces, WentBack,
 };
 pub use duration::Duration;
 pub use hash::{digest, spec_hash};

@@ -1,12 +1,9 @@
 //! A ledger that held more while a migration ran than it holds now: its table was dropped or emptied by somebody else, or by a
 //! migration. What stands in it then says nothing of what was executed.
 
-use dbm_agent::protocol::DatabaseInventory;
-
-use super::evidence::missing;
 use super::judge::Verdict;
 use super::pass::Pass;
-use super::status::count;
+use super::remembered;
 use super::waiting;
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::facts::{DatabaseFacts, Ledger};
@@ -18,34 +15,9 @@ const TABLE_MISSING: &str = "P1014";
 pub(super) fn seen(
     pass: &mut Pass<'_>,
     step: &StepStatus,
-    inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
 ) -> Option<String> {
-    let entry = pass.database(&step.database)?;
-    // What another image holds is not compared.
-    if entry.inventory_hash != inventory.hash {
-        return None;
-    }
-    let before = entry.applied.max(step.applied.unwrap_or(0));
-    let now = match &facts.ledger {
-        Ledger::Rows(rows) => inventory.migrations.len() - missing(inventory, rows).len(),
-        Ledger::Absent { .. } => 0,
-        Ledger::NoRight { .. } => return None,
-    };
-    if now >= before as usize {
-        return None;
-    }
-    let held = count(before as usize, "applied migration");
-    let text = match &facts.ledger {
-        Ledger::Absent { .. } => format!(
-            "{}: the table _prisma_migrations, in which {held} of the image stood, was dropped or renamed while the migration ran",
-            step.database
-        ),
-        _ => format!(
-            "{}: {held} of the image stood in _prisma_migrations, and {now} do now: rows were deleted or changed while the migration ran",
-            step.database
-        ),
-    };
+    let text = remembered::lost_meanwhile(pass, step, facts)?;
     waiting::tell_once(pass, step, reasons::LEDGER_LOST, &text);
     Some(text)
 }
@@ -54,7 +26,6 @@ pub(super) fn seen(
 pub(super) fn corrected(
     pass: &mut Pass<'_>,
     step: &StepStatus,
-    inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
     verdict: Verdict,
 ) -> Verdict {
@@ -63,15 +34,20 @@ pub(super) fn corrected(
         Verdict::NeverBegan { .. } => true,
         _ => false,
     };
-    if !trusts {
-        return verdict;
-    }
     let told = waiting::was_called(pass, &step.job, reasons::LEDGER_LOST);
     // Prisma makes its table before it applies anything, and says when it misses it.
     let missed = matches!(facts.ledger, Ledger::Absent { .. })
         && matches!(&verdict, Verdict::Failed { failed, .. }
             if failed.code == TABLE_MISSING && failed.summary.contains("_prisma_migrations"));
-    let text = match seen(pass, step, inventory, facts) {
+    let seen = seen(pass, step, facts);
+    if verdict == Verdict::Succeeded {
+        // All that the image holds is applied: what is gone was told.
+        remembered::remember(pass, &step.database, facts);
+    }
+    if !trusts {
+        return verdict;
+    }
+    let text = match seen {
         Some(text) => text,
         None if missed => format!(
             "{}: the table _prisma_migrations was dropped or renamed while the migration ran, by a migration that drops its schema, say",

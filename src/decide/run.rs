@@ -5,9 +5,9 @@ use super::held;
 use super::known;
 use super::names::run_id;
 use super::pass::{Pass, Seen};
+use super::remembered;
 use super::snapshot::{Effect, Resource};
 use super::status;
-use super::verified;
 use crate::api::{
     DatabasePhase, DatabaseStatus, HistoryStatus, ImageStatus, Phase, RunOutcome, RunStatus,
     StepKind, reasons, spec_hash,
@@ -55,6 +55,8 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
         pass.event(false, reasons::events::RUN_SUPERSEDED, message);
         end(pass, RunOutcome::Superseded);
     }
+    let told = status::ready_reason(&pass.status);
+    let accepted = cause == Cause::Retry && remembered::is_told(told);
     let resource = &pass.snapshot.resource;
     let previous = pass.status.run.as_ref().map(|run| run.id.clone());
     let run = RunStatus {
@@ -99,16 +101,17 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
             unplanned: before(&database.name)
                 .map(|before| before.unplanned.clone())
                 .unwrap_or_default(),
-            verified: before(&database.name)
-                .filter(|_| cause != Cause::Retry)
-                .map(|before| before.verified.clone())
-                .unwrap_or_default(),
             invalid_indexes: before(&database.name)
                 .map(|before| before.invalid_indexes.clone())
                 .unwrap_or_default(),
             ..DatabaseStatus::default()
         })
         .collect();
+    for next in &mut pass.status.databases {
+        if let Some(before) = before(&next.name) {
+            remembered::carry(before, accepted, next);
+        }
+    }
     for kind in [
         reasons::PLANNED,
         reasons::PREFLIGHT_PASSED,
@@ -150,9 +153,6 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
     give_back(pass);
     for database in &mut pass.status.databases {
         database.current = None;
-    }
-    if outcome == RunOutcome::Succeeded {
-        verified::remember(pass);
     }
     let applied = pass
         .status

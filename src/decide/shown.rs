@@ -7,8 +7,8 @@ use super::invalid;
 use super::known;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
+use super::remembered;
 use super::unplanned;
-use super::verified;
 use crate::api::{DatabasePhase, FindingKind, StepKind};
 use crate::facts::DatabaseFacts;
 
@@ -38,7 +38,7 @@ pub(super) fn planned(
         .splice(..0, concurrently::findings(inventory, facts, &plan.pending));
     invalid::forget(pass, name, facts);
     if plan.blocker.is_none() {
-        plan.blocker = verified::blocker(pass, name, &plan.pending);
+        plan.blocker = remembered::blocker(pass, name, facts, &plan.pending);
     }
     show(pass, name, inventory, facts, &plan);
     plan

@@ -10,6 +10,7 @@ use super::names::lease_name;
 use super::outcome::{backoff_seconds, set_aside};
 use super::pass::Pass;
 use super::plan::{DatabasePlan, ledger_digest};
+use super::remembered;
 use super::restore_points;
 use super::running;
 use super::servers;
@@ -161,6 +162,7 @@ fn start(
         if let Some(entry) = pass.database_mut(name) {
             entry.phase = DatabasePhase::Succeeded;
         }
+        remembered::remember(pass, name, facts);
         // Its tests are due now, and nothing else would wake it.
         pass.again |= !validate::passed_after(pass, name);
         return true;
@@ -196,6 +198,7 @@ fn start(
         entry.lease = lease;
         entry.server = servers::server_name(&facts.identity).to_owned();
     }
+    remembered::remember(pass, name, facts);
     let mut invalid = facts.invalid_indexes.clone();
     invalid.sort();
     let mut step = StepStatus {

@@ -172,6 +172,10 @@ fn shrink(status: &mut DatabaseMigrationStatus) {
                 for database in &mut status.databases {
                     database.pending.truncate(keep);
                     database.findings.truncate(keep);
+                    if let Some(known) = &mut database.remembered {
+                        let older = known.newest.len().saturating_sub(keep);
+                        known.newest.drain(..older);
+                    }
                 }
             }
             _ if status.history.pop().is_some() => {}

@@ -5,7 +5,7 @@ use database_migration_operator::decide::{Snapshot, decide};
 use database_migration_operator::facts::{JobProgress, Ledger, LedgerRow, Reading};
 use rstest::rstest;
 
-use super::cases::{ended, inventory, job, reason, row, snapshot, write};
+use super::cases::{ended, inventory, job, reason, row, settle, snapshot, write};
 use super::tables;
 use super::world::{START, at};
 
@@ -114,4 +114,47 @@ fn a_ledger_that_holds_as_much_as_before_is_not_lost() {
     snapshot.jobs.insert(name, over);
     write_decision(&mut snapshot);
     assert_eq!(reason(&snapshot.resource.status), reasons::SUCCEEDED);
+}
+
+/// One that was applied is gone while another one is applied: as many stand there as before, or more.
+#[rstest]
+#[case::of_the_image(0, "5")]
+#[case::of_no_image(1, "0_of_no_image")]
+fn one_that_goes_while_another_comes_is_seen(#[case] gone: usize, #[case] named: &str) {
+    let mut snapshot = snapshot(1);
+    let image = inventory(3);
+    let mut rows: Vec<LedgerRow> = image.migrations.iter().map(row).collect();
+    snapshot.inventories.insert("db00".to_owned(), image);
+    let mut other = rows[0].clone();
+    "0_of_no_image".clone_into(&mut other.migration_name);
+    "other".clone_into(&mut other.checksum);
+    rows.insert(1, other);
+    ledger(&mut snapshot, Ledger::Rows(rows[..2].to_vec()));
+    let history = &mut snapshot.resource.spec.preflight.history;
+    history.unknown = database_migration_operator::api::Policy::Ignore;
+    history.since = "1".to_owned();
+    let name = settle(&mut snapshot);
+    assert!(!name.is_empty(), "{}", snapshot.resource.status.message);
+    let runs = job(&snapshot, &name, JobProgress::Running { since: at(START) });
+    snapshot.jobs.insert(name.clone(), runs);
+    write_decision(&mut snapshot);
+    rows.remove(gone);
+    ledger(&mut snapshot, Ledger::Rows(rows[..2].to_vec()));
+    let decision = decide(&snapshot);
+    write(&mut snapshot, &decision);
+    let status = &snapshot.resource.status;
+    assert_eq!(reason(status), reasons::LEDGER_LOST, "{}", status.message);
+    assert!(status.message.contains(named), "{}", status.message);
+    // The way on is printed, and leads on.
+    let over = job(&snapshot, &name, failed("P3018", "it failed"));
+    snapshot.jobs.insert(name, over);
+    write_decision(&mut snapshot);
+    let status = &snapshot.resource.status;
+    assert_eq!(reason(status), reasons::LEDGER_LOST, "{}", status.message);
+    snapshot.resource.retry = Some("again".to_owned());
+    assert!(
+        !settle(&mut snapshot).is_empty(),
+        "{}",
+        snapshot.resource.status.message
+    );
 }

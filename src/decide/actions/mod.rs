@@ -31,10 +31,10 @@ use target::restore_target;
 
 use super::ending;
 use super::pass::Pass;
+use super::remembered;
 use super::run::{self, Cause};
 use super::snapshot::{Effect, Resource};
 use super::status;
-use super::verified;
 use crate::api::{
     ActionKind, ActionOutcome, ActionState, DatabaseMigrationStatus, DatabaseStatus,
     MigrationActionStatus, RunOutcome, StepKind, TakenAction, reasons,
@@ -279,7 +279,7 @@ pub(super) fn done(pass: &mut Pass<'_>, outcome: ActionOutcome, message: impl In
     taken.message = status::cut(&message.into(), status::MESSAGE_LIMIT);
     taken.finished_at = status::time(now);
     let taken = taken.clone();
-    verified::forget(pass, &taken);
+    remembered::forget(pass, &taken);
     let failed = outcome == ActionOutcome::Failed;
     let reason = if failed {
         reasons::events::ACTION_FAILED
