@@ -62,6 +62,10 @@ pub struct DatabaseStatus {
     /// Where a baseline is needed: the last migration up to which the database holds already what they make.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub baseline: String,
+    /// Where applied migrations that the image does not have are denied as unknown: the value of spec.preflight.history.since that
+    /// passes over them. Empty where something that is pending may be one of them, which that would let run.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub since: String,
     /// The Lease that this run holds for it, by which runs of one database take turns.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub lease: String,
@@ -88,6 +92,11 @@ pub struct DatabaseStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub unplanned: Vec<String>,
+    /// Those of them that a human accepted as they are, by a retry with force: until an image holds them, or they are gone, they
+    /// are shown as unknown or ahead and hold nothing up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub accepted: Vec<String>,
     /// What the ledger held when a run of this resource last saw it. Where something of it is gone later, nothing that is
     /// pending runs because the spec changed, but by a retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,6 +4,7 @@ pub(super) mod cause;
 pub(super) mod fix;
 mod indexes;
 pub(super) mod locks;
+mod passed;
 mod rewritten;
 
 use crate::api::{
@@ -120,12 +121,11 @@ pub(super) fn choices(
         (reasons::UNPLANNED_MIGRATIONS, _) => {
             let title = "look at what they changed, then release an image whose plan holds what ran (databases[].prisma names what Prisma reads in it)";
             push(&mut list, title, String::new());
-            let title = "if it may stay although no image holds it: accept it, and start a new run. It is then only reported as ahead or unknown";
+            let title = "if it may stay although no image holds it: accept it, and start a new run. It is then reported as ahead or unknown, and holds nothing up";
             push(&mut list, title, commands.dbm("retry", &[]) + " --force");
         }
         (reasons::UNKNOWN_FOUND | reasons::AHEAD_FOUND, _) => {
-            let title = "release an image that holds what is applied: the release that applied it, or one that is merged with that";
-            push(&mut list, title, String::new());
+            passed::of(&mut list, &commands, spec, spoken_of(now), reason);
         }
         (reasons::EDITED_FOUND, _) => {
             let entry = spoken_of(now);

@@ -36,6 +36,9 @@ pub struct DatabasePlan {
     pub by_name: bool,
     /// Where a baseline is needed: the last migration up to which the database holds what they make.
     pub baseline: String,
+    /// Where what is applied and not in the image is denied as unknown: the value of spec.preflight.history.since that passes
+    /// over it. Empty where something pending may be such a one, which that would let run.
+    pub since: String,
 }
 
 /// How it is said that Prisma may ask for no baseline.
@@ -89,6 +92,8 @@ pub(super) struct Said {
     pub(super) marks: Vec<String>,
     /// What a run applied that was not planned, and nobody accepted.
     pub(super) unplanned: Vec<String>,
+    /// What a run applied that was not planned, and a human accepted.
+    pub(super) accepted: Vec<String>,
 }
 
 /// The same, with what humans have said.
@@ -139,11 +144,11 @@ pub(super) fn plan_for(
         history::Word {
             marks: &said.marks,
             new: said.left_to_prisma,
-            doubts: history::lets_pass(inventory, rows, policies),
+            doubts: history::lets_pass(inventory, rows, policies, &said.accepted),
         },
     );
     let lost = history::lost(inventory, rows);
-    let mut result = compare(inventory, rows, &lost, &rewritten, policies);
+    let mut result = compare(inventory, rows, &lost, &rewritten, policies, &said.accepted);
     for finding in &mut result.findings {
         match finding.kind {
             FindingKind::Squashed => finding.text = rewritten.words(&finding.migration),
@@ -162,6 +167,9 @@ pub(super) fn plan_for(
     }
     result.by_name = rewritten.by_name;
     result.baseline = rewritten.baseline().unwrap_or_default().to_owned();
+    if !rewritten.is_doubtful() {
+        result.since = since(inventory, &result.findings).unwrap_or_default();
+    }
     result.findings.extend(weak_spots(facts));
     if let Some((row, blocker)) = open::row(database, rows, facts, inventory) {
         // What somebody else migrates right now is nobody's to decide about.
@@ -295,6 +303,7 @@ fn compare(
     lost: &BTreeMap<&str, &LedgerRow>,
     rewritten: &Rewritten,
     history: &HistorySpec,
+    accepted: &[String],
 ) -> DatabasePlan {
     let applied = history::applied(rows);
     let names = inventory.migrations.iter().map(|m| m.name.as_str());
@@ -353,6 +362,11 @@ fn compare(
     }
     let mut ahead = 0;
     for name in lost.keys() {
+        let taken = accepted.iter().any(|accepted| accepted == name);
+        let judged = |policy| match policy {
+            Policy::Deny if taken => Policy::Warn,
+            policy => policy,
+        };
         if *name > newest_known {
             ahead += 1;
             // Beside what newer migrations did, nobody tried what is pending.
@@ -360,9 +374,9 @@ fn compare(
                 Policy::Warn if !pending.is_empty() => Policy::Deny,
                 policy => policy,
             };
-            find(FindingKind::Ahead, name, policy);
+            find(FindingKind::Ahead, name, judged(policy));
         } else {
-            find(FindingKind::Unknown, name, history.unknown);
+            find(FindingKind::Unknown, name, judged(history.unknown));
         }
     }
     DatabasePlan {
@@ -373,6 +387,16 @@ fn compare(
         findings,
         ..DatabasePlan::default()
     }
+}
+
+/// The first name of the image that is later than what is denied as unknown.
+fn since(inventory: &DatabaseInventory, findings: &[FindingStatus]) -> Option<String> {
+    let denied = |finding: &&FindingStatus| {
+        finding.kind == FindingKind::Unknown && finding.policy == Policy::Deny
+    };
+    let last = findings.iter().filter(denied).map(|f| &f.migration).max()?;
+    let names = inventory.migrations.iter().map(|m| &m.name);
+    names.filter(|name| *name > last).min().cloned()
 }
 
 /// The first kind of finding whose policy is Deny.

@@ -101,6 +101,9 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
             unplanned: before(&database.name)
                 .map(|before| before.unplanned.clone())
                 .unwrap_or_default(),
+            accepted: before(&database.name)
+                .map(|before| before.accepted.clone())
+                .unwrap_or_default(),
             invalid_indexes: before(&database.name)
                 .map(|before| before.invalid_indexes.clone())
                 .unwrap_or_default(),

@@ -31,6 +31,10 @@ pub(super) fn planned(
             .database(name)
             .map(|entry| entry.unplanned.clone())
             .unwrap_or_default(),
+        accepted: pass
+            .database(name)
+            .map(|entry| entry.accepted.clone())
+            .unwrap_or_default(),
     };
     let mut plan = plan::plan_for(name, inventory, facts, history, &said);
     // First, so that a list that is cut keeps them: by them it is known how the Job is made.
@@ -73,6 +77,7 @@ fn show(
     entry.inventory_hash.clone_from(&inventory.hash);
     entry.by_name = plan.by_name;
     entry.baseline.clone_from(&plan.baseline);
+    entry.since.clone_from(&plan.since);
     if plan.blocker.is_none() || plan.total > 0 {
         entry.total = bounded(plan.total);
         entry.applied = bounded(plan.applied);

@@ -8,11 +8,11 @@ use super::history;
 use super::pass::Pass;
 use super::plan::Blocker;
 use super::status::{NAMES_LIMIT, names};
-use crate::api::{StepStatus, reasons};
+use crate::api::{DatabaseStatus, StepStatus, reasons};
 use crate::facts::{DatabaseFacts, Ledger};
 
 /// What is to be done about them.
-pub(super) const ADVICE: &str = "Look at what they changed, then release an image, with a spec by which the operator reads of it what Prisma reads, that holds all of the ledger. Until then every run is blocked, unless a retry with --force accepts them as they are.";
+pub(super) const ADVICE: &str = "Look at what they changed, then release an image, with a spec by which the operator reads of it what Prisma reads, that holds all of the ledger. Until then every run is blocked, unless a retry with --force accepts them as they are: then they hold nothing up.";
 
 /// Remembers those that a step left that has ended. `inventory` is what it was planned with.
 pub(super) fn remember(
@@ -49,12 +49,21 @@ pub(super) fn forget(
         Ledger::NoRight { .. } => return,
     };
     if let Some(entry) = pass.database_mut(database)
-        && !entry.unplanned.is_empty()
+        && !(entry.unplanned.is_empty() && entry.accepted.is_empty())
     {
         let lost = history::lost(inventory, rows);
-        entry
-            .unplanned
-            .retain(|name| lost.contains_key(name.as_str()));
+        let is_lost = |name: &String| lost.contains_key(name.as_str());
+        entry.unplanned.retain(is_lost);
+        entry.accepted.retain(is_lost);
+    }
+}
+
+/// A human accepted them as they are.
+pub(super) fn accept(entry: &mut DatabaseStatus) {
+    for name in std::mem::take(&mut entry.unplanned) {
+        if entry.accepted.len() < NAMES_LIMIT && !entry.accepted.contains(&name) {
+            entry.accepted.push(name);
+        }
     }
 }
 

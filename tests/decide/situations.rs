@@ -235,6 +235,16 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
             stage.then(&[same(FIRST), same("0300_base")]);
             reasons::UNKNOWN_FOUND
         }
+        "unknown, and rows are pending" => {
+            stage.release("v3");
+            let rows = odd("0301_rows", "r", &[]);
+            stage.then(&[same(FIRST), same("0300_base"), rows]);
+            reasons::UNKNOWN_FOUND
+        }
+        "ahead, and rows are pending" => {
+            stage.then(&[same(FIRST), odd("0101_rows", "r", &[])]);
+            reasons::AHEAD_FOUND
+        }
         "ahead, and something is pending" => {
             stage.then(&[same(FIRST), same("0150_new")]);
             reasons::AHEAD_FOUND

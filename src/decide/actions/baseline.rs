@@ -50,7 +50,12 @@ fn word<'a>(
     history::Word {
         marks: marks(pass, database),
         new: false,
-        doubts: history::lets_pass(inventory, rows(facts), &pass.spec.preflight.history),
+        doubts: history::lets_pass(
+            inventory,
+            rows(facts),
+            &pass.spec.preflight.history,
+            pass.database(database).map_or(&[], |entry| &entry.accepted),
+        ),
     }
 }
 

@@ -35,6 +35,7 @@ use super::remembered;
 use super::run::{self, Cause};
 use super::snapshot::{Effect, Resource};
 use super::status;
+use super::unplanned;
 use crate::api::{
     ActionKind, ActionOutcome, ActionState, DatabaseMigrationStatus, DatabaseStatus,
     MigrationActionStatus, RunOutcome, StepKind, TakenAction, reasons,
@@ -234,7 +235,7 @@ fn take(pass: &mut Pass<'_>, action: &ActionFacts) -> bool {
                 }
                 for entry in &mut pass.status.databases {
                     entry.marks.clear();
-                    entry.unplanned.clear();
+                    unplanned::accept(entry);
                 }
             }
             let run = pass.run().id;

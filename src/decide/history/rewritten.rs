@@ -70,6 +70,11 @@ impl Rewritten {
         self.unseen.contains(name)
     }
 
+    /// Something pending may be an applied one that the image does not have, renamed and edited.
+    pub(in super::super) fn is_doubtful(&self) -> bool {
+        !self.doubtful.is_empty()
+    }
+
     /// Up to which one they can be said to be applied, as far as that is shown.
     pub(in super::super) fn baseline(&self) -> Option<&str> {
         let renamed = self.renamed.last().map(|(new, _)| new.as_str());
@@ -230,16 +235,19 @@ pub(in super::super) struct Word<'a> {
 }
 
 /// Whether the policies let pass what is applied and not in the image, so that nothing else stands against what is pending
-/// and may be such a one, renamed and edited. What is older than `since` was accounted for.
+/// and may be such a one, renamed and edited. What is older than `since` was accounted for. `accepted`: what a human took as it is.
 pub(in super::super) fn lets_pass(
     inventory: &DatabaseInventory,
     rows: &[LedgerRow],
     policies: &HistorySpec,
+    accepted: &[String],
 ) -> bool {
     let newest = names_of(inventory).last().copied().unwrap_or_default();
     let lost = lost(inventory, rows);
     let mut judged = lost.keys().filter(|name| **name >= policies.since.as_str());
+    let taken = |name: &str| accepted.iter().any(|accepted| accepted == name);
     let denied = |name: &&str| match *name > newest {
+        _ if taken(name) => false,
         true => policies.ahead != Policy::Ignore,
         false => policies.unknown == Policy::Deny,
     };

@@ -1,0 +1,85 @@
+//! What a human can do about applied migrations that the image does not have: an image that has them; last, a setting by which
+//! they are passed over, where that is right, and by which nothing runs that may have run.
+
+use super::{Commands, push};
+use crate::api::{
+    ChoiceStatus, DatabaseMigrationSpec, DatabaseStatus, FindingKind, FindingStatus, Policy,
+    reasons,
+};
+use crate::decide::status::names;
+use crate::tools::prisma::shell_quote;
+
+/// The choices for `UnknownFound` and `AheadFound`.
+pub(super) fn of(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    spec: &DatabaseMigrationSpec,
+    entry: Option<&DatabaseStatus>,
+    reason: &str,
+) {
+    let title = "release an image that holds what is applied: the release that applied it, or one that is merged with that";
+    push(list, title, String::new());
+    let Some(entry) = entry else { return };
+    let kind = match reason {
+        reasons::UNKNOWN_FOUND => FindingKind::Unknown,
+        _ => FindingKind::Ahead,
+    };
+    let denied = |finding: &&FindingStatus| finding.kind == kind && finding.policy == Policy::Deny;
+    let denied = entry.findings.iter().filter(denied);
+    let lacked: Vec<&str> = denied.map(|finding| finding.migration.as_str()).collect();
+    if lacked.is_empty() {
+        return;
+    }
+    let it = if lacked.len() == 1 { "it" } else { "them" };
+    let lacked = names(&lacked);
+    let pending: Vec<&str> = entry.pending.iter().map(String::as_str).collect();
+    let but = match pending.as_slice() {
+        [] => String::new(),
+        pending => format!(
+            ", and nothing that is pending ({}) does what {it} did, under another name",
+            names(pending)
+        ),
+    };
+    let all = match spec.databases.len() {
+        1 => "",
+        _ => "; it counts for every database of this resource",
+    };
+    let asked = "; what is pending and cannot be seen in the catalog is asked about before it runs";
+    let (right, setting, value, then) = match kind {
+        FindingKind::Unknown if !entry.since.is_empty() => (
+            format!("only if {lacked} was taken out of the image on purpose"),
+            "since",
+            entry.since.as_str(),
+            format!("only show what is older than {}", entry.since),
+        ),
+        // Under `since` nothing more would be asked.
+        FindingKind::Unknown => (
+            format!("only if {lacked} was taken out of the image on purpose"),
+            "unknown",
+            "Warn",
+            format!("only warn of applied migrations that the image does not have{asked}"),
+        ),
+        _ => (
+            format!("only if {lacked} is another project's, which migrates the same schema"),
+            "ahead",
+            "Ignore",
+            format!("ignore applied migrations that are newer than the image{asked}"),
+        ),
+    };
+    let title = format!(
+        "{right}{but}: {then} (preflight.history.{setting}), in your manifest, or here{all}"
+    );
+    push(list, title, patch(commands, setting, value));
+}
+
+/// The command that sets a policy of the history.
+fn patch(commands: &Commands<'_>, setting: &str, value: &str) -> String {
+    let history = serde_json::json!({ setting: value });
+    let patch = serde_json::json!({"spec": {"preflight": {"history": history}}});
+    format!(
+        "kubectl patch databasemigration {} -n {} --type merge -p {}",
+        shell_quote(commands.name),
+        shell_quote(commands.namespace),
+        shell_quote(&patch.to_string())
+    )
+}
