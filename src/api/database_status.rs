@@ -276,6 +276,9 @@ pub struct FailedStatus {
     /// Of an error that something exists already: what was there before the migration ran.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub was_there: String,
+    /// The same: how the catalog compares with all that the migration does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<ComparedStatus>,
     /// An earlier row of the same migration is marked rolled back: that try may have left what was there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tried_before: bool,
@@ -305,6 +308,32 @@ pub struct FailedStatus {
     /// The image holds a down.sql beside it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_down: bool,
+}
+
+/// What of a migration stands in the catalog, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ComparedStatus {
+    /// What it makes and is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub there: Vec<String>,
+    /// What speaks against its having run: what is not there, or is there still.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub against: Vec<String>,
+    /// The statements that the catalog does not show.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub unseen: Vec<String>,
+}
+
+impl ComparedStatus {
+    /// The catalog shows that all of it is done.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        !self.there.is_empty() && self.against.is_empty() && self.unseen.is_empty()
+    }
 }
 
 /// The statement of a migration that failed.

@@ -21,9 +21,9 @@ pub use database::{
     CaFrom, ConnectionSpec, DatabaseSpec, KeySelector, PrismaSpec, SecretKeySelector,
 };
 pub use database_status::{
-    CurrentStatus, DatabasePhase, DatabaseStatus, FailedStatement, FailedStatus, FindingKind,
-    FindingStatus, InstanceStatus, OtherDatabaseStatus, RememberedStatus, RestorePointStatus,
-    Traces, WentBack,
+    ComparedStatus, CurrentStatus, DatabasePhase, DatabaseStatus, FailedStatement, FailedStatus,
+    FindingKind, FindingStatus, InstanceStatus, OtherDatabaseStatus, RememberedStatus,
+    RestorePointStatus, Traces, WentBack,
 };
 pub use duration::Duration;
 pub use hash::{digest, spec_hash};

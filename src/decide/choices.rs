@@ -8,8 +8,9 @@ mod passed;
 mod rewritten;
 
 use crate::api::{
-    ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabasePhase, DatabaseStatus,
-    FailedStatus, FindingStatus, Phase, RunOutcome, StepKind, StepStatus, Traces, reasons,
+    ChoiceStatus, ComparedStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabasePhase,
+    DatabaseStatus, FailedStatus, FindingStatus, Phase, RunOutcome, StepKind, StepStatus, Traces,
+    reasons,
 };
 use crate::tools::prisma::shell_quote;
 
@@ -297,6 +298,25 @@ fn of_migration(
         push(list, title, back);
         return;
     }
+    let compared = failed.compared.as_ref().filter(|_| held);
+    if compared.is_some_and(ComparedStatus::is_done) {
+        let title = format!(
+            "all that it does is there already, as if it had been applied by hand: tell Prisma that it is applied, which is checked against the catalog; nothing of its SQL is run; {then}"
+        );
+        push(list, title, applied.1);
+        let title = format!(
+            "or, where what is there is something else of the same name: mark this try rolled back{}, then release a corrected image",
+            if failed.traces == Traces::None {
+                ", which left nothing"
+            } else {
+                ""
+            }
+        );
+        let force = if failed.tried_before { " --force" } else { "" };
+        let mark = commands.dbm("mark-rolled-back", &with_reason);
+        push(list, title, mark + force);
+        return;
+    }
     let circle = failed.tried_before && !failed.was_there.is_empty();
     let around = matches!(cause, Cause::Around | Cause::Rows);
     if !circle && around && failed.invalid_indexes.is_empty() && !recorded_otherwise(now) {
@@ -347,7 +367,16 @@ fn of_migration(
         }
     }
     if held {
-        push(list, format!("{}; {then}", applied.0), applied.1);
+        let part = compared.filter(|compared| !compared.there.is_empty());
+        let lacks = part.map(|part| match part.against.as_slice() {
+            [] => format!(
+                "look whether this was done, which the catalog does not show ({}); all else is there; ",
+                part.unseen.join("; ")
+            ),
+            against => format!("of it this is not so yet: {}; ", against.join("; ")),
+        });
+        let title = format!("{}{}; {then}", lacks.unwrap_or_default(), applied.0);
+        push(list, title, applied.1);
     }
     if failed.traces != Traces::None {
         if lock || cause == Cause::Around {

@@ -34,6 +34,10 @@ pub(super) fn fill<'a>(
     }
     let still = |index: &String| facts.invalid_indexes.contains(index);
     open.invalid_indexes.retain(still);
+    if open.compared.is_some() {
+        // Somebody may have finished, or undone, it since.
+        told::compare(open, inventory, facts);
+    }
     if open.traces == Traces::None {
         return;
     }

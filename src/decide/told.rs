@@ -1,12 +1,15 @@
 //! A failed migration, told well: which statement failed, what took effect before it, what cannot be seen.
 
-use dbm_agent::protocol::DatabaseInventory;
+use std::collections::BTreeMap;
+
+use dbm_agent::protocol::{DatabaseInventory, Migration};
 use dbm_agent::recognise::image::capital;
 
 use super::evidence::{self, script};
+use super::history;
 use super::status::{self, names};
-use crate::api::{FailedStatement, FailedStatus, Traces};
-use crate::facts::{DatabaseFacts, Object};
+use crate::api::{ComparedStatus, FailedStatement, FailedStatus, Traces};
+use crate::facts::{DatabaseFacts, Ledger, Object};
 use crate::tools::{prisma, sql};
 
 /// What is said where the catalog was compared and shows nothing, which is no proof that nothing is left.
@@ -66,6 +69,8 @@ pub(super) fn statements(
     if !failed.was_there.is_empty() {
         failed.tried_before = evidence::tried_before(facts, &failed.name);
         at.push_str(&format!(" {}.", capital(&was_there(failed))));
+        compare(failed, inventory, facts);
+        at.push_str(&compared(failed));
     }
     let indexes = invalid_indexes(failed);
     let made = sql::indexes(script, schema);
@@ -79,9 +84,21 @@ pub(super) fn statements(
             .as_ref()
             .is_none_or(|all| all.contains(object))
     };
-    // What else it builds is not there: the invalid ones are all that is left of it.
+    let unnamed = failed
+        .invalid_indexes
+        .iter()
+        .filter(|index| {
+            !made
+                .builds
+                .iter()
+                .any(|object| sql::is_named(index, object))
+        })
+        .count();
+    // What else it builds is not there: the invalid ones are all that is left of it. Of those whose names PostgreSQL chose, that
+    // is so where each is one that is invalid and new.
     if !indexes.is_empty()
         && made.alone
+        && made.unnamed <= unnamed
         && made
             .builds
             .iter()
@@ -130,6 +147,72 @@ pub(super) fn statements(
     lines.truncate(LEFT_LIMIT);
     failed.left = lines.iter().map(|line| status::cut(line, 300)).collect();
     format!("{at}{}", sentences(&lines))
+}
+
+/// Compares what a migration that met something already there does with the catalog.
+pub(super) fn compare(
+    failed: &mut FailedStatus,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) {
+    let schema = &facts.identity.schema;
+    let known = facts.objects.as_ref().zip(script(inventory, &failed.name));
+    let Some((objects, script)) = known else {
+        failed.compared = None;
+        return;
+    };
+    let applied = match &facts.ledger {
+        Ledger::Rows(rows) => history::applied(rows),
+        Ledger::Absent { .. } | Ledger::NoRight { .. } => BTreeMap::new(),
+    };
+    let ran: Vec<&Migration> = inventory
+        .migrations
+        .iter()
+        .filter(|m| m.name == failed.name || applied.contains_key(m.name.as_str()))
+        .collect();
+    let mut held = history::held(&ran, schema, objects);
+    let held = held.remove(failed.name.as_str()).unwrap_or_default();
+    let unseen = sql::unshown(script, schema);
+    let unseen = unseen
+        .iter()
+        .map(|found| format!("statement {} ({})", found.number, found.text));
+    let cut = |lines: &mut dyn Iterator<Item = String>| -> Vec<String> {
+        let lines = lines.take(LEFT_LIMIT);
+        lines.map(|line| status::cut(&line, 300)).collect()
+    };
+    failed.compared = Some(ComparedStatus {
+        there: cut(&mut held.there.iter().cloned()),
+        against: cut(&mut held.against().into_iter()),
+        unseen: cut(&mut { unseen }),
+    });
+}
+
+/// The same as sentences that each begin with a blank.
+fn compared(failed: &FailedStatus) -> String {
+    let Some(compared) = &failed.compared else {
+        return String::new();
+    };
+    let list = |lines: &[String]| names(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let text = match (
+        compared.there.as_slice(),
+        compared.against.as_slice(),
+        compared.unseen.as_slice(),
+    ) {
+        ([], ..) => return String::new(),
+        (_, [], []) => {
+            " All that it does is there already, as if somebody had applied it by hand.".to_owned()
+        }
+        (_, [], unseen) => format!(
+            " All that the catalog shows of it is there already; whether this was done it does not show: {}.",
+            list(unseen)
+        ),
+        (there, against, _) => format!(
+            " Of what it does this is there: {}; and this is not so: {}.",
+            list(there),
+            list(against)
+        ),
+    };
+    text
 }
 
 /// What was there already, and who may have left it: that nobody can know for certain.

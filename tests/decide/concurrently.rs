@@ -137,7 +137,11 @@ fn whom_it_waits_for_is_named_with_those_that_come_after() {
 
 /// The end of a deploy that left the index invalid, whatever the ledger says.
 fn left(finished: bool) -> Snapshot {
-    let mut snapshot = with(BUILD);
+    left_by(BUILD, "public.i", finished)
+}
+
+fn left_by(sql: &str, index: &str, finished: bool) -> Snapshot {
+    let mut snapshot = with(sql);
     let name = settle(&mut snapshot);
     let progress = if finished {
         ended()
@@ -157,7 +161,7 @@ fn left(finished: bool) -> Snapshot {
     facts.catalog = Some("after".to_owned());
     facts.objects = Some(Default::default());
     facts.ledger = Ledger::Rows(vec![row(finished)]);
-    facts.invalid_indexes = vec!["public.i".to_owned()];
+    facts.invalid_indexes = vec![index.to_owned()];
     let decision = decide(&snapshot);
     write(&mut snapshot, &decision);
     snapshot
@@ -207,6 +211,37 @@ fn an_invalid_index_of_its_own_outlives_runs_and_marks_until_it_is_gone() {
         );
         assert_eq!(status::get(now, reasons::VALIDATED).unwrap().status, "True");
     }
+}
+
+/// PostgreSQL chose its name: the catalog says it, and what is offered is the same as of one that the file names.
+#[rstest::rstest]
+#[case::alone("CREATE INDEX CONCURRENTLY ON t (a);", true)]
+#[case::beside_one_with_a_name(
+    "CREATE INDEX CONCURRENTLY i ON t (a); CREATE INDEX CONCURRENTLY ON t (a);",
+    true
+)]
+#[case::one_of_two(
+    "CREATE INDEX CONCURRENTLY ON t (b); CREATE INDEX CONCURRENTLY ON t (a);",
+    false
+)]
+#[case::beside_another_change("UPDATE t SET a = 1; CREATE INDEX CONCURRENTLY ON t (a);", false)]
+fn an_invalid_index_whose_name_postgresql_chose(#[case] sql: &str, #[case] alone: bool) {
+    let snapshot = left_by(sql, "public.t_a_idx", false);
+    let now = &snapshot.resource.status;
+    assert_eq!(now.databases[0].invalid_indexes, ["public.t_a_idx"]);
+    assert!(now.message.contains("public.t_a_idx"), "{}", now.message);
+    let first = &now.choices[0].command;
+    assert!(
+        first.contains("DROP INDEX CONCURRENTLY IF EXISTS public.t_a_idx'"),
+        "{first}"
+    );
+    // What else it may have made is nobody's to run twice.
+    assert_eq!(
+        first.contains(" && kubectl dbm mark-rolled-back"),
+        alone,
+        "{first}"
+    );
+    assert_eq!(first.contains(" && kubectl dbm retry"), alone, "{first}");
 }
 
 /// What was invalid before, and is no migration's of this release, is shown and no more.

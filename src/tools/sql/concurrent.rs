@@ -11,6 +11,8 @@ use crate::facts::{Object, ObjectKind};
 pub struct Indexes {
     /// What `CREATE INDEX` makes, where it says the name.
     pub builds: Vec<Object>,
+    /// How many more `CREATE INDEX` makes, whose names PostgreSQL chooses.
+    pub unnamed: usize,
     /// What `DROP INDEX` takes away.
     pub drops: Vec<Object>,
     /// It does nothing else that lasts.
@@ -73,6 +75,7 @@ pub fn indexes(sql: &str, schema: &str) -> Indexes {
         found.alone &= creates || drops;
         for change in read.changes {
             match change {
+                Change::Unnamed(_) if creates => found.unnamed += 1,
                 Change::Add { object, .. } if creates && object.kind == ObjectKind::Index => {
                     found.builds.push(object);
                 }
@@ -83,7 +86,7 @@ pub fn indexes(sql: &str, schema: &str) -> Indexes {
             }
         }
     }
-    found.alone &= !found.builds.is_empty() || !found.drops.is_empty();
+    found.alone &= !found.builds.is_empty() || !found.drops.is_empty() || found.unnamed > 0;
     found
 }
 
@@ -164,6 +167,14 @@ mod tests {
             "public",
         );
         assert!(!beside.alone && is_named("public.i", &beside.builds[0]));
+        let unnamed = indexes(
+            "CREATE INDEX CONCURRENTLY ON t (b); CREATE INDEX i ON t (b)",
+            "public",
+        );
+        assert_eq!(
+            (unnamed.builds.len(), unnamed.unnamed, unnamed.alone),
+            (1, 1, true)
+        );
         let table = indexes("CREATE TABLE t (a int CONSTRAINT u UNIQUE)", "public");
         assert_eq!((table.builds.len(), table.alone), (0, false));
     }

@@ -37,6 +37,24 @@ pub fn unchecked(sql: &str, schema: &str) -> Vec<String> {
         .collect()
 }
 
+/// The statements of which the catalog never shows whether they took effect. What is remarked on an object changes nothing that
+/// works.
+pub fn unshown(sql: &str, schema: &str) -> Vec<StatementRef> {
+    let read = token::tokens(sql);
+    let statements = change::read(sql, &split(&read.tokens), schema);
+    let remark = |tokens: &[Token]| matches!(tokens.first(), Some(first) if first.kind == Kind::Word("COMMENT".to_owned()));
+    let hidden = |tokens: &[Token], read: &Read| {
+        let hides = read.unseen.is_some() || read.runs_code || read.rolls_back || read.moves_path;
+        hides && !remark(tokens)
+    };
+    statements
+        .iter()
+        .zip(1..)
+        .filter(|((tokens, read), _)| hidden(tokens, read))
+        .filter_map(|(_, number)| statement(sql, number))
+        .collect()
+}
+
 /// The statements that may have changed rows to stay, as far as the catalog and the failure tell: those that would do it a
 /// second time if the text ran again. What stands in a transaction that the text began and had not ended when it failed is
 /// not among them.
@@ -155,6 +173,16 @@ mod tests {
         for (line, number) in found.iter().zip(expected) {
             assert!(line.starts_with(&begin(number)), "{line}");
         }
+    }
+
+    #[rstest]
+    #[case("BEGIN; CREATE TABLE t (a int); COMMENT ON TABLE t IS 'x'; COMMIT;", &[])]
+    #[case("CREATE TABLE t (a int); INSERT INTO t VALUES (1);", &[2])]
+    #[case("SET ROLE x; CREATE TABLE t (a int); ALTER TABLE t ALTER a TYPE text;", &[1, 2, 3])]
+    #[case("DO $$ BEGIN END $$; CREATE INDEX ON t (a);", &[1, 2])]
+    fn what_the_catalog_never_shows(#[case] sql: &str, #[case] expected: &[usize]) {
+        let found: Vec<usize> = unshown(sql, "public").iter().map(|at| at.number).collect();
+        assert_eq!(found, expected);
     }
 
     const NOPE: &str = "ALTER TABLE nope ADD COLUMN x int;";
