@@ -167,6 +167,55 @@ fn applied_by_step<'a>(
     since(step, applied(inventory, rows, true), step.applied)
 }
 
+/// What of a step's own migrations writes to the ledger itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct OwnWrites {
+    /// Migrations by whose text rows come, each with the statement.
+    pub(super) adds: Vec<String>,
+    /// Migrations by whose text rows go, each with the statement.
+    pub(super) removes: Vec<String>,
+    /// Of the latter those that are not applied as far as the ledger says.
+    pub(super) lost: Vec<String>,
+}
+
+/// The clocks of those who write rows need not be the operator's, seconds.
+const CLOCKS: i64 = 3_600;
+
+/// Looks for it in those that may have run in the step: whose rows came since it began, or are missing.
+pub(super) fn own_writes(
+    step: &StepStatus,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) -> OwnWrites {
+    let rows: &[LedgerRow] = match &facts.ledger {
+        Ledger::Rows(rows) => rows,
+        Ledger::Absent { .. } | Ledger::NoRight { .. } => &[],
+    };
+    let began = step.started_at.as_ref().map(|time| time.0.as_second());
+    let missing = missing(inventory, rows);
+    let latest = prisma::latest_by_name(rows);
+    let mut found = OwnWrites::default();
+    for migration in &inventory.migrations {
+        let name = migration.name.as_str();
+        let is_missing = missing.contains(&name);
+        let came = latest.get(name).is_some_and(|(_, row)| {
+            began.is_none_or(|began| row.started_at.as_second() >= began - CLOCKS)
+        });
+        let Some(script) = migration.sql.as_deref().filter(|_| is_missing || came) else {
+            continue;
+        };
+        let writes = sql::ledger_writes(script, &facts.identity.schema);
+        let said =
+            |at: &sql::StatementRef| format!("{name} (statement {}: {})", at.number, at.text);
+        found.adds.extend(writes.adds.first().map(said));
+        found.removes.extend(writes.removes.first().map(said));
+        if is_missing && !writes.removes.is_empty() {
+            found.lost.push(name.to_owned());
+        }
+    }
+    found
+}
+
 /// What the step applied with a checksum that is not the image's. What was edited before is the plan's to judge.
 pub(super) fn other_content<'a>(
     step: &StepStatus,

@@ -5,13 +5,14 @@ mod remedy;
 mod unfinished;
 
 use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
+use dbm_agent::recognise::NOTHING_PENDING;
 
 use self::unfinished::Case;
 use super::choices::DEADLOCK;
 use super::doubts;
 use super::evidence::{
-    applied_since, left_invalid, missing, other_content, own_invalid_indexes, script, traces,
-    unplanned,
+    OwnWrites, applied_since, left_invalid, missing, other_content, own_invalid_indexes,
+    own_writes, script, traces, unplanned,
 };
 use super::plan::problem_reason;
 use super::status::names;
@@ -101,12 +102,22 @@ pub fn judge(
     let verdict = by_rows(database, step, end, inventory, facts, rows);
     match unplanned(step, inventory, rows).as_slice() {
         [] => verdict,
-        names => with_unplanned(database, verdict, names),
+        names => {
+            let own = own_writes(step, inventory, facts);
+            with_unplanned(database, verdict, names, &own)
+        }
     }
 }
 
 /// Whatever else is so: something was applied that nobody was shown.
-fn with_unplanned(database: &str, verdict: Verdict, found: &[&str]) -> Verdict {
+fn with_unplanned(database: &str, verdict: Verdict, found: &[&str], own: &OwnWrites) -> Verdict {
+    let why = match own.adds.as_slice() {
+        [] => "the command reads another folder than databases[].prisma says, or somebody else deployed at the same time".to_owned(),
+        own => format!(
+            "the SQL of {} itself writes rows to _prisma_migrations, so what they name need not have run",
+            list_of(own)
+        ),
+    };
     let list = names(found);
     let verb = if found.len() == 1 { "was" } else { "were" };
     match verdict {
@@ -125,7 +136,7 @@ fn with_unplanned(database: &str, verdict: Verdict, found: &[&str]) -> Verdict {
             reasons::UNPLANNED_MIGRATIONS,
             FailedStatus::default(),
             format!(
-                "{database}: {list} {verb} applied while this run migrated, not planned and not in the image as it was read: the command reads another folder than databases[].prisma says, or somebody else deployed at the same time. Nothing of it is undone. {}",
+                "{database}: {list} {verb} applied while this run migrated, not planned and not in the image as it was read: {why}. Nothing of it is undone. {}",
                 ADVICE
             ),
         ),
@@ -154,11 +165,19 @@ fn by_rows(
     if missing.is_empty() {
         let other: Vec<&str> = other_content(step, inventory, rows);
         if !other.is_empty() {
+            let own = own_writes(step, inventory, facts);
+            let why = match own.adds.as_slice() {
+                [] => "somebody else deployed at the same time, or the command migrates from another folder. Compare prisma.migrations with what the command reads".to_owned(),
+                own => format!(
+                    "the SQL of {} itself writes rows to _prisma_migrations. Look whether what they say is so",
+                    list_of(own)
+                ),
+            };
             return failed(
                 reasons::LEDGER_INCOMPLETE,
                 FailedStatus::default(),
                 format!(
-                    "{database}: {} applied in this run with another content than the image's: somebody else deployed at the same time, or the command migrates from another folder. Compare prisma.migrations with what the command reads.",
+                    "{database}: {} applied in this run with another content than the image's: {why}.",
                     names(&other)
                 ),
             );
@@ -178,7 +197,42 @@ fn by_rows(
             }
         };
     }
-    nothing_open::nothing_open(database, step, end, facts, rows, &missing)
+    own_row_gone(database, step, end, inventory, facts)
+        .unwrap_or_else(|| nothing_open::nothing_open(database, step, end, facts, rows, &missing))
+}
+
+/// The command ended well, and what is missing deletes rows of the ledger itself, its own among them.
+fn own_row_gone(
+    database: &str,
+    step: &StepStatus,
+    end: Option<&ContainerEnd>,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) -> Option<Verdict> {
+    let end = end.filter(|end| end.exit_code == 0)?;
+    let said = end
+        .summary
+        .as_deref()
+        .and_then(|said| said.message.as_deref());
+    let own = own_writes(step, inventory, facts);
+    if own.lost.is_empty() || said == Some(NOTHING_PENDING) {
+        return None;
+    }
+    Some(failed(
+        reasons::LEDGER_LOST,
+        FailedStatus::default(),
+        format!(
+            "{database}: the command ended well, and the SQL of {} itself deletes or changes rows of _prisma_migrations, its own row among them, so the ledger does not say what ran. Look whether what {} makes is there: then record that (prisma migrate resolve --applied {}), and take that statement out of the next such file. A new run asks before anything of it runs a second time.",
+            list_of(&own.removes),
+            list_of(&own.lost),
+            own.lost.first().map_or("", String::as_str)
+        ),
+    ))
+}
+
+fn list_of(list: &[String]) -> String {
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    names(&list)
 }
 
 /// Prisma's lock is held, or a session of ours is left: a killed client is not a stopped migration.

@@ -1,9 +1,13 @@
 //! A ledger that held more while a migration ran than it holds now: its table was dropped or emptied by somebody else, or by a
 //! migration. What stands in it then says nothing of what was executed.
 
+use dbm_agent::protocol::DatabaseInventory;
+
+use super::evidence::own_writes;
 use super::judge::Verdict;
 use super::pass::Pass;
 use super::remembered;
+use super::status::names;
 use super::waiting;
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::facts::{DatabaseFacts, Ledger};
@@ -15,17 +19,30 @@ const TABLE_MISSING: &str = "P1014";
 pub(super) fn seen(
     pass: &mut Pass<'_>,
     step: &StepStatus,
+    inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
 ) -> Option<String> {
     let text = remembered::lost_meanwhile(pass, step, facts)?;
+    let text = format!("{text}{}", own_doing(step, inventory, facts));
     waiting::tell_once(pass, step, reasons::LEDGER_LOST, &text);
     Some(text)
+}
+
+/// That a migration of the step does so itself, as the end of a sentence.
+fn own_doing(step: &StepStatus, inventory: &DatabaseInventory, facts: &DatabaseFacts) -> String {
+    let own = own_writes(step, inventory, facts).removes;
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    match own.as_slice() {
+        [] => String::new(),
+        own => format!(", as the SQL of {} itself does", names(own)),
+    }
 }
 
 /// A verdict that trusts the ledger is none where that is lost. A row that stands there and is open is one.
 pub(super) fn corrected(
     pass: &mut Pass<'_>,
     step: &StepStatus,
+    inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
     verdict: Verdict,
 ) -> Verdict {
@@ -39,7 +56,7 @@ pub(super) fn corrected(
     let missed = matches!(facts.ledger, Ledger::Absent { .. })
         && matches!(&verdict, Verdict::Failed { failed, .. }
             if failed.code == TABLE_MISSING && failed.summary.contains("_prisma_migrations"));
-    let seen = seen(pass, step, facts);
+    let seen = seen(pass, step, inventory, facts);
     if verdict == Verdict::Succeeded {
         // All that the image holds is applied: what is gone was told.
         remembered::remember(pass, &step.database, facts);
@@ -47,11 +64,21 @@ pub(super) fn corrected(
     if !trusts {
         return verdict;
     }
+    if matches!(&verdict, Verdict::Failed { reason, .. } if *reason == reasons::LEDGER_LOST) {
+        // It ran, and only its own row says so.
+        let ran = own_writes(step, inventory, facts).lost;
+        remembered::has_run(pass, &step.database, &ran);
+        return verdict;
+    }
     let text = match seen {
         Some(text) => text,
         None if missed => format!(
-            "{}: the table _prisma_migrations was dropped or renamed while the migration ran, by a migration that drops its schema, say",
-            step.database
+            "{}: the table _prisma_migrations was dropped or renamed while the migration ran{}",
+            step.database,
+            match own_doing(step, inventory, facts).as_str() {
+                "" => ", by a migration that drops its schema, say",
+                own => own,
+            }
         ),
         None if told => format!(
             "{}: _prisma_migrations was dropped, or rows of it were deleted, while the migration ran",

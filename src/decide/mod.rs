@@ -75,7 +75,7 @@ pub use snapshot::{
     Decision, DownPlan, Effect, Event, JobPlan, LeaseFacts, Refusal, Refused, Resource,
     RestorePlan, Snapshot,
 };
-pub use told::was_there;
+pub use told::{compared, was_there};
 pub use wants::{LookWant, Wants, wants};
 
 use crate::api::{Phase, StepKind, reasons};

@@ -72,6 +72,32 @@ pub(super) fn remember(pass: &mut Pass<'_>, database: &str, facts: &DatabaseFact
     }
 }
 
+/// What has run, and of which the ledger says nothing, is remembered with what it held.
+pub(super) fn has_run(pass: &mut Pass<'_>, database: &str, ran: &[String]) {
+    let Some(entry) = pass.database_mut(database) else {
+        return;
+    };
+    let Some(known) = &mut entry.remembered else {
+        return;
+    };
+    let Some(before) = sum_of(known) else { return };
+    let new = ran
+        .iter()
+        .filter(|name| !known.newest.contains(&cut(name, NAME_LIMIT)));
+    let new: Vec<&String> = new.collect();
+    let all = new.iter().map(|name| number(name));
+    known.digest = format!("{:032x}", all.fold(before, u128::wrapping_add));
+    known.count += super::shown::bounded(new.len());
+    let named = new
+        .iter()
+        .map(|name| cut(name, NAME_LIMIT))
+        .collect::<Vec<_>>();
+    known.newest.extend(named);
+    known.newest.sort();
+    let older = known.newest.len().saturating_sub(NAMES_LIMIT);
+    known.newest.drain(..older);
+}
+
 /// What a human had changed is no surprise.
 pub(super) fn forget(pass: &mut Pass<'_>, taken: &TakenAction) {
     let whole = taken.action == ActionKind::Restore;
@@ -100,9 +126,9 @@ pub(super) fn carry(before: &DatabaseStatus, accepted: bool, next: &mut Database
     }
 }
 
-/// Whether a retry accepts what is gone: it is what people were told.
+/// Whether a retry accepts what is gone: people were told what would run. After LedgerLost nobody was.
 pub(super) fn is_told(reason: &str) -> bool {
-    [reasons::PENDING_FOUND, reasons::LEDGER_LOST].contains(&reason)
+    reason == reasons::PENDING_FOUND
 }
 
 /// What is gone of what is remembered. `pending`: what is not applied, by which some can be named that are not among the newest.

@@ -56,7 +56,7 @@ pub(super) fn running(
     let waiting = facts.is_some_and(|facts| waits(facts, &application).is_some());
     look_again(pass, step, since, waiting);
     if let (Some(facts), Some(inventory)) = (facts, inventories.get(&name)) {
-        let lost = ledger_lost::seen(pass, step, facts);
+        let lost = ledger_lost::seen(pass, step, inventory, facts);
         progress(pass, &name, inventory, facts);
         if let Some(entry) = pass.database(&name) {
             // As the screen counts: of what this run set out to apply.

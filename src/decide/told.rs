@@ -188,7 +188,7 @@ pub(super) fn compare(
 }
 
 /// The same as sentences that each begin with a blank.
-fn compared(failed: &FailedStatus) -> String {
+pub fn compared(failed: &FailedStatus) -> String {
     let Some(compared) = &failed.compared else {
         return String::new();
     };

@@ -16,6 +16,7 @@ mod expected;
 mod held;
 mod initial;
 mod labels;
+mod ledger_writes;
 mod left_behind;
 #[cfg(test)]
 mod left_behind_tests;
@@ -38,6 +39,7 @@ pub use effects::{StatementEffects, describe, effects};
 pub use expected::{expected, missing_objects, not_there};
 pub use held::{Held, held, held_up_to, left_of, made_again};
 pub use labels::with_label;
+pub use ledger_writes::{LedgerWrites, ledger_writes};
 pub use left_behind::{
     LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, still_there, was_there,
 };

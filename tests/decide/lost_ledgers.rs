@@ -151,10 +151,89 @@ fn one_that_goes_while_another_comes_is_seen(#[case] gone: usize, #[case] named:
     write_decision(&mut snapshot);
     let status = &snapshot.resource.status;
     assert_eq!(reason(status), reasons::LEDGER_LOST, "{}", status.message);
+    leads_on(&mut snapshot);
+}
+
+/// The first retry says what would run, the second one runs it.
+fn leads_on(snapshot: &mut Snapshot) {
     snapshot.resource.retry = Some("again".to_owned());
+    assert_eq!(settle(snapshot), "");
+    let status = &snapshot.resource.status;
+    assert_eq!(reason(status), reasons::PENDING_FOUND, "{}", status.message);
+    snapshot.resource.retry = Some("and again".to_owned());
+    let made = settle(snapshot);
+    assert!(!made.is_empty(), "{}", snapshot.resource.status.message);
+}
+
+/// The second of two migrations, of which the first was applied before, has this text, and has run.
+fn writes(script: &str, names: &[&str]) -> Snapshot {
+    let mut snapshot = snapshot(1);
+    let mut image = inventory(2);
+    for (migration, name) in image.migrations.iter_mut().zip(["1_first", "2_writes"]) {
+        name.clone_into(&mut migration.name);
+    }
+    image.migrations[1].sql = Some(script.to_owned());
+    let mut rows: Vec<LedgerRow> = image.migrations.iter().map(row).collect();
+    snapshot.inventories.insert("db00".to_owned(), image);
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        "public".clone_into(&mut facts.identity.schema);
+    }
+    ledger(&mut snapshot, Ledger::Rows(rows[..1].to_vec()));
+    let name = settle(&mut snapshot);
+    assert!(!name.is_empty(), "{}", snapshot.resource.status.message);
+    rows[1].started_at = at(START);
+    let mut other = rows[1].clone();
+    "3_other".clone_into(&mut other.migration_name);
+    other.id = "other".to_owned();
+    rows.push(other);
+    rows.retain(|row| names.contains(&row.migration_name.as_str()));
+    ledger(&mut snapshot, Ledger::Rows(rows));
+    let over = job(&snapshot, &name, ended());
+    snapshot.jobs.insert(name, over);
+    settle(&mut snapshot);
+    snapshot
+}
+
+/// A migration that writes to Prisma's table itself is named as the cause, and nothing else is.
+#[rstest]
+#[case::others("DELETE FROM \"_prisma_migrations\" WHERE migration_name < '2';", &["2_writes"], reasons::LEDGER_LOST)]
+#[case::all("TRUNCATE \"_prisma_migrations\";", &[], reasons::LEDGER_LOST)]
+#[case::its_own("DELETE FROM \"_prisma_migrations\" WHERE finished_at IS NULL;", &["1_first"], reasons::LEDGER_LOST)]
+#[case::in_code("DO $$ BEGIN DELETE FROM _prisma_migrations; END $$;", &[], reasons::LEDGER_LOST)]
+#[case::more("INSERT INTO _prisma_migrations (id) VALUES ('other');", &["1_first", "2_writes", "3_other"], reasons::UNPLANNED_MIGRATIONS)]
+fn what_a_migration_does_to_the_ledger_itself_is_its_own(
+    #[case] script: &str,
+    #[case] names: &[&str],
+    #[case] expected: &str,
+) {
+    let mut snapshot = writes(script, names);
+    let status = &snapshot.resource.status;
+    assert_eq!(reason(status), expected, "{}", status.message);
+    let message = &status.message;
     assert!(
-        !settle(&mut snapshot).is_empty(),
-        "{}",
-        snapshot.resource.status.message
+        message.contains("the SQL of 2_writes (statement 1: "),
+        "{message}"
     );
+    for untrue in [
+        "another folder",
+        "another database",
+        "somebody else",
+        "reads other",
+    ] {
+        assert!(!message.contains(untrue), "{message}");
+    }
+    // What may have run does not run again before somebody said so.
+    if expected == reasons::LEDGER_LOST {
+        leads_on(&mut snapshot);
+    }
+}
+
+/// Such a file that did not do it, or whose command found nothing to do, is no cause.
+#[test]
+fn what_the_ledger_shows_to_be_otherwise_is_not_its_doing() {
+    let text = "DELETE FROM \"_prisma_migrations\" WHERE false;";
+    let fine = writes(text, &["1_first", "2_writes"]);
+    assert_eq!(reason(&fine.resource.status), reasons::SUCCEEDED);
+    let other = writes("SELECT 1;", &["1_first"]);
+    assert_ne!(reason(&other.resource.status), reasons::LEDGER_LOST);
 }

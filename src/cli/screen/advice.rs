@@ -8,7 +8,7 @@ use crate::api::{
 use crate::cli::style::Tone;
 use crate::cli::text::{age, between, command_lines, pad, safe, wrap};
 use crate::cli::verdict::{condition, holds};
-use crate::decide::was_there;
+use crate::decide::{compared, was_there};
 use crate::tools::prisma::shell_quote;
 use crate::tools::sql_state::sql_state_meaning;
 
@@ -183,6 +183,10 @@ fn failed_database(
     }
     if !failed.was_there.is_empty() {
         say(out, &format!("{whose}{}", safe(&was_there(failed))));
+        let compared = compared(failed);
+        if !compared.is_empty() {
+            say(out, &format!("{whose}{}", safe(compared.trim())));
+        }
     }
 }
 
