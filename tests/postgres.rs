@@ -8,6 +8,8 @@
 mod activity;
 #[path = "postgres/catalog.rs"]
 mod catalog;
+#[path = "postgres/columns.rs"]
+mod columns;
 #[path = "postgres/failures.rs"]
 mod failures;
 #[path = "postgres/harness.rs"]

@@ -8,8 +8,8 @@ use super::failure::unexpected;
 use super::pooler;
 use super::url::Target;
 use crate::facts::{
-    DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind, OtherDatabase, OwnTimeout,
-    Session, TableName, Unreadable, UnreadableReason, Wait,
+    Column, DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind, OtherDatabase,
+    OwnTimeout, Session, TableName, Unreadable, UnreadableReason, Wait,
 };
 use crate::tools::text::is_deceiving;
 
@@ -17,6 +17,11 @@ use crate::tools::text::is_deceiving;
 pub(super) const OBJECT: &str = "object";
 /// [`Row::kind`] in place of the names of objects that are too many to hold.
 pub(super) const TOO_MANY_OBJECTS: &str = "too many objects";
+
+/// [`Row::kind`] of what a column is like.
+pub(super) const COLUMN: &str = "column";
+/// [`Row::kind`] in place of what columns are like, if they are too many to hold.
+pub(super) const TOO_MANY_COLUMNS: &str = "too many columns";
 
 /// One row of an answer.
 pub(super) struct Row {
@@ -228,10 +233,18 @@ pub(super) fn second(
         "invalid" => facts.invalid_indexes.push(row.body.clone()),
         "not valid" => facts.not_valid_constraints.push(row.body.clone()),
         "prisma 8" => facts.prisma_contract = Some(row.body.clone()),
-        TOO_MANY_OBJECTS => facts.objects = None,
+        TOO_MANY_OBJECTS => {
+            facts.objects = None;
+            facts.columns = None;
+        }
         OBJECT => {
             let object = object(row)?;
             facts.objects.get_or_insert_default().insert(object);
+        }
+        TOO_MANY_COLUMNS => facts.columns = None,
+        COLUMN => {
+            let (object, column) = column(row)?;
+            facts.columns.get_or_insert_default().insert(object, column);
         }
         "catalog" => facts.catalog = Some(row.body.clone()),
         "others" => facts.others.get_or_insert_default().count = number(row)?,
@@ -285,6 +298,23 @@ fn object(row: &Row) -> Result<Object, Unreadable> {
         name,
         part,
     })
+}
+
+/// One column: its schema, its table, its name, whether it is NOT NULL, its default, its type.
+fn column(row: &Row) -> Result<(Object, Column), Unreadable> {
+    let (schema, name, part, not_null, default, of_type) = body(row)?;
+    let object = Object {
+        kind: ObjectKind::Column,
+        schema,
+        name,
+        part,
+    };
+    let column = Column {
+        not_null,
+        default,
+        of_type,
+    };
+    Ok((object, column))
 }
 
 /// Takes the answer to [`super::queries::LOCKED`]: who keeps a look waiting.

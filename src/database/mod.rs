@@ -151,6 +151,7 @@ async fn questions(
         };
         answer::same_process(&rows, pid, target).map_err(Unanswered::Known)?;
         seen.facts.objects = what.objects.then(Default::default);
+        seen.facts.columns = what.objects.then(Default::default);
         seen.facts.others = what.others.then(Default::default);
         let mut ledger: Vec<LedgerRow> = Vec::new();
         for row in &rows {
@@ -186,22 +187,23 @@ async fn blocked(connection: &mut PgConnection, error: sqlx::Error) -> Unanswere
 }
 
 /// Sends statements in one message and takes their rows: each has a text that says what it is, and one with JSON. An answer
-/// over [`ANSWER_LIMIT`] is an error. Names of objects come last; over [`OBJECTS_LIMIT`] it is as if nobody had asked for them.
+/// over [`ANSWER_LIMIT`] is an error. Names of objects come last; over [`OBJECTS_LIMIT`] it is as if nobody had asked for them,
+/// and so it is with what columns are like, which follows them.
 async fn ask(connection: &mut PgConnection, sql: String) -> Result<Vec<AnswerRow>, sqlx::Error> {
     // Safe: the only part that is not ours is the schema's name, quoted by `queries`.
     let mut stream = connection.fetch(sqlx::raw_sql(AssertSqlSafe(sql)));
     let mut rows = Vec::new();
-    let (mut size, mut objects) = (0, 0);
+    let (mut size, mut objects, mut columns) = (0, 0, 0);
     while let Some(row) = stream.try_next().await? {
         let row = AnswerRow {
             kind: row.try_get(0)?,
             body: row.try_get(1)?,
         };
         let its = std::mem::size_of::<AnswerRow>() + row.kind.len() + row.body.len();
-        if row.kind == answer::OBJECT {
-            objects += its;
-        } else {
-            size += its;
+        match row.kind.as_str() {
+            answer::OBJECT => objects += its,
+            answer::COLUMN => columns += its,
+            _ => size += its,
         }
         if size > ANSWER_LIMIT {
             return Err(sqlx::Error::Protocol(failure::TOO_BIG.to_owned()));
@@ -210,6 +212,14 @@ async fn ask(connection: &mut PgConnection, sql: String) -> Result<Vec<AnswerRow
             rows.retain(|row: &AnswerRow| row.kind != answer::OBJECT);
             rows.push(AnswerRow {
                 kind: answer::TOO_MANY_OBJECTS.to_owned(),
+                body: String::new(),
+            });
+            break;
+        }
+        if columns > OBJECTS_LIMIT {
+            rows.retain(|row: &AnswerRow| row.kind != answer::COLUMN);
+            rows.push(AnswerRow {
+                kind: answer::TOO_MANY_COLUMNS.to_owned(),
                 body: String::new(),
             });
             break;

@@ -21,6 +21,25 @@ pub(super) fn objects(schema: &str) -> String {
     )
 }
 
+/// What each column of a table is like; `schema` is where the ledger stands. A default over this many characters is cut to
+/// nothing.
+pub(super) fn columns(schema: &str) -> String {
+    format!(
+        "select 'column', json_build_array(n.nspname, c.relname, a.attname, a.attnotnull, \
+           case when length(e.expr) <= 200 then e.expr when e.expr is not null then '' end, \
+           format_type(a.atttypid, a.atttypmod))::text \
+         from pg_namespace n join pg_class c on c.relnamespace = n.oid join pg_attribute a on a.attrelid = c.oid \
+         left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated = '' \
+         left join lateral (select pg_get_expr(d.adbin, d.adrelid) as expr) e on true \
+         where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relkind in ('r', 'p') \
+           and a.attnum > 0 and not a.attisdropped \
+           and not (c.relname = '_prisma_migrations' and n.nspname = {schema}) \
+           and not exists (select from pg_depend m where m.deptype = 'e' and m.classid = 'pg_class'::regclass \
+             and m.objid = c.oid)",
+        schema = literal(schema),
+    )
+}
+
 /// One query for each kind, each giving the kind's name, the schema, the name, and the part.
 const LINES: [&str; 10] = [
     "select 'Schema'::text, ''::text, ns.nspname::text, ''::text from ns where not exists \

@@ -1,6 +1,6 @@
 //! What a look after a migration shows: what is missing, what is not as it should be, what was left behind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
@@ -81,6 +81,35 @@ pub(super) fn applied_since(
     };
     let applied = inventory.migrations.len() - missing(inventory, rows).len();
     applied > step.applied.map_or(0, |before| before as usize)
+}
+
+/// What was applied before a migration, name and text, in order; nothing where the text of one that was applied is not known.
+pub(super) fn before<'a>(
+    inventory: &'a DatabaseInventory,
+    facts: &DatabaseFacts,
+    name: &str,
+) -> Vec<(&'a str, &'a str)> {
+    let Ledger::Rows(rows) = &facts.ledger else {
+        return Vec::new();
+    };
+    let applied = rows
+        .iter()
+        .filter(|row| prisma::row_state(row).is_applied() && row.migration_name != name);
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    for row in applied {
+        let text = inventory.migrations.iter().find(|migration| {
+            migration.name == row.migration_name
+                && prisma::checksum_matches(&row.checksum, migration)
+        });
+        let Some((migration, text)) = text.and_then(|m| Some((m, m.sql.as_deref()?))) else {
+            return Vec::new();
+        };
+        known.insert(&migration.name, text);
+    }
+    let all = inventory.migrations.iter();
+    all.filter_map(|migration| known.get_key_value(migration.name.as_str()))
+        .map(|(name, text)| (*name, *text))
+        .collect()
 }
 
 /// What the image holds and the ledger has not as applied, in order.

@@ -122,7 +122,13 @@ pub(super) fn statements(
         failed.left = indexes.iter().map(|line| status::cut(line, 300)).collect();
         return format!("{at} {left}{}", sentences(&indexes));
     };
-    let left = sql::left_behind_after(script, schema, objects, &stopped);
+    let before = evidence::before(inventory, facts, &failed.name);
+    let seen = sql::Seen {
+        objects,
+        columns: facts.columns.as_ref(),
+        before: &before,
+    };
+    let left = sql::left_behind_in(script, schema, &seen, &stopped);
     let mut lines = indexes.clone();
     if !left.changes.is_empty() {
         let changes = left.changes.join(", ");

@@ -44,6 +44,17 @@ pub enum ObjectKind {
     Extension,
 }
 
+/// What a column is like, beyond its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Column {
+    /// It is NOT NULL.
+    pub not_null: bool,
+    /// Its default as PostgreSQL writes it; empty where it has one that is too long to hold, `None` where it has none.
+    pub default: Option<String>,
+    /// Its type as `format_type` writes it, those of other schemas than `pg_catalog` with their schema.
+    pub of_type: String,
+}
+
 /// A place in the history of a database, as the server told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestorePointFacts {

@@ -1,10 +1,10 @@
 //! What one look at a database brings home.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::Object;
+use super::{Column, Object};
 
 /// The `application_name` of the operator's own looks, by which they are told apart from a migration's session (`dbm/...`).
 pub const OBSERVER: &str = "dbm-observer";
@@ -58,6 +58,8 @@ pub struct DatabaseFacts {
     pub commits: i64,
     /// What stands in the catalog, by name; only when it was asked for.
     pub objects: Option<BTreeSet<Object>>,
+    /// What the columns are like, by their names in `objects`; only when that was asked for, and they are not too many.
+    pub columns: Option<BTreeMap<Object, Column>>,
     /// The other databases of its server; only when they were asked for.
     pub others: Option<OtherDatabases>,
     /// A digest of everything that DDL can change, the ledger's own table left out; only when it was asked for.

@@ -7,7 +7,7 @@ mod job;
 mod reading;
 
 pub use action::ActionFacts;
-pub use catalog::{Object, ObjectKind, RestorePointFacts};
+pub use catalog::{Column, Object, ObjectKind, RestorePointFacts};
 pub use database::{
     DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, OBSERVER, OtherDatabase, OtherDatabases,
     OwnTimeout, Session, TableName, Wait,

@@ -4,6 +4,7 @@
 mod alter;
 mod catalog_only;
 mod change;
+mod columns;
 mod concurrent;
 mod create;
 mod cursor;
@@ -24,6 +25,7 @@ mod offending;
 mod reference;
 mod replay;
 mod settings;
+mod shapes;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -41,7 +43,8 @@ pub use held::{Held, held, held_up_to, left_of, made_again};
 pub use labels::with_label;
 pub use ledger_writes::{LedgerWrites, ledger_writes};
 pub use left_behind::{
-    LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, still_there, was_there,
+    LeftBehind, Seen, Stopped, failed_statement, left_behind, left_behind_after, left_behind_in,
+    still_there, was_there,
 };
 pub use offending::{OffendingRows, offending_rows};
 pub use reference::{StatementRef, statement, statement_at};

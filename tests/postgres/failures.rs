@@ -86,7 +86,7 @@ async fn judged(db: &Db, sql: &str, logs: &str) -> (Option<(usize, String)>, Lef
     (failed.map(|found| (found.number, found.text)), left)
 }
 
-fn left(statements: &[usize], changes: &[&str], unseen: &[&str]) -> LeftBehind {
+pub fn left(statements: &[usize], changes: &[&str], unseen: &[&str]) -> LeftBehind {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     LeftBehind {
         statements: statements.to_vec(),

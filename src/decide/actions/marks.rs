@@ -215,7 +215,13 @@ fn against(
     if is_as_before(pass, spec, facts) {
         return against;
     }
-    let left = sql::left_behind_after(script, schema, objects, &stopped);
+    let known = evidence::before(inventory, facts, name);
+    let seen = sql::Seen {
+        objects,
+        columns: facts.columns.as_ref(),
+        before: &known,
+    };
+    let left = sql::left_behind_in(script, schema, &seen, &stopped);
     let before: Vec<(&str, &str)> = ran
         .iter()
         .filter(|m| m.name != name)

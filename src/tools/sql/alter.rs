@@ -3,6 +3,7 @@
 use super::change::{Change, Names, Read, Relation, Unseen, part, whole};
 use super::create;
 use super::cursor::Cursor;
+use super::shapes;
 use crate::facts::{Object, ObjectKind};
 
 /// What stands after `ALTER`. `None` where it is not understood.
@@ -85,12 +86,16 @@ fn table(mut cursor: Cursor<'_>, names: &Names) -> Option<Read> {
     let table = names.relation(&mut cursor)?;
     cursor.take_operator("*");
     let mut read = Read::default();
+    let mut opaque = false;
     for tokens in cursor.split_by_comma() {
         let action = Cursor { tokens, ..cursor };
+        let from = read.changes.len();
         if table_action(action, names, &table, conditional, &mut read.changes).is_none() {
             read.unseen = Some(Unseen::Other);
+            opaque |= !matches!(read.changes[from..], [Change::Shape { .. }]);
         }
     }
+    read.shaped = read.unseen.is_some() && !opaque;
     Some(read)
 }
 
@@ -129,10 +134,13 @@ fn table_action(
             "CONSTRAINT" => {
                 let from = changes.len();
                 create::constraint(cursor, table, conditional, changes);
-                (changes.len() > from).then_some(())
+                let named = changes.len() > from;
+                changes.extend(create::key(cursor, table));
+                named.then_some(())
             }
             "PRIMARY" | "UNIQUE" | "CHECK" | "FOREIGN" | "EXCLUDE" => {
                 changes.push(Change::Unnamed(table.clone()));
+                changes.extend(create::key(cursor, table));
                 None
             }
             _ => {
@@ -158,13 +166,28 @@ fn table_action(
             });
             Some(())
         }
+        "ALTER" => {
+            cursor.take("COLUMN");
+            let column = part(ObjectKind::Column, table, cursor.identifier()?);
+            let aspect = shapes::altered(cursor)?;
+            changes.push(Change::Shape { column, aspect });
+            None
+        }
         // A partition goes with its parent, or no longer.
         "ATTACH" | "DETACH" if cursor.take("PARTITION") => {
-            let partition = whole(ObjectKind::Table, names.relation(&mut cursor)?);
-            changes.push(Change::Forget(partition));
+            let partition = names.relation(&mut cursor)?;
+            changes.push(Change::Keyed {
+                of: partition.clone(),
+                columns: Vec::new(),
+            });
+            changes.push(Change::Forget(whole(ObjectKind::Table, partition)));
             None
         }
         "INHERIT" => {
+            changes.push(Change::Keyed {
+                of: table.clone(),
+                columns: Vec::new(),
+            });
             changes.push(Change::Forget(object));
             None
         }

@@ -1,6 +1,7 @@
 //! What one statement does to the catalog's names.
 
 use super::cursor::Cursor;
+use super::shapes::Aspect;
 use super::token::{Kind, Token};
 use super::{alter, create};
 use crate::facts::{Object, ObjectKind};
@@ -45,6 +46,10 @@ pub(super) enum Change {
     },
     /// The server made something up for this relation, under a name of its own choice.
     Unnamed(Relation),
+    /// A column is like that.
+    Shape { column: Object, aspect: Aspect },
+    /// These columns of a relation may be NOT NULL now; all of them, where none is named.
+    Keyed { of: Relation, columns: Vec<String> },
 }
 
 /// Why a statement's traces cannot be seen in the catalog.
@@ -61,6 +66,8 @@ pub enum Unseen {
 pub(super) struct Read {
     pub changes: Vec<Change>,
     pub unseen: Option<Unseen>,
+    /// What its names do not show is what columns are like, and nothing else.
+    pub shaped: bool,
     /// It runs code of its own, which may do anything.
     pub runs_code: bool,
     /// It leaves names without a schema in doubt for all that follow.

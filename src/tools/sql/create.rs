@@ -2,6 +2,7 @@
 
 use super::change::{Change, Names, Read, Relation, Unseen, part, whole};
 use super::cursor::Cursor;
+use super::shapes::{self, Aspect, Shape};
 use super::token::Kind;
 use crate::facts::{Object, ObjectKind};
 
@@ -103,14 +104,25 @@ fn table(mut cursor: Cursor<'_>, names: &Names) -> Option<Read> {
         return None;
     }
     let mut parts = Vec::new();
+    let mut keys = Vec::new();
     if let Some(tokens) = cursor.group() {
         for tokens in (Cursor { tokens, ..cursor }).split_by_comma() {
-            element(Cursor { tokens, ..cursor }, &table, conditional, &mut parts);
+            let cursor = Cursor { tokens, ..cursor };
+            element(cursor, &table, conditional, &mut parts);
+            if matches!(cursor.peek_word(), "CONSTRAINT" | "PRIMARY") {
+                keys.extend(key(cursor, &table));
+            }
         }
     }
     if cursor.take("INHERITS") {
         let tokens = cursor.group()?;
         parent = names.relation(&mut Cursor { tokens, ..cursor });
+    }
+    if parent.is_some() {
+        keys.push(Change::Keyed {
+            of: table.clone(),
+            columns: Vec::new(),
+        });
     }
     let mut changes = vec![Change::Add {
         object: whole(ObjectKind::Table, table),
@@ -119,6 +131,7 @@ fn table(mut cursor: Cursor<'_>, names: &Names) -> Option<Read> {
         conditional,
     }];
     changes.append(&mut parts);
+    changes.append(&mut keys);
     Some(Read::changes(changes))
 }
 
@@ -143,7 +156,14 @@ pub(super) fn column(
 ) -> Option<()> {
     let name = cursor.identifier()?;
     let column = part(ObjectKind::Column, table, name.clone());
-    changes.push(add(column, conditional));
+    changes.push(add(column.clone(), conditional));
+    // What was there already is what it was.
+    let shape = match conditional {
+        true => Shape::default(),
+        false => shapes::defined(cursor),
+    };
+    let aspect = Aspect::Whole(shape);
+    changes.push(Change::Shape { column, aspect });
     let mut named = false;
     while let Some((first, rest)) = cursor.tokens.split_first() {
         let word = match &first.kind {
@@ -215,6 +235,19 @@ pub(super) fn constraint(
             conditional,
         });
     }
+}
+
+/// What a primary key makes NOT NULL.
+pub(super) fn key(mut cursor: Cursor<'_>, table: &Relation) -> Option<Change> {
+    (cursor.skip_past(&["PRIMARY"]) && cursor.take("KEY")).then_some(())?;
+    let columns = match cursor.group() {
+        Some(tokens) => Cursor { tokens, ..cursor }.names(),
+        None => Vec::new(),
+    };
+    Some(Change::Keyed {
+        of: table.clone(),
+        columns,
+    })
 }
 
 fn index(mut cursor: Cursor<'_>, names: &Names) -> Option<Read> {

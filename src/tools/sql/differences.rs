@@ -93,7 +93,11 @@ fn follow(ways: &mut Vec<Way>, change: &Change, read: &Read) {
             let at = way_of(from);
             ways[at].after = Some(to.clone());
         }
-        Change::Forget(_) | Change::Own { .. } | Change::Unnamed(_) => {}
+        Change::Forget(_)
+        | Change::Own { .. }
+        | Change::Unnamed(_)
+        | Change::Shape { .. }
+        | Change::Keyed { .. } => {}
     }
 }
 

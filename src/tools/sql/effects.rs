@@ -71,7 +71,11 @@ impl StatementEffects {
                 self.removes.push(from);
                 self.adds.push(to);
             }
-            Change::Forget(_) | Change::Own { .. } | Change::Unnamed(_) => {}
+            Change::Forget(_)
+            | Change::Own { .. }
+            | Change::Unnamed(_)
+            | Change::Shape { .. }
+            | Change::Keyed { .. } => {}
         }
     }
 }

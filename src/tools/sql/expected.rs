@@ -85,6 +85,7 @@ pub(super) fn follow(state: &mut State, sql: &str, by: usize, schema: &str) {
         for change in &read.changes {
             state.apply(change, by);
             if !certain {
+                state.forget_shapes();
                 for object in objects_of(change) {
                     state.apply(&Change::Forget(object.clone()), by);
                 }
@@ -102,6 +103,8 @@ fn objects_of(change: &Change) -> Vec<&Object> {
             vec![object]
         }
         Change::Rename { from, to, .. } => vec![from, to],
-        Change::Own { .. } | Change::Unnamed(_) => Vec::new(),
+        Change::Own { .. } | Change::Unnamed(_) | Change::Shape { .. } | Change::Keyed { .. } => {
+            Vec::new()
+        }
     }
 }

@@ -83,7 +83,7 @@ impl Initial {
             Change::Unnamed(table) => {
                 self.unnamed.insert(table.clone());
             }
-            Change::Own { .. } => {}
+            Change::Own { .. } | Change::Shape { .. } | Change::Keyed { .. } => {}
         }
     }
 

@@ -5,10 +5,11 @@
 //! So there are as many explanations of what stands there now as there are statements, and one more. Each is played
 //! through and compared with the catalog. What all of those say that fit is certain; nothing else is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::change::{self, Change, Read, Unseen};
+use super::columns;
 use super::cursor::Cursor;
 use super::differences::changes;
 use super::effects::{StatementEffects, describe};
@@ -17,7 +18,7 @@ use super::reference::{StatementRef, statement, statement_at};
 use super::replay::State;
 use super::token::Token;
 use super::{split, text_of, token};
-use crate::facts::{Object, ObjectKind};
+use crate::facts::{Column, Object, ObjectKind};
 
 /// What a failed migration has left behind. All three empty: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,7 +89,29 @@ impl Stopped<'_> {
 /// for granted that nothing that the file makes stood there before: with a [`Stopped`] that is not needed, so prefer
 /// [`left_behind_after`].
 pub fn left_behind(sql: &str, schema: &str, objects: &BTreeSet<Object>) -> LeftBehind {
-    judge(sql, schema, objects, None)
+    judge(sql, schema, &Seen::of(objects), None)
+}
+
+/// What stands in the catalog now.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// By name.
+    pub objects: &'a BTreeSet<Object>,
+    /// What the columns are like, where that is known.
+    pub columns: Option<&'a BTreeMap<Object, Column>>,
+    /// The migrations, name and text, that were applied before, in order: what the columns were like is read from them.
+    pub before: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Seen<'a> {
+    /// Nothing but the names.
+    pub fn of(objects: &'a BTreeSet<Object>) -> Seen<'a> {
+        Seen {
+            objects,
+            columns: None,
+            before: &[],
+        }
+    }
 }
 
 /// What a migration has left, judged from what stands in the catalog now and from what is known of its failure: only
@@ -99,8 +122,18 @@ pub fn left_behind_after(
     objects: &BTreeSet<Object>,
     stopped: &Stopped<'_>,
 ) -> LeftBehind {
+    left_behind_in(sql, schema, &Seen::of(objects), stopped)
+}
+
+/// The same, by all that is known of the catalog.
+pub fn left_behind_in(
+    sql: &str,
+    schema: &str,
+    seen: &Seen<'_>,
+    stopped: &Stopped<'_>,
+) -> LeftBehind {
     match failed_statement(sql, schema, stopped) {
-        Some(failed) => judge(sql, schema, objects, Some(failed.number)),
+        Some(failed) => judge(sql, schema, seen, Some(failed.number)),
         None if stopped.exists_already() => LeftBehind {
             unseen: vec![
                 "unknown: what it made itself, because something of the same name was there before it ran"
@@ -108,7 +141,7 @@ pub fn left_behind_after(
             ],
             ..LeftBehind::default()
         },
-        None => judge(sql, schema, objects, None),
+        None => judge(sql, schema, seen, None),
     }
 }
 
@@ -168,7 +201,8 @@ fn object_there(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<Object
     (!before.iter().any(own)).then(|| object.clone())
 }
 
-fn judge(sql: &str, schema: &str, objects: &BTreeSet<Object>, failed: Option<usize>) -> LeftBehind {
+fn judge(sql: &str, schema: &str, seen: &Seen<'_>, failed: Option<usize>) -> LeftBehind {
+    let objects = seen.objects;
     let tokens = token::tokens(sql);
     let mut statements = change::read(sql, &split(&tokens.tokens), schema);
     let mut left = LeftBehind::default();
@@ -198,10 +232,15 @@ fn judge(sql: &str, schema: &str, objects: &BTreeSet<Object>, failed: Option<usi
     let fitting = if statements.iter().any(|(_, read)| read.rolls_back) {
         Vec::new()
     } else {
-        explanations(sql, &statements, objects)
+        let columns = columns::of(&statements, seen, schema);
+        let shaped = columns.map(|columns| fitting(sql, &statements, objects, Some(&columns)));
+        // What the columns were like before may have been read wrongly, or somebody changed it.
+        shaped
+            .filter(|fitting| !fitting.is_empty())
+            .unwrap_or_else(|| explanations(sql, &statements, objects))
     };
     let (Some(certain), Some(possible)) = (fitting.first(), fitting.last()) else {
-        let doubts = doubts(sql, &statements, 0..statements.len(), "");
+        let doubts = doubts(sql, &statements, 0..statements.len(), ("", ""));
         if !doubts.is_empty() {
             left.unseen.extend(doubts);
             left.unseen.push(
@@ -213,6 +252,8 @@ fn judge(sql: &str, schema: &str, objects: &BTreeSet<Object>, failed: Option<usi
     };
     let visible = |read: &Read| read.changes.iter().any(proves);
     left.changes = changes(&statements[..*certain], objects, schema);
+    left.changes
+        .extend(columns::changes(&statements[..*certain], seen, schema));
     // What a later statement that took effect came after has run, whether it is seen or not.
     for ((_, read), number) in statements[..*certain].iter().zip(1..) {
         if visible(read) || read.unseen.is_some() {
@@ -223,7 +264,11 @@ fn judge(sql: &str, schema: &str, objects: &BTreeSet<Object>, failed: Option<usi
                 .push(format!("rows changed by statement {number}"));
         }
     }
-    let why = ", as the schema looks the same either way";
+    let so_before = match seen.columns {
+        Some(_) => ", as the column may have been so before",
+        None => "",
+    };
+    let why = (", as the schema looks the same either way", so_before);
     left.unseen
         .extend(doubts(sql, &statements, *certain..*possible, why));
     left
@@ -235,14 +280,29 @@ pub(super) fn explanations(
     statements: &[(&[Token], Read)],
     objects: &BTreeSet<Object>,
 ) -> Vec<usize> {
+    fitting(sql, statements, objects, None)
+}
+
+fn fitting(
+    sql: &str,
+    statements: &[(&[Token], Read)],
+    objects: &BTreeSet<Object>,
+    columns: Option<&columns::Columns<'_>>,
+) -> Vec<usize> {
     let mut state = initial::state(sql, statements);
+    for (column, shape) in columns.iter().flat_map(|columns| &columns.before) {
+        state.begin_like(column.clone(), shape.clone());
+    }
     let mut wrong = BTreeSet::new();
     let mut compare = |state: &mut State| {
         for object in state.take_touched() {
-            match state.present(&object) {
-                Some(present) if present != objects.contains(&object) => wrong.insert(object),
-                _ => wrong.remove(&object),
-            };
+            let there = objects.contains(&object);
+            let other = state.present(&object).is_some_and(|known| known != there);
+            if other || columns.is_some_and(|columns| columns.differ(state, &object)) {
+                wrong.insert(object);
+            } else {
+                wrong.remove(&object);
+            }
         }
         wrong.is_empty()
     };
@@ -273,16 +333,21 @@ pub(super) fn proves(change: &Change) -> bool {
             conditional,
             ..
         } => !conditional && object.kind != ObjectKind::Function,
-        Change::Forget(_) | Change::Own { .. } | Change::Unnamed(_) => false,
+        Change::Forget(_)
+        | Change::Own { .. }
+        | Change::Unnamed(_)
+        | Change::Shape { .. }
+        | Change::Keyed { .. } => false,
     }
 }
 
-/// What is said of the statements of which it is open whether they ran. `why`: why that is so of what the schema shows.
+/// What is said of the statements of which it is open whether they ran. `why`: why that is so of what the schema's names
+/// show, and of what a column is like.
 fn doubts(
     sql: &str,
     statements: &[(&[Token], Read)],
     open: Range<usize>,
-    why: &str,
+    why: (&str, &str),
 ) -> Vec<String> {
     statements
         .iter()
@@ -293,8 +358,9 @@ fn doubts(
         .map(|((tokens, read), number)| {
             let (verb, why) = match read.unseen {
                 Some(Unseen::Rows) => ("changed rows", ""),
+                Some(Unseen::Other) if read.shaped => ("took effect", why.1),
                 Some(Unseen::Other) => ("took effect", ""),
-                None => ("took effect", why),
+                None => ("took effect", why.0),
             };
             let text =
                 statement(sql, number).map_or(String::new(), |found| format!(": {}", found.text));

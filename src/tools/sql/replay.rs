@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, Relation};
+use super::shapes::{Aspect, Shape};
 use crate::facts::{Object, ObjectKind};
 
 /// What is known of one object.
@@ -14,6 +15,8 @@ pub(super) struct Entry {
     pub by: usize,
     /// The relation that it goes with.
     pub of: Option<Relation>,
+    /// What a column is like.
+    pub shape: Shape,
     mentions: Vec<String>,
 }
 
@@ -50,7 +53,14 @@ impl State {
     /// Nothing is known any longer of what a text names, because it may have done anything to it.
     pub(super) fn forget_named_in(&mut self, text: &str) {
         let text = text.to_lowercase();
-        self.forget(|object, _| names(&text, object));
+        for (object, entry) in &mut self.entries {
+            let known = entry.present.is_some() || entry.shape != Shape::default();
+            if known && names(&text, object) {
+                entry.present = None;
+                entry.shape = Shape::default();
+                self.touched.insert(object.clone());
+            }
+        }
     }
 
     pub(super) fn apply(&mut self, change: &Change, by: usize) {
@@ -66,15 +76,41 @@ impl State {
                     by,
                     of: of.clone(),
                     mentions: mentions.clone(),
+                    shape: Shape::default(),
                 };
                 self.touched.insert(object.clone());
                 self.entries.insert(object.clone(), entry);
             }
             Change::Remove {
                 object, cascade, ..
-            } => self.remove(object, *cascade),
-            Change::Rename { from, to, .. } => self.rename(from, to, by),
+            } => {
+                self.remove(object, *cascade);
+                // A default may go with what it calls.
+                if *cascade {
+                    self.forget_shapes();
+                }
+            }
+            Change::Rename { from, to, .. } => {
+                self.rename(from, to, by);
+                if !matches!(
+                    to.kind,
+                    ObjectKind::Column | ObjectKind::Table | ObjectKind::Constraint
+                ) || from.schema != to.schema
+                {
+                    self.forget_spelling();
+                }
+            }
             Change::Forget(object) => self.set(object.clone(), None),
+            Change::Shape { column, aspect } => {
+                self.touched.insert(column.clone());
+                let entry = self.entries.entry(column.clone()).or_default();
+                entry.shape.take(aspect);
+                // One that is made has nothing below it that is named.
+                if !matches!(aspect, Aspect::Whole(_)) {
+                    self.inherit(column);
+                }
+            }
+            Change::Keyed { of, columns } => self.key(of, columns),
             Change::Own {
                 sequence,
                 of,
@@ -88,9 +124,81 @@ impl State {
         }
     }
 
+    /// Says what a column was like before the first statement.
+    pub(super) fn begin_like(&mut self, column: Object, shape: Shape) {
+        self.touched.insert(column.clone());
+        self.entries.entry(column).or_default().shape = shape;
+    }
+
+    /// What is known of what a column is like.
+    pub(super) fn shape(&self, column: &Object) -> Option<&Shape> {
+        Some(&self.entries.get(column)?.shape)
+    }
+
+    /// What any column is like is not known any longer.
+    pub(super) fn forget_shapes(&mut self) {
+        self.reshape(|_| true, |shape| *shape = Shape::default());
+    }
+
+    /// Types and defaults hold the names of others.
+    fn forget_spelling(&mut self) {
+        let forget = |shape: &mut Shape| {
+            shape.of_type = None;
+            shape.default = None;
+        };
+        self.reshape(|_| true, forget);
+    }
+
+    /// What has a table as its parent may have been changed with it.
+    fn inherit(&mut self, column: &Object) {
+        let parent = (column.schema.clone(), column.name.clone());
+        let is_child = |(other, entry): &(&Object, &Entry)| {
+            other.kind == ObjectKind::Table && entry.of.as_ref() == Some(&parent)
+        };
+        let all = self.entries.iter().filter(is_child);
+        let children: Vec<Object> = all.map(|(other, _)| other.clone()).collect();
+        let of_child = |other: &Object| {
+            other.part == column.part && children.iter().any(|child| is_part(other, child))
+        };
+        if !children.is_empty() {
+            self.reshape(of_child, |shape| *shape = Shape::default());
+        }
+    }
+
+    /// A key's columns are NOT NULL, whatever was said of them.
+    fn key(&mut self, of: &Relation, columns: &[String]) {
+        let first = Object {
+            kind: ObjectKind::Column,
+            schema: of.0.clone(),
+            name: of.1.clone(),
+            part: String::new(),
+        };
+        for (object, entry) in self.entries.range_mut(first..) {
+            if (&object.schema, &object.name) != (&of.0, &of.1) || object.kind != ObjectKind::Column
+            {
+                break;
+            }
+            if columns.is_empty() || columns.contains(&object.part) {
+                entry.shape.not_null = None;
+                self.touched.insert(object.clone());
+            }
+        }
+    }
+
+    fn reshape(&mut self, which: impl Fn(&Object) -> bool, how: impl Fn(&mut Shape)) {
+        for (object, entry) in &mut self.entries {
+            if entry.shape != Shape::default() && which(object) {
+                how(&mut entry.shape);
+                self.touched.insert(object.clone());
+            }
+        }
+    }
+
     fn set(&mut self, object: Object, present: Option<bool>) {
         self.touched.insert(object.clone());
-        self.entries.entry(object).or_default().present = present;
+        let entry = self.entries.entry(object).or_default();
+        entry.present = present;
+        entry.shape = Shape::default();
     }
 
     fn set_all(&mut self, present: Option<bool>, which: impl Fn(&Object, &Entry) -> bool) {

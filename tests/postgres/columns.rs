@@ -1,0 +1,142 @@
+//! What the catalog says of columns tells whether a statement that altered one took effect.
+
+use database_migration_operator::database::Look;
+use database_migration_operator::tools::sql::{LeftBehind, Seen, Stopped, left_behind_in};
+
+use crate::failures::left;
+use crate::harness::{Db, known};
+
+/// What a column was made as; what one statement makes of it; what is said where it ran.
+const ALTERED: &[(&str, &str, &str)] = &[
+    ("c TEXT", "ALTER c SET NOT NULL", "is NOT NULL now"),
+    (
+        "c TEXT NOT NULL",
+        "ALTER COLUMN c DROP NOT NULL",
+        "is not NOT NULL any more",
+    ),
+    ("c TEXT", "ALTER c SET DEFAULT 'new'", "has its new default"),
+    (
+        "c \"Mood\" DEFAULT 'SAD'",
+        "ALTER c SET DEFAULT 'OK'",
+        "has its new default",
+    ),
+    ("c INT", "ALTER c SET DEFAULT -1", "has its new default"),
+    (
+        "c INT DEFAULT 1",
+        "ALTER c SET DEFAULT 2",
+        "has its new default",
+    ),
+    (
+        "c BOOLEAN DEFAULT true",
+        "ALTER c SET DEFAULT false",
+        "has its new default",
+    ),
+    (
+        "c JSONB",
+        "ALTER c SET DEFAULT '{\"a\":1}'",
+        "has its new default",
+    ),
+    (
+        "c TEXT[]",
+        "ALTER c SET DEFAULT ARRAY[]::TEXT[]",
+        "has its new default",
+    ),
+    (
+        "c TIMESTAMP(3) DEFAULT now()",
+        "ALTER c SET DEFAULT CURRENT_TIMESTAMP",
+        "has its new default",
+    ),
+    (
+        "c TIMESTAMP(3) DEFAULT CURRENT_TIMESTAMP",
+        "ALTER c DROP DEFAULT",
+        "has no default any more",
+    ),
+    ("c INT", "ALTER c SET DATA TYPE BIGINT", "has its new type"),
+    (
+        "c VARCHAR(9)",
+        "ALTER c TYPE varchar(20)",
+        "has its new type",
+    ),
+    (
+        "c DECIMAL(10, 2)",
+        "ALTER c TYPE DECIMAL(65,30)",
+        "has its new type",
+    ),
+    (
+        "c TIMESTAMP",
+        "ALTER c TYPE TIMESTAMPTZ(3) USING c AT TIME ZONE 'UTC'",
+        "has its new type",
+    ),
+    ("c TEXT", "ALTER c TYPE CHAR(4)", "has its new type"),
+    (
+        "c TEXT",
+        "ALTER c TYPE \"Mood\" USING c::\"Mood\"",
+        "has its new type",
+    ),
+    (
+        "c \"Mood\"",
+        "ALTER c TYPE TEXT[] USING ARRAY[c::text]",
+        "has its new type",
+    ),
+];
+
+#[tokio::test]
+async fn the_catalog_tells_what_a_statement_made_of_a_column() {
+    const FAILS: &str = "ALTER TABLE nope ADD COLUMN x int;";
+    Db::with(async |db| {
+        db.run("CREATE TYPE \"Mood\" AS ENUM ('SAD', 'OK')").await;
+        for ((made, alter, said), number) in ALTERED.iter().zip(0..) {
+            let table = format!("\"T{number}\"");
+            let first = format!("CREATE TABLE {table} (id SERIAL, {made}, PRIMARY KEY (id));");
+            let alter = format!("ALTER TABLE {table} {alter};");
+            let file = format!("{alter} {FAILS}");
+            let stopped = Stopped {
+                position: Some(alter.chars().count() + 5),
+                sql_state: Some("42P01"),
+                message: "",
+            };
+            let before = [("1", first.as_str())];
+            db.run(&first).await;
+            assert_eq!(
+                left_now(db, &file, &before, &stopped).await,
+                left(&[], &[], &[]),
+                "{alter} did not run"
+            );
+            db.run(&alter).await;
+            let change = format!("column {table}.\"c\" {said}");
+            assert_eq!(
+                left_now(db, &file, &before, &stopped).await,
+                left(&[1], &[change.as_str()], &[]),
+                "{alter} ran"
+            );
+            // Once more it changes nothing.
+            let again = [("1", first.as_str()), ("2", alter.as_str())];
+            let unknown = left_now(db, &file, &again, &stopped).await;
+            assert_eq!(unknown.statements, [] as [usize; 0], "{alter}");
+            assert!(
+                unknown.unseen[0].contains("the column may have been so before"),
+                "{alter}: {unknown:?}"
+            );
+        }
+    })
+    .await;
+}
+
+async fn left_now(
+    db: &Db,
+    sql: &str,
+    before: &[(&str, &str)],
+    stopped: &Stopped<'_>,
+) -> LeftBehind {
+    let what = Look {
+        objects: true,
+        ..Look::default()
+    };
+    let facts = known(&db.as_admin(), what).await;
+    let seen = Seen {
+        objects: facts.objects.as_ref().unwrap(),
+        columns: facts.columns.as_ref(),
+        before,
+    };
+    left_behind_in(sql, "public", &seen, stopped)
+}
