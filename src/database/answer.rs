@@ -85,6 +85,12 @@ struct SessionBody {
     user: Option<String>,
     state: Option<String>,
     transaction_seconds: Option<i64>,
+    #[serde(default)]
+    reads: Option<bool>,
+    #[serde(default)]
+    superuser: Option<bool>,
+    #[serde(default)]
+    may_end: Option<bool>,
 }
 
 impl From<SessionBody> for Session {
@@ -95,6 +101,9 @@ impl From<SessionBody> for Session {
             user: body.user,
             state: body.state,
             transaction_seconds: body.transaction_seconds.map(not_negative),
+            reads: body.reads.unwrap_or_default(),
+            superuser: body.superuser.unwrap_or_default(),
+            may_end: body.may_end,
         }
     }
 }

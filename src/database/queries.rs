@@ -89,7 +89,11 @@ fn sessions() -> String {
         format!(
             "json_build_object('pid', {activity}.pid, 'application_name', coalesce({activity}.application_name, ''), \
              'user', {activity}.usename, 'state', {activity}.state, 'transaction_seconds', \
-             floor(extract(epoch from clock_timestamp() - {activity}.xact_start))::bigint)"
+             floor(extract(epoch from clock_timestamp() - {activity}.xact_start))::bigint, \
+             'reads', {activity}.backend_xmin is not null and {activity}.backend_xid is null, \
+             'superuser', (select r.rolsuper from pg_roles r where r.oid = {activity}.usesysid), \
+             'may_end', {})",
+            may_end(&format!("{activity}.usesysid"))
         )
     };
     format!(
@@ -117,6 +121,15 @@ fn sessions() -> String {
         holder = session("a").replace("'pid', a.pid", "'pid', l.pid"),
         own = session("a"),
         blocker = session("s").replace("'pid', s.pid", "'pid', b.pid"),
+    )
+}
+
+/// Whether our role may end a session of that role: a superuser's only a superuser may.
+fn may_end(role: &str) -> String {
+    format!(
+        "(select case when r.rolsuper then m.rolsuper \
+           else pg_has_role(r.oid, 'USAGE') or pg_has_role('pg_signal_backend', 'USAGE') end \
+         from pg_roles r, pg_roles m where r.oid = {role} and m.rolname = current_user)"
     )
 }
 

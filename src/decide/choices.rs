@@ -18,6 +18,7 @@ use self::cause::Cause;
 use super::history::NOT_EMPTY;
 use super::instance;
 use super::plan::{LEFT_OVER, UNLESS_EXTERNAL};
+use super::running;
 use super::status;
 
 /// SQLSTATE of a deadlock.
@@ -253,9 +254,9 @@ fn of_migration(
     }
     let cause = cause::of(failed);
     // The other session of a deadlock went on, and was not in the way for longer.
-    if let Some(pid) = blocker(&failed.blocked_by).filter(|_| failed.sql_state != DEADLOCK) {
-        let title = format!("end the session that held the lock: {}", failed.blocked_by);
-        push(list, title, super::running::terminate(pid));
+    if failed.sql_state != DEADLOCK && blocker(&failed.blocked_by).is_some() {
+        let (title, command) = locks::free(&failed.blocked_by);
+        push(list, title, command.into_iter().next().unwrap_or_default());
     }
     indexes::of_failed(list, commands, failed, &at);
     if failed.ledger_row.is_empty() {
@@ -420,6 +421,12 @@ fn holds(entry: &DatabaseStatus, name: &str) -> bool {
 pub(super) fn blocker(who: &str) -> Option<i32> {
     let digits = who.strip_prefix("pid ")?;
     digits.split(' ').next()?.parse().ok()
+}
+
+/// The command that ends the session in `pid 4242 (portal, ...)`; `None` where none is named, or our role may not.
+pub(super) fn end_it(who: &str) -> Option<String> {
+    let pid = blocker(who).filter(|_| running::who_may_end(who).is_none());
+    pid.map(running::terminate)
 }
 
 /// The database that the message speaks of.

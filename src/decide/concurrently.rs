@@ -8,7 +8,7 @@ use super::pass::Pass;
 use super::running::who;
 use super::status::names;
 use crate::api::{FindingKind, FindingStatus, Policy, StepStatus};
-use crate::facts::{DatabaseFacts, Ledger};
+use crate::facts::{DatabaseFacts, Ledger, Wait};
 use crate::tools::sql;
 
 /// What is said of such a migration, after its name.
@@ -104,6 +104,21 @@ pub(super) fn is_in_down(pass: &Pass<'_>, step: &StepStatus) -> bool {
 /// Whether the plan of a database holds one.
 pub(super) fn is_planned(findings: &[FindingStatus]) -> bool {
     findings.iter().any(|f| f.kind == FindingKind::Concurrently)
+}
+
+/// What is said of a dump, and of what else only reads: it is best let run to its end.
+pub(super) const A_DUMP: &str =
+    ". It waits for a dump, which is lost if it is ended: wait for its end";
+/// The same of another session.
+pub(super) const READS: &str = ". It waits for a session that only reads, and loses what it did if it is ended: wait for its end, if it comes to one";
+
+/// Whether the one that it waits for is best let run to its end: what is said then, else nothing.
+pub(super) fn let_it_end(wait: &Wait) -> &'static str {
+    match &wait.blocker {
+        session if session.is_dump() => A_DUMP,
+        session if session.reads => READS,
+        _ => "",
+    }
 }
 
 /// Who else holds a snapshot, as far as that can be seen: what comes after the one that is waited for now.

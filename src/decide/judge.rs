@@ -265,7 +265,7 @@ fn still_at_work(
                 None => format!("; if it never does: SELECT pg_terminate_backend({pid});"),
             },
         ),
-        next: super::running::terminate(pid),
+        next: super::running::end_it(session),
     })
 }
 

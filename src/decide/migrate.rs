@@ -183,7 +183,7 @@ fn follow(
                 step.migration,
                 running::who(session),
             );
-            let next = running::terminate(session.pid);
+            let next = running::end_it(session);
             running::wait_for_backend(pass, &step.job, end, text, next);
             return false;
         }

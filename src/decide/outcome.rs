@@ -156,9 +156,7 @@ pub(super) fn never_began(
     );
     pass.event(false, reasons::events::STEP_RETRIED, text.clone());
     pass.working(Phase::Migrating, reasons::WAITING_RETRY, text);
-    if let Some(pid) = super::choices::blocker(&holder) {
-        pass.status.next_command = super::running::terminate(pid);
-    }
+    pass.status.next_command = super::choices::end_it(&holder).unwrap_or_default();
     pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
 }
 
@@ -204,7 +202,12 @@ pub(super) fn name_holder(
 pub(super) fn end_that_session(holder: &str) -> String {
     match holder {
         "" => "Find out who holds the lock, and end that session or wait for its end".to_owned(),
-        _ => format!("The lock was held by {holder}: end that session, or wait for its end"),
+        _ => match super::running::who_may_end(holder) {
+            None => format!("The lock was held by {holder}: end that session, or wait for its end"),
+            Some(may) => format!(
+                "The lock was held by {holder}: wait for that session's end, or have it ended; the role of the migration may not, {may}"
+            ),
+        },
     }
 }
 
@@ -263,9 +266,7 @@ pub(super) fn traceless(
     );
     pass.event(false, reasons::events::STEP_RETRIED, text.clone());
     pass.working(Phase::Migrating, reasons::WAITING_RETRY, text);
-    if let Some(pid) = super::choices::blocker(&who) {
-        pass.status.next_command = super::running::terminate(pid);
-    }
+    pass.status.next_command = super::choices::end_it(&who).unwrap_or_default();
     let mut resolve = StepStatus {
         name: StepKind::Resolve,
         database: step.database.clone(),

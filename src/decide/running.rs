@@ -74,14 +74,18 @@ pub(super) fn running(
         } else if let Some(wait) = waits(facts, &application) {
             reason = reasons::WAITING_LOCK;
             let holder = holder(wait);
-            next = terminate(wait.blocker.pid);
+            next = end_it(&wait.blocker);
             if let Some(entry) = pass.step_mut(&step.job) {
                 entry.message.clone_from(&holder);
             }
             let seconds = wait.seconds.map(|s| format!("{s}s ")).unwrap_or_default();
             let then = if concurrent {
                 let others = concurrently::other_snapshots(facts, Some(wait.blocker.pid));
-                format!("{others}; it waits for as long as that takes")
+                let best = concurrently::let_it_end(wait);
+                if !best.is_empty() {
+                    next = at_work(wait.blocker.pid);
+                }
+                format!("{others}; it waits for as long as that takes{best}")
             } else {
                 format!(
                     "; attempt {} of {}",
@@ -173,15 +177,54 @@ fn is_elsewhere(step: &StepStatus, facts: &DatabaseFacts, application: &str) -> 
         && ledger_digest(&facts.ledger) == step.ledger
 }
 
-/// The command that ends a session. psql knows none of the parameters that Prisma adds to a URL, and refuses them.
+/// What is said of a session that our role may not end, because it is a superuser's.
+pub(super) const OF_SUPERUSER: &str = "of superuser ";
+/// The same of another role's.
+pub(super) const OF_ROLE: &str = "of role ";
+
+/// Who may end a session that our role may not end, by what [`who`] says of it.
+pub(super) fn who_may_end(who: &str) -> Option<&'static str> {
+    let said = |of: &str| who.contains(&format!("({of}")) || who.contains(&format!(", {of}"));
+    if said(OF_SUPERUSER) {
+        Some("only a superuser may")
+    } else if said(OF_ROLE) {
+        Some("a member of that role or of pg_signal_backend may, or a superuser")
+    } else {
+        None
+    }
+}
+
+/// The command that ends a session; empty where our role may not.
+pub(super) fn end_it(session: &Session) -> String {
+    match session.may_end {
+        Some(false) => String::new(),
+        Some(true) | None => terminate(session.pid),
+    }
+}
+
+/// The command that shows what a session is at: of a dump the table that it reads.
+pub(super) fn at_work(pid: i32) -> String {
+    psql(&format!(
+        "SELECT now() - xact_start AS runs_for, state, query FROM pg_stat_activity WHERE pid = {pid}"
+    ))
+}
+
+/// The command that ends a session.
 pub(super) fn terminate(pid: i32) -> String {
-    format!("psql \"${{DATABASE_URL%%\\?*}}\" -c 'SELECT pg_terminate_backend({pid})'")
+    psql(&format!("SELECT pg_terminate_backend({pid})"))
 }
 
 /// The command that shows which sessions of the database hold locks on its tables.
 pub(super) fn holders() -> String {
-    "psql \"${DATABASE_URL%%\\?*}\" -c 'SELECT pid, usename, application_name, state, xact_start FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid IN (SELECT pid FROM pg_locks WHERE granted AND relation IS NOT NULL)'"
-        .to_owned()
+    psql(
+        "SELECT pid, usename, application_name, state, xact_start FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid IN (SELECT pid FROM pg_locks WHERE granted AND relation IS NOT NULL)",
+    )
+}
+
+/// The command that runs one statement, which holds no quote. psql knows none of the parameters that Prisma adds to a URL, and
+/// refuses them.
+fn psql(sql: &str) -> String {
+    format!("psql \"${{DATABASE_URL%%\\?*}}\" -c '{sql}'")
 }
 
 pub(super) fn waits<'a>(facts: &'a DatabaseFacts, application: &str) -> Option<&'a Wait> {
@@ -211,6 +254,14 @@ pub(super) fn who(session: &Session) -> String {
             .map(|s| format!(" {}", duration(s)))
             .unwrap_or_default();
         parts.push(format!("{state}{since}"));
+    }
+    if session.may_end == Some(false) {
+        let of = if session.superuser {
+            OF_SUPERUSER
+        } else {
+            OF_ROLE
+        };
+        parts.push(format!("{of}{}", session.user.as_deref().unwrap_or("?")));
     }
     if parts.is_empty() {
         format!("pid {}", session.pid)
@@ -353,7 +404,7 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
         .or_else(|| facts.our_sessions.first())
     {
         let (then, next) = match left_behind(session) {
-            Some(left) => (format!(". {left}"), terminate(session.pid)),
+            Some(left) => (format!(". {left}"), end_it(session)),
             None => ("; it goes on by itself".to_owned(), String::new()),
         };
         let text = format!(

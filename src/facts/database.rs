@@ -153,6 +153,19 @@ pub struct Session {
     pub state: Option<String>,
     /// For how long its transaction is open, seconds, where that is visible.
     pub transaction_seconds: Option<i64>,
+    /// It holds a snapshot and has written nothing: a query at work, or a transaction that keeps to one state of the data.
+    pub reads: bool,
+    /// Its role is a superuser.
+    pub superuser: bool,
+    /// Whether our role may end it, where that is known.
+    pub may_end: Option<bool>,
+}
+
+impl Session {
+    /// It is a dump, by the name that `pg_dump` and `pg_dumpall` give themselves.
+    pub fn is_dump(&self) -> bool {
+        ["pg_dump", "pg_dumpall"].contains(&self.application_name.as_str())
+    }
 }
 
 /// A time-out that is set for a role or a database.

@@ -1,11 +1,14 @@
 //! Time-outs, and what is run CONCURRENTLY: without one for locks, and not valid while an index of it is not.
 
-use database_migration_operator::api::{FindingKind, RunOutcome, StepKind, digest, reasons};
+use database_migration_operator::api::{
+    DatabaseMigrationStatus, FindingKind, RunOutcome, StepKind, digest, reasons,
+};
 use database_migration_operator::decide::{Decision, Effect, Snapshot, decide, status};
 use database_migration_operator::facts::{
     ContainerEnd, JobProgress, Ledger, LedgerRow, OwnTimeout, Reading, Session, Wait,
 };
 use dbm_agent::protocol::{DatabaseInventory, Migration};
+use rstest::rstest;
 
 use super::cases::{ended, job, reason, settle, snapshot, write};
 use super::world::{START, at};
@@ -94,6 +97,86 @@ fn a_lock_time_out_that_the_operator_does_not_set_is_said_in_the_plan() {
     assert!(
         text.contains("lock_timeout 3s (ALTER DATABASE shop) would cut it short"),
         "{text}"
+    );
+}
+
+/// A build that waits for that session.
+fn waits_for(blocker: Session) -> DatabaseMigrationStatus {
+    let mut snapshot = with(BUILD);
+    let name = settle(&mut snapshot);
+    let running = JobProgress::Running { since: at(START) };
+    let job = job(&snapshot, &name, running);
+    snapshot.jobs.insert(name, job);
+    snapshot.now = at(START + 3);
+    let run = snapshot.resource.status.run.as_ref().unwrap().id.clone();
+    let facts = facts(&mut snapshot);
+    facts.our_sessions = vec![Session {
+        pid: 9,
+        application_name: format!("dbm/{run}/db00"),
+        ..Session::default()
+    }];
+    facts.waits = vec![Wait {
+        waiting: 9,
+        seconds: Some(2),
+        relation: None,
+        blocker,
+    }];
+    *decide(&snapshot).status.unwrap()
+}
+
+/// Who is waited for: program, whether it only reads, whether it is a superuser's, whether our role may end it; what is offered:
+/// words of each title, and of its command.
+type Offer = &'static [(&'static str, &'static str)];
+
+#[rstest]
+#[case::a_writer("portal", false, false, Some(true), &[("end the session", "pg_terminate_backend(4)")])]
+#[case::nothing_is_known("portal", false, false, None, &[("end the session", "pg_terminate_backend(4)")])]
+#[case::a_dump("pg_dump", true, false, Some(true),
+    &[("wait for the end of the dump", "query FROM pg_stat_activity WHERE pid = 4"), ("only if the dump may be lost", "pg_terminate_backend(4)")])]
+#[case::a_dump_of_a_superuser("pg_dump", true, true, Some(false),
+    &[("wait for the end of the dump", "pg_stat_activity"), ("SELECT pg_terminate_backend(4), which the role of the migration may not run: only a superuser may", "")])]
+#[case::a_reader("report", true, false, Some(true),
+    &[("wait for the end of the session", "pg_stat_activity"), ("only if what it did may be lost", "pg_terminate_backend(4)")])]
+#[case::a_reader_of_another_role("report", true, false, Some(false),
+    &[("wait for the end of the session", "pg_stat_activity"), ("a member of that role or of pg_signal_backend may", "")])]
+#[case::a_writer_of_a_superuser("psql", false, true, Some(false), &[("have it ended", "")])]
+fn what_only_reads_is_let_run_to_its_end(
+    #[case] program: &str,
+    #[case] reads: bool,
+    #[case] superuser: bool,
+    #[case] may_end: Option<bool>,
+    #[case] expected: Offer,
+) {
+    let now = waits_for(Session {
+        pid: 4,
+        application_name: program.to_owned(),
+        user: Some("postgres".to_owned()),
+        state: Some("active".to_owned()),
+        transaction_seconds: Some(600),
+        reads,
+        superuser,
+        may_end,
+    });
+    assert_eq!(reason(&now), reasons::WAITING_LOCK);
+    assert_eq!(now.choices.len(), expected.len(), "{:#?}", now.choices);
+    for (choice, (title, command)) in now.choices.iter().zip(expected) {
+        assert!(choice.title.contains(title), "{title} in: {}", choice.title);
+        assert!(
+            choice.command.contains(command) && choice.command.is_empty() == command.is_empty(),
+            "{command} in: {}",
+            choice.command
+        );
+    }
+    let of = if superuser {
+        "of superuser postgres"
+    } else {
+        "of role postgres"
+    };
+    assert_eq!(
+        now.message.contains(of),
+        may_end == Some(false),
+        "{}",
+        now.message
     );
 }
 

@@ -24,6 +24,7 @@ fn session(application_name: &str, state: &str, transaction: Option<i64>) -> Ses
         user: None,
         state: Some(state.to_owned()),
         transaction_seconds: transaction,
+        ..Session::default()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Who holds Prisma's lock, who runs, who waits for whom, and which indexes are invalid.
 
-use database_migration_operator::database::Look;
+use database_migration_operator::database::{Look, Target};
 use sqlx::{Connection, PgConnection};
 
-use crate::harness::{Db, create_ledger, known, run, until};
+use crate::harness::{Db, connect, create_ledger, known, run, until};
 
 async fn pid(session: &mut PgConnection) -> i32 {
     sqlx::query_scalar("SELECT pg_backend_pid()")
@@ -42,6 +42,45 @@ async fn the_lock_of_another_session_names_its_holder() {
             None,
             "the two-key lock is another one"
         );
+    })
+    .await;
+}
+
+/// What a look as the migration's role sees of a session that holds Prisma's lock.
+#[tokio::test]
+async fn who_only_reads_and_whom_our_role_may_end() {
+    Db::with(async |db| {
+        db.run(&create_ledger("public")).await;
+        db.run("CREATE TABLE t (a int)").await;
+        let mut superuser = db.session("pg_dump").await;
+        let lock = "SELECT pg_advisory_lock(72707369)";
+        run(&mut superuser, lock).await;
+        run(
+            &mut superuser,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SELECT 1 FROM t",
+        )
+        .await;
+        let seen = |target: Target| async move {
+            known(&target, Look::default()).await.lock_holder.unwrap()
+        };
+        let found = seen(db.as_role()).await;
+        assert!(found.is_dump() && found.reads && found.superuser);
+        assert_eq!(found.may_end, Some(false));
+        assert_eq!(seen(db.as_admin()).await.may_end, Some(true));
+
+        run(&mut superuser, "COMMIT; BEGIN; INSERT INTO t VALUES (1)").await;
+        assert!(!seen(db.as_role()).await.reads, "it has written");
+        run(
+            &mut superuser,
+            "COMMIT; SELECT pg_advisory_unlock(72707369)",
+        )
+        .await;
+
+        let mut own = connect(&db.as_role(), "portal").await;
+        run(&mut own, lock).await;
+        let found = seen(db.as_role()).await;
+        assert!(!found.is_dump() && !found.reads && !found.superuser);
+        assert_eq!(found.may_end, Some(true), "it is the same role's");
     })
     .await;
 }

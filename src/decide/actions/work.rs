@@ -1,5 +1,6 @@
 //! An action's Job: journaled, made, followed, and judged by the database.
 
+use super::super::concurrently;
 use super::super::history;
 use super::super::kept;
 use super::super::names::lease_name;
@@ -233,12 +234,22 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         entry.message.clone_from(&holder);
     }
     let (phase, _, text) = words(pass, step);
-    let text = format!(
-        "{text}; it waits for {holder}. To end that session: SELECT pg_terminate_backend({});",
-        wait.blocker.pid
-    );
+    let best = match step.name {
+        StepKind::Down if concurrently::is_in_down(pass, step) => concurrently::let_it_end(&wait),
+        _ => "",
+    };
+    let (then, next) = if best.is_empty() {
+        let then = format!(
+            ". To end that session: SELECT pg_terminate_backend({});",
+            wait.blocker.pid
+        );
+        (then, running::end_it(&wait.blocker))
+    } else {
+        (best.to_owned(), running::at_work(wait.blocker.pid))
+    };
+    let text = format!("{text}; it waits for {holder}{then}");
     pass.working(phase, reasons::WAITING_LOCK, text);
-    pass.status.next_command = running::terminate(wait.blocker.pid);
+    pass.status.next_command = next;
     true
 }
 
@@ -351,7 +362,7 @@ fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, res
             step.database,
             running::who(session),
         );
-        let next = running::terminate(pid);
+        let next = running::end_it(session);
         running::wait_for_backend(pass, &step.job, end, text, next);
         return;
     }

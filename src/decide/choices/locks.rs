@@ -2,8 +2,8 @@
 //! lock has to end, or what else was in the way is mended, then the same runs again.
 
 use super::super::judge::LOCK_NOT_AVAILABLE;
-use super::super::running::terminate;
 use super::super::status;
+use super::super::{concurrently, running};
 use super::cause::{self, Cause};
 use super::{Commands, blocker, push, undone_by_hand};
 use crate::api::{
@@ -54,19 +54,68 @@ pub(super) fn held_up(list: &mut Vec<ChoiceStatus>, now: &DatabaseMigrationStatu
         }
         _ => return,
     };
+    let steps = now.run.iter().flat_map(|run| &run.steps);
+    let at_work = steps.filter(|step| step.finished_at.is_none());
+    // Of a step that waits it is kept for whom.
+    let mut waits_for = at_work.map(|step| &step.message);
+    let who = waits_for.rfind(|who| blocker(who).is_some());
+    let may = who.and_then(|who| running::who_may_end(who));
+    let ended = |who: &str, may: &str| {
+        let pid = blocker(who).unwrap_or_default();
+        format!(
+            "SELECT pg_terminate_backend({pid}), which the role of the migration may not run: {may}"
+        )
+    };
+    let dump = now.message.contains(concurrently::A_DUMP);
+    if dump || now.message.contains(concurrently::READS) {
+        let what = if dump { "the dump" } else { "the session" };
+        let title = format!(
+            "wait for the end of {what}; the migration then goes on by itself, and meanwhile holds up nobody who reads or writes. How far it is:"
+        );
+        push(list, title, now.next_command.clone());
+        let Some(who) = who else {
+            return;
+        };
+        let lost = if dump {
+            "only if the dump may be lost and made again"
+        } else {
+            "only if what it did may be lost, or it never ends by itself"
+        };
+        let (title, command) = match may {
+            Some(may) => (format!("{lost}: {}", ended(who, may)), String::new()),
+            None => (
+                format!("{lost}: end the session; the migration then goes on by itself"),
+                super::end_it(who).unwrap_or_default(),
+            ),
+        };
+        push(list, title, command);
+        return;
+    }
     if !now.next_command.is_empty() {
         push(list, title, now.next_command.clone());
+    } else if let Some((who, may)) = who.zip(may) {
+        let title = format!(
+            "wait for the session's end, or have it ended; the migration then goes on by itself: {}",
+            ended(who, may)
+        );
+        push(list, title, String::new());
     }
 }
 
 /// How the lock gets free, as the beginning of a title and of a command.
 pub(super) fn free(who: &str) -> (String, Vec<String>) {
-    match blocker(who) {
-        Some(pid) => (
+    match (super::end_it(who), running::who_may_end(who)) {
+        (Some(command), _) => (
             format!("end the session that held the lock: {who}"),
-            vec![terminate(pid)],
+            vec![command],
         ),
-        None => (
+        (None, Some(may)) => (
+            format!(
+                "wait for the end of the session that held the lock, or have it ended, which the role of the migration may not ({may}): {who}"
+            ),
+            Vec::new(),
+        ),
+        (None, None) => (
             "see who holds the lock (pg_locks and pg_stat_activity; it was not seen), and end that session or wait for its end"
                 .to_owned(),
             Vec::new(),
