@@ -184,6 +184,8 @@ pub const HOST_UNKNOWN: &str = "HostUnknown";
 pub const CONNECTION_REFUSED: &str = "ConnectionRefused";
 /// No answer in time, or the connection was cut.
 pub const UNREACHABLE: &str = "Unreachable";
+/// The server took the connection, or answered a moment ago, and gives no answer in time now: it is overloaded, mostly.
+pub const NOT_ANSWERED: &str = "NotAnswered";
 /// User or password are wrong, or the server does not let this user in.
 pub const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
 /// There is no such database.

@@ -62,6 +62,18 @@ pub(super) fn timed_out(target: &Target, limit: Duration) -> Unreadable {
     }
 }
 
+/// It took the connection, and then gave no answer in time.
+pub(super) fn not_answered(target: &Target, limit: Duration) -> Unreadable {
+    Unreadable {
+        reason: UnreadableReason::NotAnswered,
+        message: format!(
+            "{} took the connection and did not answer within {} s: look at the server's load (CPU, disk, pg_stat_activity) and at the network between",
+            place(target),
+            limit.as_secs()
+        ),
+    }
+}
+
 /// An answer that cannot be true.
 pub(super) fn unexpected(what: &str) -> Unreadable {
     Unreadable {
@@ -183,7 +195,7 @@ fn refused_by_server(error: &dyn sqlx::error::DatabaseError, target: &Target) ->
             format!("{place} takes no connection now ({code}): {}; it is tried again by itself", unavailable(&code)),
         ),
         "57014" => (
-            UnreadableReason::Unreachable,
+            UnreadableReason::NotAnswered,
             format!("{place} did not answer a question within 10 s: it is overloaded, or its catalog is very big"),
         ),
         "55P03" => (

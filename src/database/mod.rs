@@ -91,7 +91,7 @@ async fn try_look(
     let facts = match asked {
         Ok(answered) => answered.map_err(|error| error.explain(target))?,
         // Dropped without a farewell: it would wait behind the unanswered question.
-        Err(_) => return Err(failure::timed_out(target, QUESTIONS_TIMEOUT)),
+        Err(_) => return Err(failure::not_answered(target, QUESTIONS_TIMEOUT)),
     };
     // What was read stands, whether or not the server takes leave.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;

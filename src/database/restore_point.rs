@@ -44,7 +44,7 @@ async fn try_restore_point(
         tokio::time::timeout(QUESTIONS_TIMEOUT, questions(&mut connection, target, name)).await;
     let facts = match asked {
         Ok(answered) => answered.map_err(|error| error.explain(target))?,
-        Err(_) => return Err(failure::timed_out(target, QUESTIONS_TIMEOUT)),
+        Err(_) => return Err(failure::not_answered(target, QUESTIONS_TIMEOUT)),
     };
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;
     Ok(facts)

@@ -11,6 +11,7 @@ use super::plan::{self, DatabasePlan};
 use super::run;
 use super::shown;
 use super::status::{self, names};
+use super::unanswered;
 use crate::api::{FindingKind, Phase, RunOutcome, reasons};
 use crate::facts::Reading;
 
@@ -30,6 +31,9 @@ pub(super) fn look(pass: &mut Pass<'_>) {
     for database in &pass.spec.databases {
         match pass.snapshot.databases.get(&database.name) {
             Some(Reading::Unknown(why)) => {
+                let now = pass.now().as_second();
+                let why = unanswered::judged(pass.database(&database.name), now, why);
+                let why = unanswered::as_before(pass, &database.name, why);
                 // Not to be reached for a while is no reason to call a migrated database not ready.
                 let text = format!("{}: {}", database.name, why.message);
                 pass.condition(reasons::OBSERVED, false, why.reason.as_str(), &text);

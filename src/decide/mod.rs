@@ -57,6 +57,7 @@ pub mod status;
 mod steps;
 mod time_limits;
 mod told;
+mod unanswered;
 mod unplanned;
 mod unstarted;
 mod validate;

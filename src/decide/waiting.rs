@@ -4,6 +4,7 @@ use super::outcome;
 use super::pass::Pass;
 use super::snapshot::Event;
 use super::status;
+use super::unanswered;
 use super::unstarted;
 use crate::api::{Phase, SmokeTestSpec, StepKind, StepStatus, Time, WaitStatus, reasons};
 use crate::facts::{JobFacts, NotStarted, Unreadable, UnreadableReason};
@@ -141,6 +142,12 @@ fn milliseconds(seconds: i64) -> u64 {
 
 /// A database that cannot be read: nothing is concluded, and it is looked at again.
 pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) {
+    let why = &unanswered::judged(pass.database(database), pass.now().as_second(), why);
+    let why = &unanswered::as_before(pass, database, why.clone());
+    if unanswered::too_early(pass, database, why) {
+        look_again(pass, pass.status.phase, 2_000);
+        return;
+    }
     let message = format!("{database}: {}", goes_on(why));
     pass.condition(reasons::OBSERVED, false, why.reason.as_str(), &message);
     let since = status::get(&pass.status, reasons::OBSERVED)
@@ -260,7 +267,12 @@ fn goes_on(why: &Unreadable) -> String {
     let message = why.message.trim_end_matches('.');
     let then = if message.contains("by itself") || message.contains("a fault of the operator") {
         return why.message.clone();
-    } else if why.reason == UnreadableReason::ServerUnavailable {
+    } else if [
+        UnreadableReason::ServerUnavailable,
+        UnreadableReason::NotAnswered,
+    ]
+    .contains(&why.reason)
+    {
         "It goes on by itself."
     } else {
         "Once that is mended, it goes on by itself."

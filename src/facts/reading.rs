@@ -58,6 +58,8 @@ pub enum UnreadableReason {
     ConnectionRefused,
     /// No answer in time, or the connection was cut.
     Unreachable,
+    /// The server took the connection, or did so a moment ago, and gave no answer in time.
+    NotAnswered,
     /// User or password are wrong, or the server does not let this user in.
     AuthenticationFailed,
     /// There is no such database. It is never created.
@@ -90,6 +92,7 @@ impl UnreadableReason {
             UnreadableReason::HostUnknown => reasons::HOST_UNKNOWN,
             UnreadableReason::ConnectionRefused => reasons::CONNECTION_REFUSED,
             UnreadableReason::Unreachable => reasons::UNREACHABLE,
+            UnreadableReason::NotAnswered => reasons::NOT_ANSWERED,
             UnreadableReason::AuthenticationFailed => reasons::AUTHENTICATION_FAILED,
             UnreadableReason::DatabaseMissing => reasons::DATABASE_MISSING,
             UnreadableReason::TlsFailed => reasons::TLS_FAILED,

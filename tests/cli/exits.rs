@@ -74,6 +74,7 @@ const EXITS: &[Row] = &[
             "WaitingLock",
             "WaitingForBackend",
             "ServerUnavailable",
+            "NotAnswered",
             "Unschedulable",
         ],
         &[

@@ -6,6 +6,8 @@ use database_migration_operator::facts::{
     ContainerEnd, JobProgress, NotStarted, Reading, Unreadable, UnreadableReason,
 };
 
+use rstest::rstest;
+
 use super::cases::{finished, job, migrating, reason, snapshot, write};
 use super::world::{START, at};
 
@@ -88,7 +90,7 @@ fn what_passes_within_a_moment_is_not_told_and_begins_anew() {
     snapshot.resource.suspended = true;
     for (seconds, away) in [(1, true), (5, true), (10, false), (100, true), (110, true)] {
         if away {
-            unread(&mut snapshot, "db00", UnreadableReason::Unreachable);
+            unread(&mut snapshot, "db00", UnreadableReason::ConnectionRefused);
         } else {
             snapshot.databases.clone_from(&readable);
         }
@@ -98,12 +100,12 @@ fn what_passes_within_a_moment_is_not_told_and_begins_anew() {
         assert_eq!(run.waits.len(), usize::from(away), "{seconds}");
     }
     let (_, told) = look(&mut snapshot, 115);
-    assert_eq!(told, [reasons::UNREACHABLE]);
+    assert_eq!(told, [reasons::CONNECTION_REFUSED]);
     // It comes and goes.
     for seconds in [120, 140, 160, 180] {
         snapshot.databases.clone_from(&readable);
         assert_eq!(look(&mut snapshot, seconds).1, Vec::<&str>::new());
-        unread(&mut snapshot, "db00", UnreadableReason::Unreachable);
+        unread(&mut snapshot, "db00", UnreadableReason::ConnectionRefused);
         assert_eq!(look(&mut snapshot, seconds + 1).1, Vec::<&str>::new());
     }
     // A new run tells it anew.
@@ -112,7 +114,7 @@ fn what_passes_within_a_moment_is_not_told_and_begins_anew() {
     for seconds in [200, 201, 216, 220] {
         told.extend(look(&mut snapshot, seconds).1);
     }
-    assert_eq!(told, [reasons::UNREACHABLE]);
+    assert_eq!(told, [reasons::CONNECTION_REFUSED]);
 }
 
 /// A server that is out of reach in turns in two ways has patience for each of them once.
@@ -130,6 +132,49 @@ fn two_ways_of_being_out_of_reach_do_not_put_each_other_off() {
     }
     told.sort_unstable();
     assert_eq!(told, [reasons::CONNECTION_REFUSED, reasons::UNREACHABLE]);
+}
+
+/// A busy server answers one look and not the next, or takes no connection, or takes one and does not answer. How each look
+/// ends, from second to second in turns; how often the condition changes, and what it says in the end.
+#[rstest]
+#[case::every_second_look_fails(&[None, Some(UnreadableReason::Unreachable)], 0, reasons::DATABASES_READ)]
+#[case::most_fail(&[None, Some(UnreadableReason::NotAnswered), Some(UnreadableReason::Unreachable), Some(UnreadableReason::NotAnswered)],
+    0, reasons::DATABASES_READ)]
+#[case::all_fail(&[Some(UnreadableReason::Unreachable)], 1, reasons::NOT_ANSWERED)]
+#[case::all_fail_in_two_ways(&[Some(UnreadableReason::Unreachable), Some(UnreadableReason::NotAnswered)], 1, reasons::NOT_ANSWERED)]
+fn what_a_busy_server_does_in_turns_is_no_news_each_time(
+    #[case] looks: &[Option<UnreadableReason>],
+    #[case] changes: usize,
+    #[case] expected: &str,
+) {
+    let mut snapshot = snapshot(1);
+    snapshot.resource.suspended = true;
+    let readable = snapshot.databases.clone();
+    look(&mut snapshot, 0);
+    let observed = |snapshot: &Snapshot| {
+        status::get(&snapshot.resource.status, reasons::OBSERVED).map(|c| c.reason.clone())
+    };
+    let mut last = observed(&snapshot);
+    assert_eq!(last.as_deref(), Some(reasons::DATABASES_READ));
+    let mut found = 0;
+    for seconds in 1..50 {
+        match looks[usize::try_from(seconds).unwrap() % looks.len()] {
+            Some(why) => unread(&mut snapshot, "db00", why),
+            None => snapshot.databases.clone_from(&readable),
+        }
+        let (decision, told) = look(&mut snapshot, seconds);
+        assert_eq!(told, Vec::<&str>::new());
+        assert!(
+            decision.requeue_ms.or(decision.poll_ms).is_some(),
+            "{seconds}: it is looked at again"
+        );
+        let now = observed(&snapshot);
+        found += usize::from(now != last);
+        last = now;
+    }
+    assert_eq!((found, last.as_deref()), (changes, Some(expected)));
+    let message = &snapshot.resource.status.message;
+    assert!(!message.contains("check the host"), "{message}");
 }
 
 #[test]

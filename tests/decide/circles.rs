@@ -23,6 +23,8 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
         "push the image",
         "release a corrected image",
         "look at every database",
+        "look at the server's load",
+        "look whether the server runs",
         "look at what they changed",
     ];
     if mends.iter().any(|begin| title.starts_with(begin)) {

@@ -60,7 +60,7 @@ fn overdue_is_said_once_also_where_the_database_cannot_be_read_for_a_while() {
     let name = write(&mut snapshot, &decision);
     let read = snapshot.databases.clone();
     let unread = Unreadable {
-        reason: UnreadableReason::Unreachable,
+        reason: UnreadableReason::ConnectionRefused,
         message: "no answer".to_owned(),
     };
     let mut unreadable = read.clone();
@@ -110,7 +110,7 @@ fn one_database_that_cannot_be_read_holds_up_no_judgement_of_another() {
             .insert(step.job.clone(), job(&snapshot, &step.job, ended()));
     }
     let unread = Unreadable {
-        reason: UnreadableReason::Unreachable,
+        reason: UnreadableReason::ConnectionRefused,
         message: "no answer".to_owned(),
     };
     snapshot
@@ -124,7 +124,7 @@ fn one_database_that_cannot_be_read_holds_up_no_judgement_of_another() {
     let decision = decide(&snapshot);
     write(&mut snapshot, &decision);
     let status = &snapshot.resource.status;
-    assert_eq!(reason(status), "Unreachable");
+    assert_eq!(reason(status), "ConnectionRefused");
     assert_eq!(status.databases[0].phase, DatabasePhase::Migrating);
     assert_eq!(status.databases[1].phase, DatabasePhase::Succeeded);
     assert_eq!(status.databases[1].applied_by_run, 1);

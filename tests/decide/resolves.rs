@@ -109,7 +109,7 @@ fn a_row_that_nobody_finished_and_nobody_marked_is_not_said_to_be_rolled_back() 
 fn a_reverted_run_keeps_its_words_beside_a_database_that_cannot_be_read() {
     let (mut snapshot, resolve) = reverting_beside(1);
     let unreachable = Unreadable {
-        reason: UnreadableReason::Unreachable,
+        reason: UnreadableReason::ConnectionRefused,
         message: "no answer".to_owned(),
     };
     let blind = Reading::Unknown(unreachable);
@@ -120,7 +120,10 @@ fn a_reverted_run_keeps_its_words_beside_a_database_that_cannot_be_read() {
     let found = job(&snapshot, &resolve, running);
     snapshot.jobs = [(resolve.clone(), found)].into();
     settle(&mut snapshot);
-    assert_eq!(reason(&snapshot.resource.status), reasons::UNREACHABLE);
+    assert_eq!(
+        reason(&snapshot.resource.status),
+        reasons::CONNECTION_REFUSED
+    );
 
     let found = job(&snapshot, &resolve, ended());
     snapshot.jobs = [(resolve, found)].into();
@@ -143,7 +146,7 @@ fn a_reverted_run_keeps_its_words_beside_a_database_that_cannot_be_read() {
         let run = said.run.as_ref().unwrap();
         assert!(run.finished_at.is_some());
         let observed = status::get(said, reasons::OBSERVED).unwrap();
-        assert_eq!(observed.reason, reasons::UNREACHABLE);
+        assert_eq!(observed.reason, reasons::CONNECTION_REFUSED);
     }
 }
 

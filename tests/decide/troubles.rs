@@ -13,12 +13,13 @@ use super::situations::{FIRST, SECOND, Stage, TARGET, same};
 use super::world::{Ending, Fate, Trouble};
 
 /// Why a database cannot be read.
-pub const UNREAD: [UnreadableReason; 18] = [
+pub const UNREAD: [UnreadableReason; 19] = [
     UnreadableReason::SecretMissing,
     UnreadableReason::SecretForbidden,
     UnreadableReason::HostUnknown,
     UnreadableReason::ConnectionRefused,
     UnreadableReason::Unreachable,
+    UnreadableReason::NotAnswered,
     UnreadableReason::AuthenticationFailed,
     UnreadableReason::DatabaseMissing,
     UnreadableReason::TlsFailed,

@@ -133,7 +133,7 @@ const SOON: &[&str] = &[
     POD_REFUSED,
 ];
 
-const LATE: &[&str] = &[SERVER_UNAVAILABLE, UNSCHEDULABLE];
+const LATE: &[&str] = &[SERVER_UNAVAILABLE, NOT_ANSWERED, UNSCHEDULABLE];
 
 const NOBODY: &[&str] = &[
     PLANNING,

@@ -1,6 +1,7 @@
 //! What a human can do where the spec, a Secret or the image has to be corrected: the command that shows what is there, and
 //! the one that corrects it. What is kept in Git is corrected there.
 
+use super::super::unanswered;
 use super::{Commands, push, spoken_of};
 use crate::api::{ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, reasons};
 use crate::tools::prisma::shell_quote;
@@ -32,12 +33,13 @@ const OF_SPEC: [&str; 5] = [
 
 /// Whether a reason is one of these.
 pub(super) fn corrects(reason: &str) -> bool {
-    let secret = [
+    let others = [
         reasons::SECRET_MISSING,
         reasons::SECRET_KEY_MISSING,
         reasons::IMAGE_PULL_FAILED,
+        reasons::NOT_ANSWERED,
     ];
-    secret.contains(&reason) || OF_URL.contains(&reason) || OF_SPEC.contains(&reason)
+    others.contains(&reason) || OF_URL.contains(&reason) || OF_SPEC.contains(&reason)
 }
 
 /// The choices for such a reason.
@@ -63,6 +65,14 @@ pub(super) fn of(
     };
     let key = database.map(|database| &database.connection.secret_key_ref);
     match (reason, key) {
+        (reasons::NOT_ANSWERED, _) => {
+            let title = "look at the server's load, and at the network between; it goes on by itself once the server answers";
+            push(list, title, String::new());
+        }
+        (reasons::UNREACHABLE, _) if now.message.contains(unanswered::ANSWERED) => {
+            let title = "look whether the server runs, and at network policies and firewalls; it goes on by itself once the server answers";
+            push(list, title, String::new());
+        }
         (reasons::IMAGE_PULL_FAILED, _) => {
             let title =
                 "push the image, or correct its name in your manifest and apply it, or here";

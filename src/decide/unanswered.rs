@@ -1,0 +1,150 @@
+//! A database that answered a moment ago and does not now: that is no news of its URL, and one look that failed is none at all.
+
+use super::pass::Pass;
+use super::status;
+use crate::api::{DatabaseStatus, Time, WaitStatus, reasons};
+use crate::facts::{Unreadable, UnreadableReason};
+
+/// Of one that answered before, whose URL is right.
+pub(super) const ANSWERED: &str = "; it answered ";
+/// For so long after an answer a server that gives none is taken for a busy one, seconds.
+const LATELY: i64 = 10 * 60;
+/// So long it has to stay without an answer before anything is said of that, seconds.
+pub(super) const STEADY: i64 = 15;
+
+/// Why it cannot be read, with what is known of earlier looks. Only where none ever succeeded its URL may be what is wrong.
+pub(super) fn judged(entry: Option<&DatabaseStatus>, now: i64, why: &Unreadable) -> Unreadable {
+    let answered = entry.and_then(|entry| entry.last_observed_at.as_ref());
+    let (Some(answered), UnreadableReason::Unreachable) = (answered, why.reason) else {
+        return why.clone();
+    };
+    let age = (now - answered.0.as_second()).max(0);
+    let what = match why.message.split_once(": check ") {
+        Some((what, _)) => what,
+        None => why.message.trim_end_matches('.'),
+    };
+    let ago = match age {
+        ..=119 => format!("{age} s ago"),
+        120..=7199 => format!("{} min ago", age / 60),
+        _ => format!("{} h ago", age / 3600),
+    };
+    let url = "its URL was right then, so look at that only if the Secret was changed since";
+    if age <= LATELY {
+        Unreadable {
+            reason: UnreadableReason::NotAnswered,
+            message: format!(
+                "{what}{ANSWERED}{ago}. Look at the server's load (CPU, disk, pg_stat_activity) and at the network between; {url}"
+            ),
+        }
+    } else {
+        Unreadable {
+            reason: UnreadableReason::Unreachable,
+            message: format!(
+                "{what}{ANSWERED}{ago}. Look whether the server runs, and at network policies and firewalls; {url}"
+            ),
+        }
+    }
+}
+
+/// Whether it is too early to say so: it answered a moment ago, and one look that fails on a busy server may be followed by one
+/// that does not. Since when none succeeds is journaled.
+pub(super) fn too_early(pass: &mut Pass<'_>, database: &str, why: &Unreadable) -> bool {
+    let observed = status::get(&pass.status, reasons::OBSERVED);
+    let could = observed.is_some_and(|observed| observed.status == "True");
+    if why.reason != UnreadableReason::NotAnswered || !could {
+        return false;
+    }
+    pass.waiting.insert(database.to_owned());
+    let now = status::seconds(pass.now());
+    let Some(run) = &mut pass.status.run else {
+        return false;
+    };
+    let reason = why.reason.as_str();
+    let is_it = |wait: &&WaitStatus| wait.subject == database && wait.reason == reason;
+    match run.waits.iter().find(is_it) {
+        Some(wait) => now.as_second() - wait.since.0.as_second() < STEADY,
+        None => {
+            run.waits.push(WaitStatus {
+                subject: database.to_owned(),
+                reason: reason.to_owned(),
+                since: Time(now),
+                told: false,
+            });
+            true
+        }
+    }
+}
+
+/// What is said now says already that this database does not answer.
+fn is_said(pass: &Pass<'_>, database: &str) -> bool {
+    status::get(&pass.status, reasons::OBSERVED).is_some_and(|observed| {
+        observed.status == "False" && observed.message.starts_with(&format!("{database}:"))
+    })
+}
+
+/// Of a server that is busy some looks do not get a connection and some no answer: that is one thing.
+pub(super) fn as_before(pass: &Pass<'_>, database: &str, mut why: Unreadable) -> Unreadable {
+    let before = status::get(&pass.status, reasons::OBSERVED);
+    let busy = before.is_some_and(|observed| observed.reason == reasons::NOT_ANSWERED);
+    if busy && is_said(pass, database) && why.reason == UnreadableReason::Unreachable {
+        why.reason = UnreadableReason::NotAnswered;
+    }
+    why
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use rstest::rstest;
+
+    const NO_ANSWER: &str = "no answer from db:5432 within 10 s: check the host, the port, network policies and firewalls";
+
+    /// Seconds since it answered; what is said.
+    #[rstest]
+    #[case(None, UnreadableReason::Unreachable, "check the host, the port")]
+    #[case(Some(0), UnreadableReason::NotAnswered, "it answered 0 s ago")]
+    #[case(
+        Some(300),
+        UnreadableReason::NotAnswered,
+        "it answered 5 min ago. Look at the server's load"
+    )]
+    #[case(Some(600), UnreadableReason::NotAnswered, "the server's load")]
+    #[case(
+        Some(601),
+        UnreadableReason::Unreachable,
+        "it answered 10 min ago. Look whether the server runs"
+    )]
+    #[case(Some(90_000), UnreadableReason::Unreachable, "it answered 25 h ago")]
+    fn advice_about_the_url_is_for_one_that_never_worked(
+        #[case] ago: Option<i64>,
+        #[case] reason: UnreadableReason,
+        #[case] says: &str,
+    ) {
+        let now = 1_000_000;
+        let at = |ago| Time(jiff::Timestamp::from_second(now - ago).unwrap());
+        let entry = DatabaseStatus {
+            last_observed_at: ago.map(at),
+            ..DatabaseStatus::default()
+        };
+        let why = Unreadable {
+            reason: UnreadableReason::Unreachable,
+            message: NO_ANSWER.to_owned(),
+        };
+        let found = judged(Some(&entry), now, &why);
+        assert_eq!(found.reason, reason);
+        assert!(found.message.contains(says), "{}", found.message);
+        assert!(
+            found
+                .message
+                .starts_with("no answer from db:5432 within 10 s")
+        );
+        assert_eq!(found.message.contains("check the host"), ago.is_none());
+        // What the server itself says stands.
+        let refused = Unreadable {
+            reason: UnreadableReason::AuthenticationFailed,
+            message: "db:5432 refuses the user".to_owned(),
+        };
+        assert_eq!(judged(Some(&entry), now, &refused), refused);
+    }
+}
