@@ -59,6 +59,8 @@ mod own_causes;
 mod pods;
 #[path = "decide/promises.rs"]
 mod promises;
+#[path = "decide/recorded.rs"]
+mod recorded;
 #[path = "decide/refused.rs"]
 mod refused;
 #[path = "decide/remembered.rs"]

@@ -12,7 +12,7 @@ use super::world::Trouble;
 use super::{humans, troubles};
 
 /// What a title says is to be done beside its command.
-fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
+pub fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
     let title = title.strip_prefix("or ").unwrap_or(title);
     let mends = [
         "correct",
@@ -106,7 +106,7 @@ fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
 }
 
 /// Situations that are told by choices of their own, and the verbs that are printed, safest first.
-const TABLE: &[(&str, &[&str])] = &[
+pub const TABLE: &[(&str, &[&str])] = &[
     ("renamed to an earlier time", &["baseline", ""]),
     (
         "renamed to a later time, with a new one before and after it",
@@ -233,7 +233,7 @@ fn follow(name: &str, verbs: Option<&[&str]>) -> &'static str {
 }
 
 /// A line as it is printed, part by part; what it does with psql was done by hand.
-fn run_printed(stage: &mut Stage, title: &str, line: &str) {
+pub fn run_printed(stage: &mut Stage, title: &str, line: &str) {
     if let Some((_, patch)) = line.split_once(" --type merge -p ") {
         let patch: serde_json::Value = serde_json::from_str(patch.trim_matches('\'')).unwrap();
         let set = patch["spec"]["preflight"]["history"].as_object().unwrap();

@@ -10,6 +10,7 @@ use database_migration_operator::facts::{ActionFacts, JobFacts, Reading, Restore
 
 use super::invariants;
 use super::promises;
+use super::recorded;
 use super::servers::{self, Line};
 use super::world::{World, at};
 
@@ -174,7 +175,10 @@ impl Operator {
                 memory.last_look = Some(world.now);
             }
             let decision = decide(&snapshot);
-            invariants::fix_point(world, resource, &snapshot, &decision);
+            recorded::note(&snapshot, &decision);
+            if !recorded::is_recording() {
+                invariants::fix_point(world, resource, &snapshot, &decision);
+            }
             let before = world.now;
             if pass == 0 {
                 meanwhile(world);
@@ -201,7 +205,7 @@ impl Operator {
                 End::Refused => self.memory[resource].timer = Some(world.now + 1),
                 End::LookAgain => {}
                 End::Done if decision.again => {}
-                End::Done if quiet => {
+                End::Done if quiet && !recorded::is_recording() => {
                     self.offers(world, resource, &snapshot);
                     return !decision.in_line.is_empty();
                 }
@@ -254,9 +258,11 @@ impl Operator {
             object.version += 1;
             version = object.version;
             let _ = version;
-            invariants::at_status(world, resource, &seen.status, status);
-            promises::at_status(world, resource, &seen.status, status);
-            servers::at_status(world, resource, &seen.status, status);
+            if !recorded::is_recording() {
+                invariants::at_status(world, resource, &seen.status, status);
+                promises::at_status(world, resource, &seen.status, status);
+                servers::at_status(world, resource, &seen.status, status);
+            }
             believed.status = (**status).clone();
             if before(true) {
                 return End::Crashed;
