@@ -59,7 +59,8 @@ pub struct DatabaseStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub marks: Vec<String>,
-    /// Where a baseline is needed: the last migration up to which the database holds already what they make.
+    /// Where a baseline is needed: the last migration up to which the database holds already what they make. Where rows of the ledger are
+    /// gone: the last migration that is known to be among them.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub baseline: String,
     /// Where applied migrations that the image does not have are denied as unknown: the value of spec.preflight.history.since that

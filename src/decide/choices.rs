@@ -178,8 +178,11 @@ pub(super) fn choices(
             push(&mut list, title, commands.dbm("retry", &[]));
         }
         (reasons::PENDING_FOUND, _) => {
-            let title =
-                "only if it is the right database and these are to run on it: ask for a new run";
+            if let Some(entry) = spoken_of(now).filter(|entry| !entry.baseline.is_empty()) {
+                let title = "if it has run on this database as it is now, and only its row is gone: tell Prisma that it is applied; that is checked against the catalog (where it changed nothing but rows, look yourself, and add --force), and nothing of its SQL is run";
+                push(&mut list, title, up_to(&commands, entry, &entry.baseline));
+            }
+            let title = "only if it is the right database, and what is pending has not run on it as it is now: run it";
             push(&mut list, title, commands.dbm("retry", &[]));
         }
         (reasons::ROLLED_BACK | reasons::INVENTORY_FAILED, _) => {

@@ -168,6 +168,19 @@ pub(super) fn lost(
     })
 }
 
+/// Those that are pending and known to be gone from the ledger of this very database: they may have run, and can be marked.
+pub(super) fn gone(
+    entry: &DatabaseStatus,
+    facts: &DatabaseFacts,
+    pending: &[String],
+) -> Vec<String> {
+    let Some(loss) = lost(entry, facts, pending).filter(|loss| !loss.elsewhere) else {
+        return Vec::new();
+    };
+    let known = |name: &&String| loss.names.contains(&cut(name, NAME_LIMIT));
+    pending.iter().filter(known).cloned().collect()
+}
+
 /// The orders in which what was added may come last.
 fn orders<'a>(now: &BTreeMap<&'a str, &LedgerRow>) -> [Vec<&'a str>; 2] {
     let by_name: Vec<&str> = now.keys().copied().collect();

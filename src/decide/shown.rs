@@ -44,6 +44,12 @@ pub(super) fn planned(
     if plan.blocker.is_none() {
         plan.blocker = remembered::blocker(pass, name, facts, &plan.pending);
     }
+    if plan.baseline.is_empty()
+        && let Some(entry) = pass.database(name)
+        && let Some(last) = remembered::gone(entry, facts, &plan.pending).pop()
+    {
+        plan.baseline = last;
+    }
     show(pass, name, inventory, facts, &plan);
     plan
 }

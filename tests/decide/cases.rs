@@ -374,7 +374,7 @@ fn a_look_starts_nothing() {
             .resource
             .status
             .next_command
-            .contains("kubectl dbm retry")
+            .contains("kubectl dbm baseline")
     );
     // And back again.
     snapshot.databases = read;

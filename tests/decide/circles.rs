@@ -96,6 +96,7 @@ pub fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
             "if it may stay",
             "go back to the restore point",
             "only if it is the right database",
+            "if it has run on this database",
         ];
         let known = told
             .iter()
@@ -182,7 +183,7 @@ pub const TABLE: &[(&str, &[&str])] = &[
         "found cut off beside one that is applied",
         &["mark-rolled-back"],
     ),
-    ("rows are gone", &["retry"]),
+    ("rows are gone", &["baseline", "retry"]),
     ("the ledger is lost", &["baseline"]),
     ("aborted", &["retry"]),
     ("smoke test", &["retry", "accept"]),

@@ -50,7 +50,13 @@ fn what_was_applied_is_not_run_again_because_the_spec_changed(
     assert_eq!(reason(status), reasons::PENDING_FOUND);
     let name = &inventory(1).migrations[0].name;
     assert!(status.message.contains(&name[..5]), "{}", status.message);
-    assert!(status.next_command.contains("kubectl dbm retry"));
+    // What runs nothing comes first.
+    let verbs = ["kubectl dbm baseline", "kubectl dbm retry"];
+    assert_eq!(status.choices.len(), verbs.len());
+    for (choice, verb) in status.choices.iter().zip(verbs) {
+        assert!(choice.command.starts_with(verb), "{choice:?}");
+    }
+    assert_eq!(status.next_command, status.choices[0].command);
     assert_eq!(status.databases[0].pending_count, 2);
 
     // The rows come back: it goes on by itself.

@@ -1,5 +1,5 @@
 //! Baseline: what stands in a database and not in its ledger is marked applied, where it is all there: in a database that
-//! Prisma has not migrated, and where the history was rewritten.
+//! Prisma has not migrated, where the history was rewritten, and where rows of the ledger are gone.
 
 use std::collections::BTreeSet;
 
@@ -7,6 +7,7 @@ use dbm_agent::protocol::{DatabaseInventory, Migration};
 
 use super::super::history;
 use super::super::pass::Pass;
+use super::super::remembered;
 use super::super::status::names as list;
 use super::fits::{Fit, refused, rows};
 use super::still::not_read;
@@ -15,7 +16,7 @@ use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Object};
 use crate::tools::{prisma, prisma::RowState};
 
 /// What a baseline marks: up to and including the named migration, what is not applied yet. Of a history that was
-/// rewritten, and where the named one is of those that stand for what ran, such ones only.
+/// rewritten or lost rows, and where the named one is of those that stand for what ran, such ones only.
 pub(super) fn names(pass: &Pass<'_>, database: &str, last: &str) -> Vec<String> {
     let Some((inventory, facts)) = pass
         .snapshot
@@ -25,13 +26,9 @@ pub(super) fn names(pass: &Pass<'_>, database: &str, last: &str) -> Vec<String> 
     else {
         return Vec::new();
     };
-    let names = to_mark(
-        inventory,
-        facts,
-        last,
-        word(pass, database, inventory, facts),
-    )
-    .into_iter();
+    let word = word(pass, database, inventory, facts);
+    let gone = gone(pass, database, inventory, facts);
+    let names = to_mark(inventory, facts, last, word, &gone).into_iter();
     names.map(|migration| migration.name.clone()).collect()
 }
 
@@ -59,11 +56,28 @@ fn word<'a>(
     }
 }
 
+/// What is pending because its row is gone.
+fn gone(
+    pass: &Pass<'_>,
+    database: &str,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) -> Vec<String> {
+    let applied = history::applied(rows(facts));
+    let names = inventory.migrations.iter().map(|m| m.name.clone());
+    let pending: Vec<String> = names
+        .filter(|name| !applied.contains_key(name.as_str()))
+        .collect();
+    let entry = pass.database(database);
+    entry.map_or_else(Vec::new, |entry| remembered::gone(entry, facts, &pending))
+}
+
 fn to_mark<'a>(
     inventory: &'a DatabaseInventory,
     facts: &DatabaseFacts,
     last: &str,
     word: history::Word<'_>,
+    gone: &[String],
 ) -> Vec<&'a Migration> {
     let rows = rows(facts);
     let applied = history::applied(rows);
@@ -73,15 +87,16 @@ fn to_mark<'a>(
     let Some(at) = inventory.migrations.iter().position(|m| m.name == last) else {
         return Vec::new();
     };
-    let only = of_rewritten.contains(last);
+    let stands = |name: &str| of_rewritten.contains(name) || gone.iter().any(|gone| gone == name);
+    let only = stands(last);
     inventory.migrations[..=at]
         .iter()
         .filter(|m| !applied.contains_key(m.name.as_str()))
-        .filter(|m| !only || of_rewritten.contains(m.name.as_str()))
+        .filter(|m| !only || stands(&m.name))
         .collect()
 }
 
-/// Baseline: no ledger, or one that a baseline began, or one that has what the image lacks; and everything that the
+/// Baseline: no ledger, or one that a baseline began, that has what the image lacks, or that lost rows; and everything that the
 /// migrations make is there.
 pub(super) fn fits(
     pass: &Pass<'_>,
@@ -105,6 +120,7 @@ pub(super) fn fits(
         return Err(not_read(pass, name));
     };
     let word = word(pass, name, inventory, facts);
+    let gone = gone(pass, name, inventory, facts);
     match &facts.ledger {
         Ledger::Absent { tables } => {
             // Where Prisma asked for one, it gets one.
@@ -125,7 +141,11 @@ pub(super) fn fits(
             let objects = facts.objects.as_ref();
             let rewritten = history::rewritten(inventory, rows, schema, objects, word);
             let lost = history::lost(inventory, rows);
-            if !rows.iter().all(by_hand) && lost.is_empty() && rewritten.all().is_empty() {
+            if !rows.iter().all(by_hand)
+                && lost.is_empty()
+                && rewritten.all().is_empty()
+                && gone.is_empty()
+            {
                 return refused(format!(
                     "{name}: Prisma has migrated it before, and the image has every migration that is applied, so it needs no baseline"
                 ));
@@ -139,7 +159,7 @@ pub(super) fn fits(
             pass.spec.image
         ));
     }
-    let wanted = to_mark(inventory, facts, last, word);
+    let wanted = to_mark(inventory, facts, last, word, &gone);
     if wanted.is_empty() {
         return refused(format!("{name}: {last} is applied already"));
     }
