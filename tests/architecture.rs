@@ -1,5 +1,11 @@
-//! What the layout promises, read from the parsed sources: what decides is pure, and one place reads the clock.
+//! What the layout promises, read from the parsed sources: what decides is pure, one place reads the clock, and circles of imports only
+//! shrink.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "architecture/circles.rs"]
+mod circles;
+#[path = "architecture/imports.rs"]
+mod imports;
 
 use std::path::{Path, PathBuf};
 
@@ -137,31 +143,43 @@ impl<'ast> Visit<'ast> for Finder {
         visit::visit_expr_await(self, expression);
     }
 
-    /// What is handed to a macro: as expressions where it is that (`format!`), else word by word.
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
-        use syn::punctuated::Punctuated;
-        let arguments = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
-        if let Ok(arguments) = call.parse_body_with(arguments) {
-            let mut inner = Finder {
-                rule: self.rule,
-                found: Vec::new(),
-            };
-            arguments
-                .iter()
-                .for_each(|argument| inner.visit_expr(argument));
-            self.found.append(&mut inner.found);
-            return;
-        }
-        let text = call.tokens.to_string();
-        let bare: Vec<&str> = text.split('"').step_by(2).collect();
-        let bare = bare.join(" ").replace(" :: ", "::");
-        for word in bare.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
-            let segments: Vec<String> = word.split("::").map(str::to_owned).collect();
-            if segments.len() > 1 {
-                self.path(&segments);
+        for handed in words_of(call) {
+            match handed {
+                Handed::Expression(expression) => {
+                    let mut inner = Finder {
+                        rule: self.rule,
+                        found: Vec::new(),
+                    };
+                    inner.visit_expr(&expression);
+                    self.found.append(&mut inner.found);
+                }
+                Handed::Path(segments) => self.path(&segments),
             }
         }
     }
+}
+
+/// What is handed to a macro.
+enum Handed {
+    Expression(syn::Expr),
+    Path(Vec<String>),
+}
+
+/// As expressions where it is that (`format!`), else word by word.
+fn words_of(call: &syn::Macro) -> Vec<Handed> {
+    use syn::punctuated::Punctuated;
+    let arguments = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
+    if let Ok(arguments) = call.parse_body_with(arguments) {
+        return arguments.into_iter().map(Handed::Expression).collect();
+    }
+    let text = call.tokens.to_string();
+    let bare: Vec<&str> = text.split('"').step_by(2).collect();
+    let bare = bare.join(" ").replace(" :: ", "::");
+    let words = bare.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+    let paths = words.map(|word| word.split("::").map(str::to_owned).collect::<Vec<_>>());
+    let paths = paths.filter(|segments| segments.len() > 1);
+    paths.map(Handed::Path).collect()
 }
 
 fn violations(rule: Rule, source: &str) -> Vec<String> {

@@ -1,0 +1,381 @@
+//! Circles of imports: files of which each leads to each other. What lies in a circle cannot be read, moved or tested by itself. They may
+//! get fewer and smaller, never more or bigger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::imports::{self, Arrows};
+
+type Files = BTreeSet<String>;
+
+/// How many files of `src/decide` lie in a circle. It only gets less.
+const IN_DECIDE: usize = 50;
+
+/// The other circles of `src`. They only get fewer and smaller.
+const ELSEWHERE: &[&[&str]] = &[
+    &[
+        "world/cluster/memory.rs",
+        "world/cluster/mod.rs",
+        "world/cluster/packed.rs",
+        "world/cluster/polls.rs",
+        "world/cluster/servers.rs",
+        "world/cluster/wake.rs",
+    ],
+    &[
+        "cli/screen/advice.rs",
+        "cli/screen/findings.rs",
+        "cli/screen/mod.rs",
+        "cli/screen/parts.rs",
+        "cli/screen/tree.rs",
+    ],
+    &[
+        "database/catalog.rs",
+        "database/connect.rs",
+        "database/mod.rs",
+        "database/objects.rs",
+        "database/queries.rs",
+    ],
+    &[
+        "api/database_status.rs",
+        "api/safety.rs",
+        "api/spec.rs",
+        "api/status.rs",
+    ],
+    &["build/agent.rs", "build/job.rs", "build/pod.rs"],
+    &[
+        "database/failure.rs",
+        "database/pooler.rs",
+        "database/url.rs",
+    ],
+    &[
+        "tools/sql/alter.rs",
+        "tools/sql/change.rs",
+        "tools/sql/create.rs",
+    ],
+    &[
+        "tools/sql/offending.rs",
+        "tools/sql/offending/constraints.rs",
+        "tools/sql/offending/types.rs",
+    ],
+    &["cli/live.rs", "cli/show.rs"],
+    &["tools/sql/differences.rs", "tools/sql/left_behind.rs"],
+];
+
+/// Those of `agent/src`.
+const IN_AGENT: &[&[&str]] = &[
+    &[
+        "exec/confirm.rs",
+        "exec/mod.rs",
+        "exec/run.rs",
+        "exec/script.rs",
+    ],
+    &[
+        "inventory/config.rs",
+        "inventory/mod.rs",
+        "inventory/project.rs",
+        "inventory/variables.rs",
+    ],
+    &["inventory/hash.rs", "protocol.rs"],
+];
+
+/// The circles, biggest first.
+fn circles(arrows: &Arrows) -> Vec<Files> {
+    let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (from, to) in arrows.keys() {
+        next.entry(from).or_default().push(to);
+    }
+    let reach = |start: &str| -> BTreeSet<&str> {
+        let mut found = BTreeSet::new();
+        let mut open = next.get(start).cloned().unwrap_or_default();
+        while let Some(file) = open.pop() {
+            if found.insert(file) {
+                open.extend(next.get(file).into_iter().flatten());
+            }
+        }
+        found
+    };
+    let reached: BTreeMap<&str, BTreeSet<&str>> =
+        next.keys().map(|file| (*file, reach(file))).collect();
+    let mut circles = BTreeSet::new();
+    for (file, there) in reached
+        .iter()
+        .filter(|(file, there)| there.contains(**file))
+    {
+        let back = |other: &&&str| {
+            reached
+                .get(**other)
+                .is_some_and(|there| there.contains(file))
+        };
+        let circle: Files = there
+            .iter()
+            .filter(back)
+            .map(|file| (*file).to_owned())
+            .collect();
+        circles.insert(circle);
+    }
+    let mut circles: Vec<Files> = circles.into_iter().collect();
+    circles.sort_by_key(|circle| std::cmp::Reverse(circle.len()));
+    circles
+}
+
+/// The arrows within a circle, those first without which most of its files were in none, and how many would be left.
+fn closing<'a>(arrows: &'a Arrows, circle: &Files) -> Vec<(usize, &'a (String, String), &'a str)> {
+    let within = |arrow: &(String, String)| circle.contains(&arrow.0) && circle.contains(&arrow.1);
+    let own: Arrows = arrows
+        .iter()
+        .filter(|(arrow, _)| within(arrow))
+        .map(|(a, p)| (a.clone(), p.clone()))
+        .collect();
+    let mut found: Vec<(usize, &(String, String), &str)> = arrows
+        .iter()
+        .filter(|(arrow, _)| within(arrow))
+        .map(|(arrow, path)| {
+            let mut without = own.clone();
+            without.remove(arrow);
+            (
+                circles(&without).iter().map(BTreeSet::len).sum(),
+                arrow,
+                path.as_str(),
+            )
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+const WHAT_TO_DO: &str = "What both sides need goes into a file of its own below them; or the lower file answers with a value, and the upper one acts on it.";
+
+/// What stands against a circle that is bigger than it may be: its files, the arrows that close it, what to do.
+fn told(arrows: &Arrows, circle: &Files, what: &str) -> String {
+    let files: Vec<&str> = circle.iter().map(String::as_str).collect();
+    let closing = closing(arrows, circle);
+    let lines: Vec<String> = closing
+        .iter()
+        .take(6)
+        .map(|(left, (from, to), path)| {
+            format!("    {from} -> {to} ({path}); without it {left} of these files are in a circle")
+        })
+        .collect();
+    format!(
+        "{what}:\n    {}\n  the arrows to look at first:\n{}\n  {WHAT_TO_DO}",
+        files.join(", "),
+        lines.join("\n")
+    )
+}
+
+/// What is wrong with the circles of a crate's files, of which those in `folder` are only counted.
+fn wrong(arrows: &Arrows, folder: &str, number: usize, known: &[&[&str]]) -> Vec<String> {
+    let (counted, others): (Vec<Files>, Vec<Files>) = circles(arrows)
+        .into_iter()
+        .partition(|circle| circle.iter().all(|file| file.starts_with(folder)));
+    let mut wrong = Vec::new();
+    let now: usize = counted.iter().map(BTreeSet::len).sum();
+    if now > number {
+        let what = format!(
+            "{now} files of {folder} import each other in circles, and there were {number}"
+        );
+        wrong.extend(counted.iter().map(|circle| told(arrows, circle, &what)));
+    } else if now < number {
+        wrong.push(format!("{now} files of {folder} are in a circle, no more {number}: write that into tests/architecture/circles.rs"));
+    }
+    let known: Vec<Files> = known
+        .iter()
+        .map(|circle| circle.iter().map(|file| (*file).to_owned()).collect())
+        .collect();
+    for circle in others.iter().filter(|circle| !known.contains(circle)) {
+        if known.iter().any(|old| circle.is_subset(old)) {
+            let files: Vec<&String> = circle.iter().collect();
+            wrong.push(format!("a circle got smaller, it is {files:?} now: write that into tests/architecture/circles.rs"));
+        } else {
+            wrong.push(told(
+                arrows,
+                circle,
+                "these files import each other in a circle",
+            ));
+        }
+    }
+    for old in known
+        .iter()
+        .filter(|old| !others.iter().any(|circle| circle.is_subset(old)))
+    {
+        let files: Vec<&String> = old.iter().collect();
+        wrong.push(format!(
+            "{files:?} is no circle any more: take it out of tests/architecture/circles.rs"
+        ));
+    }
+    wrong
+}
+
+/// `DBM_CIRCLES=1 cargo test --test architecture circles_of -- --nocapture` prints them, with the arrows that close each.
+#[test]
+fn circles_of_imports_only_shrink() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let operator = imports::of_crate(&root.join("src/lib.rs"));
+    let agent = imports::of_crate(&root.join("agent/src/lib.rs"));
+    let (ours, its) = (operator.len(), agent.len());
+    assert!(
+        ours > 500 && its > 50,
+        "the sources have moved: {ours}, {its}"
+    );
+    if std::env::var_os("DBM_CIRCLES").is_some() {
+        for (name, arrows) in [("src", &operator), ("agent/src", &agent)] {
+            for circle in circles(arrows) {
+                println!(
+                    "{}",
+                    told(arrows, &circle, &format!("{name}, {} files", circle.len()))
+                );
+            }
+        }
+    }
+    let mut found = wrong(&operator, "decide/", IN_DECIDE, ELSEWHERE);
+    found.extend(wrong(&agent, "decide/", 0, IN_AGENT));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+fn of(sources: &[(&str, &str)]) -> Arrows {
+    imports::arrows(&|file| {
+        let found = sources.iter().find(|(name, _)| *name == file);
+        found.map(|(_, source)| (*source).to_owned())
+    })
+}
+
+fn listed(arrows: &Arrows) -> Vec<String> {
+    arrows
+        .keys()
+        .map(|(from, to)| format!("{from} -> {to}"))
+        .collect()
+}
+
+const LIB: (&str, &str) = ("lib.rs", "mod a; mod b; mod c;");
+
+#[rstest::rstest]
+#[case::by_use("use crate::b::g;", "use super::a::f;")]
+#[case::in_groups("use crate::{c::h, b::{g as i}};", "use super::{a::{self, f}};")]
+#[case::by_a_module("use crate::b; fn f() { b::g() }", "use super::a; fn g() { a::f() }")]
+#[case::by_path("fn f() { crate::b::g() }", "fn g(x: super::a::F) {}")]
+#[case::in_a_macro(
+    "fn f() { println!(\"{}\", crate::b::g()) }",
+    "fn g() { select! { x = super::a::f() => {} } }"
+)]
+#[case::within(
+    "mod inner { use super::super::b::g; }",
+    "mod inner { fn g() { crate::a::f() } }"
+)]
+fn a_circle_is_seen(#[case] a: &str, #[case] b: &str) {
+    let arrows = of(&[LIB, ("a.rs", a), ("b.rs", b), ("c/mod.rs", "")]);
+    let circle = Files::from(["a.rs", "b.rs"].map(str::to_owned));
+    assert_eq!(
+        circles(&arrows),
+        std::slice::from_ref(&circle),
+        "{arrows:?}"
+    );
+    let known: &[&[&str]] = &[&["a.rs", "b.rs"]];
+    assert_eq!(wrong(&arrows, "decide/", 0, known), Vec::<String>::new());
+    let text = wrong(&arrows, "decide/", 0, &[]).concat();
+    for part in [
+        "a.rs, b.rs",
+        "a.rs -> b.rs",
+        "b.rs -> a.rs",
+        "without it 0 of",
+        "goes into a file of its own",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[rstest::rstest]
+#[case::one_way("use crate::b::g;", "fn g() {}")]
+#[case::in_tests("use crate::b::g;", "#[cfg(test)] mod tests { use crate::a::f; }")]
+#[case::by_visibility("use crate::b::g;", "pub(super) fn g() {} pub(in crate::a) struct S;")]
+#[case::by_a_crate_of_that_name("use crate::b::g;", "use a::f;")]
+#[case::in_words(
+    "use crate::b::g;",
+    "/// `crate::a::f`\nfn g() -> &'static str { \"super::a::f\" }"
+)]
+fn what_is_no_circle_is_let_be(#[case] a: &str, #[case] b: &str) {
+    let arrows = of(&[LIB, ("a.rs", a), ("b.rs", b), ("c/mod.rs", "")]);
+    assert_eq!(circles(&arrows), Vec::<Files>::new(), "{arrows:?}");
+    assert_eq!(listed(&arrows), ["a.rs -> b.rs"]);
+}
+
+/// A name is imported from the file that has it, not from the one that passes it on; and a parent that uses its child is above it.
+#[test]
+fn what_is_passed_on_is_no_arrow() {
+    let arrows = of(&[
+        ("lib.rs", "mod a; mod c;"),
+        (
+            "a.rs",
+            "use crate::c::{Deep, Own}; use crate::c; fn f() { c::deep(); c::other::f() }",
+        ),
+        (
+            "c/mod.rs",
+            "mod deep; pub mod other; pub use deep::{Deep, deep}; pub use other::*; pub struct Own; fn f() { deep::g() }",
+        ),
+        (
+            "c/deep.rs",
+            "use super::Thing; pub struct Deep; pub fn deep() {} pub fn g() {}",
+        ),
+        ("c/other.rs", "pub struct Thing; pub fn f() {}"),
+    ]);
+    let expected = [
+        "a.rs -> c/deep.rs",
+        "a.rs -> c/mod.rs",
+        "a.rs -> c/other.rs",
+        "c/deep.rs -> c/other.rs",
+        "c/mod.rs -> c/deep.rs",
+    ];
+    assert_eq!(listed(&arrows), expected);
+    assert_eq!(circles(&arrows), Vec::<Files>::new());
+}
+
+/// What a file passes on and uses itself is an arrow; a variable of that name is none.
+#[rstest::rstest]
+#[case("pub use deep::Deep; pub fn f(x: Deep) {}", true)]
+#[case("pub use deep::deep; pub fn f() { deep() }", true)]
+#[case("pub use deep::deep; pub fn f(deep: u8) -> u8 { deep }", false)]
+fn what_is_passed_on_and_used_is_one(#[case] source: &str, #[case] is_arrow: bool) {
+    let source = format!("mod deep; {source}");
+    let arrows = of(&[
+        ("lib.rs", "mod c;"),
+        ("c/mod.rs", &source),
+        (
+            "c/deep.rs",
+            "use super::f; pub struct Deep; pub fn deep() {}",
+        ),
+    ]);
+    let back = listed(&arrows).contains(&"c/mod.rs -> c/deep.rs".to_owned());
+    assert_eq!(back, is_arrow, "{arrows:?}");
+}
+
+/// Of three files in a circle, with an arrow that closes a second one: every change of the list is asked for, none is overlooked.
+#[test]
+fn a_circle_may_shrink_and_not_grow() {
+    let three: Arrows = [("x", "y"), ("y", "z"), ("z", "x"), ("y", "x"), ("z", "w")]
+        .map(|(from, to)| ((from.to_owned(), to.to_owned()), String::new()))
+        .into();
+    let told = |known: &[&[&str]]| wrong(&three, "decide/", 0, known).join("\n");
+    assert_eq!(told(&[&["x", "y", "z"]]), "");
+    assert!(told(&[&["x", "y"]]).contains("x, y, z"), "it grew");
+    assert!(told(&[&["w", "x", "y", "z"]]).contains("got smaller"));
+    assert!(told(&[&["x", "y", "z"], &["v", "w"]]).contains("no circle any more"));
+    let first = closing(&three, &circles(&three)[0])[0].1;
+    assert_eq!(
+        (first.0.as_str(), first.1.as_str()),
+        ("x", "y"),
+        "without it there is no circle"
+    );
+    let counted: Arrows = three
+        .into_iter()
+        .map(|((a, b), path)| ((format!("decide/{a}"), format!("decide/{b}")), path))
+        .collect();
+    assert_eq!(wrong(&counted, "decide/", 3, &[]), Vec::<String>::new());
+    assert!(
+        wrong(&counted, "decide/", 2, &[])
+            .concat()
+            .contains("there were 2")
+    );
+    assert!(
+        wrong(&counted, "decide/", 4, &[])
+            .concat()
+            .contains("no more 4")
+    );
+}
