@@ -154,3 +154,48 @@ fn the_least_manifest_gets_no_empty_fields() {
     says_nothing("spec", &serde_json::to_value(spec).unwrap(), &mut empty);
     assert!(empty.is_empty(), "{empty:?}");
 }
+
+/// The path of a list says nothing of the element that breaks a rule of the whole list.
+#[test]
+fn a_rule_of_a_list_names_the_element_that_breaks_it() {
+    use kube::CustomResourceExt;
+    let crd = serde_json::to_value(api::DatabaseMigration::crd()).unwrap();
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let mut found = Vec::new();
+    rules_of_lists("", schema, &mut found);
+    let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+    for list in [".spec.databases", ".spec.validation.smokeTests"] {
+        assert!(paths.contains(&list), "{list} in {paths:?}");
+    }
+    let spec = &schema["properties"]["spec"]["x-kubernetes-validations"];
+    let of_spec = spec.as_array().unwrap().iter();
+    found.extend(of_spec.map(|rule| ("spec".to_owned(), rule.clone())));
+    for (path, rule) in found {
+        let says = rule["messageExpression"].as_str().unwrap_or_default();
+        assert!(says.contains(".name +"), "{path}: {rule}");
+        assert!(
+            rule["message"].is_string(),
+            "{path}: where it cannot be evaluated"
+        );
+    }
+}
+
+/// The rules of lists whose elements have names.
+fn rules_of_lists(
+    path: &str,
+    schema: &serde_json::Value,
+    found: &mut Vec<(String, serde_json::Value)>,
+) {
+    let named = !schema["items"]["properties"]["name"].is_null();
+    if named && let Some(rules) = schema["x-kubernetes-validations"].as_array() {
+        found.extend(rules.iter().map(|rule| (path.to_owned(), rule.clone())));
+    }
+    if let Some(properties) = schema["properties"].as_object() {
+        for (name, property) in properties {
+            rules_of_lists(&format!("{path}.{name}"), property, found);
+        }
+    }
+    if schema["items"].is_object() {
+        rules_of_lists(path, &schema["items"], found);
+    }
+}

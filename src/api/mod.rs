@@ -9,6 +9,7 @@ mod hash;
 mod job;
 pub mod reasons;
 mod reference;
+mod rules;
 mod safety;
 mod spec;
 mod status;

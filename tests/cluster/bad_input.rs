@@ -297,22 +297,22 @@ async fn a_wrong_manifest_is_refused_by_the_api_server_in_words() {
             (
                 "duplicate names",
                 Box::new(|spec| spec["databases"][1]["name"] = "identity".into()),
-                "name",
+                "identity is there more than once",
             ),
             (
                 "unknown dependsOn",
                 Box::new(|spec| spec["databases"][1]["dependsOn"] = json!(["payments"])),
-                "dependsOn",
+                "dependsOn of database tasks names payments, which does not stand before it",
             ),
             (
                 "self-dependency",
                 Box::new(|spec| spec["databases"][1]["dependsOn"] = json!(["tasks"])),
-                "dependsOn",
+                "dependsOn of database tasks names tasks,",
             ),
             (
                 "later dependency",
                 Box::new(|spec| spec["databases"][0]["dependsOn"] = json!(["tasks"])),
-                "dependsOn",
+                "dependsOn of database identity names tasks,",
             ),
             (
                 "empty image",
