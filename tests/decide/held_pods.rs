@@ -156,6 +156,29 @@ fn a_deletion_does_not_wait_for_it(
     assert!(pod.is_some() && pod < finalizer, "{effects:?}");
 }
 
+/// The finalizer gives way, and what is shown last says what becomes of what runs.
+#[test]
+fn a_namespace_that_goes_in_mid_run_says_what_stands_and_what_goes() {
+    let (mut snapshot, name) = migrating();
+    let found = job(&snapshot, &name, JobProgress::Running { since: at(START) });
+    snapshot.jobs.insert(name, found);
+    snapshot.resource.finalizer = true;
+    snapshot.resource.deleting = true;
+    snapshot.resource.namespace_deleting = true;
+    let decision = decide(&snapshot);
+    let effects = &decision.effects;
+    assert!(effects.contains(&Effect::RemoveFinalizer), "{effects:?}");
+    let message = &decision.status.unwrap().message;
+    for part in [
+        "db00: the namespace is being deleted",
+        "Nothing is killed",
+        "stands in the database and its ledger",
+        "Nothing needs to be done",
+    ] {
+        assert!(message.contains(part), "{part} in: {message}");
+    }
+}
+
 /// Where nothing was added to a pod, nothing is different.
 #[test]
 fn without_one_a_run_ends_as_ever() {
