@@ -3,6 +3,8 @@
 
 #[path = "decide/by_hand.rs"]
 mod by_hand;
+#[path = "decide/between.rs"]
+mod between;
 #[path = "decide/calls.rs"]
 mod calls;
 #[path = "decide/cases.rs"]

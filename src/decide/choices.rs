@@ -107,6 +107,11 @@ pub(super) fn choices(
             if let Some(entry) = spoken_of(now) {
                 baseline(&mut list, &commands, entry);
             }
+            // The run has ended: nothing of it looks again by itself.
+            if ended == Some(RunOutcome::Failed) {
+                let title = "or, once these tables are gone, or the configuration names them in tables.external: ask for a new run, which looks again";
+                push(&mut list, title, commands.dbm("retry", &[]));
+            }
             if now.message.contains(UNLESS_EXTERNAL) {
                 let title = "if tables.external of the configuration names all of these tables: start, and let Prisma decide; where it does not, Prisma refuses and changes nothing";
                 push(&mut list, title, commands.dbm("retry", &[]) + " --force");

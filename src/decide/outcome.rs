@@ -5,6 +5,7 @@ use super::history;
 use super::inventory;
 use super::judge::LOCK_NOT_AVAILABLE;
 use super::pass::Pass;
+use super::plan;
 use super::run;
 use super::shown;
 use super::snapshot::Effect;
@@ -315,9 +316,9 @@ pub(super) fn open_row(facts: &DatabaseFacts, migration: &str) -> String {
 pub(super) fn fail_database(
     pass: &mut Pass<'_>,
     step: &StepStatus,
-    reason: &'static str,
+    mut reason: &'static str,
     mut failed: crate::api::FailedStatus,
-    message: String,
+    mut message: String,
 ) {
     let unseen = [
         reasons::OTHER_DATABASE_MIGRATED,
@@ -329,11 +330,17 @@ pub(super) fn fail_database(
     release(pass, &step.database);
     super::finished::since_restore_point(pass);
     // Prisma asks for a baseline: up to where is told as well as it can be.
-    let baseline = (failed.code == history::NOT_EMPTY)
+    let known = (failed.code == history::NOT_EMPTY)
         .then(|| pass.snapshot.inventories.get(&step.database))
         .flatten()
-        .zip(pass.facts(&step.database))
-        .and_then(|(inventory, facts)| history::up_to(inventory, facts));
+        .zip(pass.facts(&step.database));
+    let baseline = known.and_then(|(inventory, facts)| history::up_to(inventory, facts));
+    // The tables came between plan and Job: it is said as the plan would say it.
+    let came = known.and_then(|(inventory, facts)| plan::came(&step.database, inventory, facts));
+    if let Some(said) = came.filter(|_| reason == reasons::PRISMA_FAILED) {
+        reason = reasons::BASELINE_NEEDED;
+        message = said;
+    }
     if let Some(entry) = pass.database_mut(&step.database) {
         entry.phase = DatabasePhase::Failed;
         entry.current = None;

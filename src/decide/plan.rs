@@ -130,7 +130,11 @@ pub(super) fn plan_for(
             let counted = history::counted(tables, schema, inventory);
             let left = said.left_to_prisma && inventory.external_unknown;
             if !(counted.is_empty() || left) {
-                return baseline_needed(database, inventory, facts, &counted);
+                let unless = match inventory.external_unknown {
+                    true => UNLESS_EXTERNAL,
+                    false => "",
+                };
+                return baseline_needed(database, inventory, facts, &counted, unless);
             }
             &[]
         }
@@ -257,12 +261,29 @@ fn blocked(reason: &'static str, message: String) -> DatabasePlan {
     }
 }
 
+/// What is said where tables are there by now for which Prisma asks for a baseline.
+pub(super) fn came(
+    database: &str,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) -> Option<String> {
+    let Ledger::Absent { tables } = &facts.ledger else {
+        return None;
+    };
+    let counted = history::counted(tables, &facts.identity.schema, inventory);
+    // Prisma has decided by what the configuration names.
+    let needed = baseline_needed(database, inventory, facts, &counted, "");
+    let blocker = needed.blocker.filter(|_| !counted.is_empty());
+    blocker.map(|blocker| blocker.message)
+}
+
 /// Tables are there and no ledger: Prisma asks for a baseline.
 fn baseline_needed(
     database: &str,
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
     counted: &[&TableName],
+    unless: &str,
 ) -> DatabasePlan {
     let named: Vec<String> = counted
         .iter()
@@ -270,11 +291,6 @@ fn baseline_needed(
         .collect();
     let named: Vec<&str> = named.iter().map(String::as_str).collect();
     let list = super::status::names(&named);
-    let unless = if inventory.external_unknown {
-        UNLESS_EXTERNAL
-    } else {
-        ""
-    };
     let baseline = history::up_to(inventory, facts);
     let then = match (&baseline, facts.objects.is_some()) {
         (Some(name), _) => format!(

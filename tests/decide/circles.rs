@@ -97,6 +97,7 @@ pub fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
             "go back to the restore point",
             "only if it is the right database",
             "if it has run on this database",
+            "or, once these tables are gone",
         ];
         let known = told
             .iter()
@@ -153,7 +154,7 @@ pub const TABLE: &[(&str, &[&str])] = &[
         "the first one is there, and a configuration",
         &["baseline", "retry"],
     ),
-    ("Prisma asked for a baseline", &["baseline"]),
+    ("Prisma asked for a baseline", &["baseline", "retry"]),
     (
         "failed, and nothing is left",
         &["mark-rolled-back", "mark-applied"],

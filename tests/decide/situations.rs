@@ -281,7 +281,7 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
             stage.tables(&[FIRST]);
             stage.go(20);
             stage.choose("retry");
-            reasons::PRISMA_FAILED
+            reasons::BASELINE_NEEDED
         }
         "failed, and nothing is left" => {
             stage.fate(FIRST, Fate::Fails);
