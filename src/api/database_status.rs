@@ -283,6 +283,12 @@ pub struct FailedStatus {
     /// An earlier row of the same migration is marked rolled back: that try may have left what was there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tried_before: bool,
+    /// Another row says that it is applied: this one is left over, and Prisma does not run it again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_over: bool,
+    /// The time-out that ended it is set by its own file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_time_out: bool,
     /// What makes it succeed the next time, where that is known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub remedy: String,
@@ -375,13 +381,36 @@ pub struct FindingStatus {
     /// Of a line of the output: its number, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// Of a line of the output its text, redacted; of what is run CONCURRENTLY what to know of it; of what may stand for
-    /// applied ones what of it is there, or that this cannot be seen.
+    /// Of a line of the output its text, redacted; of what is run CONCURRENTLY what to know of it; of what has the SQL of another
+    /// one its name; of what may stand for applied ones what of it is there, or that this cannot be seen.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
+    /// Of what may stand for applied ones: the catalog does not show whether it ran.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
+    /// Of what may stand for applied ones, and is there in part: what of it is not there.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub lacks: String,
     /// Of one that was denied, which a human accepted: who, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<AcceptedStatus>,
+}
+
+impl FindingStatus {
+    /// One of a kind at a migration, or an object, and what it leads to.
+    #[must_use]
+    pub fn new(kind: FindingKind, migration: &str, policy: Policy) -> Self {
+        FindingStatus {
+            kind,
+            migration: migration.to_owned(),
+            policy,
+            line: None,
+            text: String::new(),
+            unseen: false,
+            lacks: String::new(),
+            accepted: None,
+        }
+    }
 }
 
 /// The kinds of finding.
@@ -396,9 +425,11 @@ pub enum FindingKind {
     Squashed,
     /// It is pending, and has the same SQL as one that is applied and in the image as well: that SQL runs a second time.
     Repeated,
-    /// An applied migration's file was changed since. With a text, what was applied stands under that name in the image, and
-    /// what the file holds now has not run.
+    /// An applied migration's file was changed since.
     Edited,
+    /// An applied migration's file holds something else, which has not run, and what was applied stands under the name in
+    /// `text` in the image.
+    Reused,
     /// The ledger has it, the image does not, and the image has newer ones.
     Unknown,
     /// The ledger has it, and it is newer than all of the image.

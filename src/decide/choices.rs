@@ -17,7 +17,7 @@ use crate::tools::prisma::shell_quote;
 use self::cause::Cause;
 use super::history::NOT_EMPTY;
 use super::instance;
-use super::plan::{LEFT_OVER, UNLESS_EXTERNAL};
+use super::plan::UNLESS_EXTERNAL;
 use super::running;
 use super::status;
 
@@ -236,8 +236,7 @@ fn of_migration(
         false => "the run goes on",
     };
     let held = holds(entry, &failed.name);
-    let spoken = spoken_of(now).filter(|spoken| spoken.name == entry.name);
-    if spoken.is_some() && now.message.contains(LEFT_OVER) {
+    if failed.left_over {
         let look = match failed.again.as_slice() {
             [] => String::new(),
             again => format!(

@@ -48,6 +48,8 @@ pub(super) fn findings(
             policy: Policy::Warn,
             line: None,
             text: format!("{SAID}{beside}{cut}"),
+            unseen: false,
+            lacks: String::new(),
             accepted: None,
         })
     })

@@ -7,7 +7,7 @@ use dbm_agent::protocol::DatabaseInventory;
 use super::instance;
 use super::names::lease_name;
 use super::pass::Pass;
-use super::plan::{self, DatabasePlan};
+use super::plan::DatabasePlan;
 use super::run;
 use super::shown;
 use super::status::{self, names};
@@ -148,7 +148,7 @@ pub(super) fn trouble(
     order.iter().find_map(|name| {
         let plan = plans.get(*name)?;
         // What another release migrates just now does not unmake what is applied.
-        let passes = plan.total > 0 && plan.blocker.as_ref().is_some_and(plan::is_under_way);
+        let passes = plan.total > 0 && plan.under_way;
         if let Some(blocker) = plan.blocker.as_ref().filter(|_| !passes) {
             return Some((blocker.reason, blocker.message.clone(), blocker.next.clone()));
         }
@@ -156,7 +156,7 @@ pub(super) fn trouble(
             let list: Vec<&str> = plan.pending.iter().map(String::as_str).collect();
             return Some((reasons::PENDING_FOUND, format!("{name}: {} of the image not applied any more, although they were: was the database restored, or does its Secret lead to another one? Nothing is started by itself; ask for a new run.", names(&list)), String::new()));
         }
-        let edited: Vec<&str> = plan.findings.iter().filter(|f| f.kind == FindingKind::Edited && f.policy == crate::api::Policy::Deny).map(|f| f.migration.as_str()).collect();
+        let edited: Vec<&str> = plan.findings.iter().filter(|f| [FindingKind::Edited, FindingKind::Reused].contains(&f.kind) && f.policy == crate::api::Policy::Deny).map(|f| f.migration.as_str()).collect();
         (!edited.is_empty()).then(|| (reasons::EDITED_FOUND, format!("{name}: {} differs from what was applied", names(&edited)), String::new()))
     })
 }

@@ -16,7 +16,7 @@ use crate::tools::prisma::{self, RowState};
 use crate::tools::sql;
 
 use content::Contents;
-pub(super) use rewritten::{PARTLY, Rewritten, UNSEEN, Word, lets_pass, rewritten};
+pub(super) use rewritten::{Rewritten, Word, lets_pass, rewritten};
 
 /// Prisma's code for a database that is not empty and has no ledger.
 pub(super) const NOT_EMPTY: &str = "P3005";

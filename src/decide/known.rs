@@ -27,6 +27,7 @@ pub(super) fn fill<'a>(
         let now = std::mem::take(open);
         *open = FailedStatus {
             has_down: now.has_down,
+            left_over: now.left_over,
             unchecked: now.unchecked,
             again: now.again,
             ..known.clone()

@@ -255,6 +255,7 @@ fn follow(
             let script = evidence::script(inventory, &failed.name).unwrap_or_default();
             let advice = time_limits::advice(pass.spec, facts, &failed, script, unlimited);
             message.push_str(&advice);
+            failed.own_time_out = time_limits::is_own(&failed, script);
             if !advice.is_empty() {
                 failed.remedy = advice.trim().to_owned();
             }

@@ -74,6 +74,8 @@ pub(super) fn log_findings(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&
             },
             line: Some(line.line),
             text: status::cut(&line.text, 200),
+            unseen: false,
+            lacks: String::new(),
             accepted: None,
         })
         .collect();

@@ -2,7 +2,7 @@
 
 mod open;
 
-pub(super) use open::{LEFT_OVER, is_left_over, is_under_way};
+pub(super) use open::is_left_over;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +30,8 @@ pub struct DatabasePlan {
     pub ahead: bool,
     /// Why nothing may start.
     pub blocker: Option<Blocker>,
+    /// Somebody else migrates it right now: that has an end.
+    pub under_way: bool,
     /// The migration of an earlier run whose row blocks every deploy.
     pub open: Option<FailedStatus>,
     /// The names of the catalog's objects matter for it.
@@ -155,12 +157,16 @@ pub(super) fn plan_for(
     let mut result = compare(inventory, rows, &lost, &rewritten, policies, &said.accepted);
     for finding in &mut result.findings {
         match finding.kind {
-            FindingKind::Squashed => finding.text = rewritten.words(&finding.migration),
+            FindingKind::Squashed => {
+                finding.unseen = rewritten.is_unseen(&finding.migration);
+                finding.lacks = rewritten.lacks(&finding.migration);
+                finding.text = rewritten.words(&finding.migration);
+            }
             FindingKind::Repeated => {
                 let of = rewritten.repeated.get(&finding.migration);
                 finding.text = of.cloned().unwrap_or_default();
             }
-            FindingKind::Edited => {
+            FindingKind::Reused => {
                 let mut reused = rewritten.reused.iter();
                 if let Some((_, now)) = reused.find(|(name, _)| *name == finding.migration) {
                     finding.text.clone_from(now);
@@ -178,7 +184,8 @@ pub(super) fn plan_for(
     if let Some((row, blocker)) = open::row(database, rows, facts, inventory) {
         // What somebody else migrates right now is nobody's to decide about.
         let busy = facts.lock_holder.is_some() && prisma::row_state(row) != RowState::Failed;
-        result.open = (!busy).then(|| open::status(row, inventory, facts));
+        result.under_way = open::is_under_way(row, facts);
+        result.open = (!busy).then(|| open::status(row, rows, inventory, facts));
         // What of it stands there is told by name.
         result.by_name |= result.open.is_some();
         result.blocker = Some(blocker);
@@ -237,6 +244,8 @@ fn weak_spots(facts: &DatabaseFacts) -> impl Iterator<Item = FindingStatus> + '_
             policy: Policy::Warn,
             line: None,
             text: String::new(),
+            unseen: false,
+            lacks: String::new(),
             accepted: None,
         }
     };
@@ -339,6 +348,8 @@ fn compare(
             policy,
             line: None,
             text: String::new(),
+            unseen: false,
+            lacks: String::new(),
             accepted: None,
         });
     };
@@ -358,7 +369,11 @@ fn compare(
                     Policy::Warn if reused => Policy::Deny,
                     policy => policy,
                 };
-                find(FindingKind::Edited, name, policy);
+                let kind = match reused {
+                    true => FindingKind::Reused,
+                    false => FindingKind::Edited,
+                };
+                find(kind, name, policy);
             }
             Some(_) => {}
             None => {
@@ -427,9 +442,8 @@ fn denied(database: &str, plan: &DatabasePlan) -> Option<Blocker> {
         .map(|finding| finding.migration.as_str())
         .collect();
     let list = super::status::names(&names);
-    let mut edited = plan.findings.iter().filter(denies);
-    let reused =
-        edited.find(|finding| finding.kind == FindingKind::Edited && !finding.text.is_empty());
+    let mut denied = plan.findings.iter().filter(denies);
+    let reused = denied.find(|finding| finding.kind == FindingKind::Reused);
     if let Some(FindingStatus {
         migration, text, ..
     }) = reused
@@ -469,6 +483,7 @@ fn denied(database: &str, plan: &DatabasePlan) -> Option<Blocker> {
             "Look whether it may run after the newer ones; if not, release an image without it, or with what it should do in a new migration.",
         ),
         FindingKind::Renamed
+        | FindingKind::Reused
         | FindingKind::Squashed
         | FindingKind::Repeated
         | FindingKind::Concurrently

@@ -102,7 +102,7 @@ pub(super) fn plan(
             return None;
         }
         let message = blocker.message.clone();
-        if plan::is_under_way(&blocker) {
+        if of_others(&plans, &blocker) {
             // Nobody is needed: it is another run's, or a deploy by hand, and has an end.
             let busy = reasons::DATABASE_BUSY;
             pass.condition(reasons::PLANNED, false, busy, &message);
@@ -177,6 +177,12 @@ pub(super) fn accepted(pass: &mut Pass<'_>) {
         reasons::HISTORY_ACCEPTED,
         "the ledgers' history fits the image, within spec.preflight.history",
     );
+}
+
+/// It is of a migration that somebody else has under way.
+fn of_others(plans: &BTreeMap<String, DatabasePlan>, blocker: &plan::Blocker) -> bool {
+    let mut plans = plans.values();
+    plans.any(|plan| plan.under_way && plan.blocker.as_ref() == Some(blocker))
 }
 
 fn first_blocker(pass: &Pass<'_>, plans: &BTreeMap<String, DatabasePlan>) -> Option<plan::Blocker> {

@@ -71,6 +71,8 @@ mod tests {
             policy: Policy::Warn,
             line: None,
             text: String::new(),
+            unseen: false,
+            lacks: String::new(),
             accepted: None,
         };
         let now = DatabaseMigrationStatus {

@@ -4,9 +4,6 @@ use crate::api::{DatabaseMigrationSpec, FailedStatus, Traces};
 use crate::facts::{DatabaseFacts, OwnTimeout};
 use crate::tools::sql;
 
-/// How the advice begins where the migration itself has to be corrected.
-pub(super) const OWN_FILE: &str = "The migration's own file sets ";
-
 /// What is said of a statement that was cancelled, by its text: the SQLSTATE (57014) does not tell these apart.
 pub(super) fn meaning(sql_state: &str, said: &str) -> Option<&'static str> {
     let said = said.to_ascii_lowercase();
@@ -30,6 +27,11 @@ fn setting(failed: &FailedStatus) -> Option<&'static str> {
     }
 }
 
+/// Whether a migration's own file sets the time-out that cut it.
+pub(super) fn is_own(failed: &FailedStatus, script: &str) -> bool {
+    setting(failed).is_some_and(|name| sql::sets(script, name))
+}
+
 /// What cut a statement and what helps, as sentences that begin with a blank; empty where no time-out did.
 /// `script`: the migration's file. `unlimited`: the lock time-out of the spec was left out.
 pub(super) fn advice(
@@ -44,7 +46,7 @@ pub(super) fn advice(
     };
     if sql::sets(script, name) {
         return format!(
-            " {OWN_FILE}{name}: release an image in which it sets a longer one, or none."
+            " The migration's own file sets {name}: release an image in which it sets a longer one, or none."
         );
     }
     let own = facts.own_timeouts.iter().find(|own| own.name == name);

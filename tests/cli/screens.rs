@@ -362,15 +362,13 @@ fn what_is_left_is_not_guessed_of_what_ran_elsewhere(#[case] elsewhere: bool) {
 fn who_accepted_a_line_of_the_output_is_said() {
     let mut resource = status("good");
     resource.status.as_mut().unwrap().databases[0].findings = vec![FindingStatus {
-        kind: FindingKind::Log,
-        migration: String::new(),
-        policy: Policy::Warn,
         line: Some(7),
         text: "rows truncated".to_owned(),
         accepted: Some(AcceptedStatus {
             by: "alice@example.com".to_owned(),
             reason: "they are copies".to_owned(),
         }),
+        ..FindingStatus::new(FindingKind::Log, "", Policy::Warn)
     }];
     let text = screen::status(&screen(&resource, None));
     let said = "output, line 7: rows truncated; accepted by alice@example.com: they are copies\n";

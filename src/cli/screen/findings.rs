@@ -24,7 +24,7 @@ pub(super) fn finding(finding: &FindingStatus) -> String {
             "{name} has the same SQL as {}, which is applied: it runs a second time",
             safe(&finding.text)
         ),
-        FindingKind::Edited if !finding.text.is_empty() => format!(
+        FindingKind::Reused => format!(
             "{name} holds SQL that has not run; what was applied under that name is {} now",
             safe(&finding.text)
         ),

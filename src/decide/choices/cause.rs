@@ -1,7 +1,6 @@
 //! What a migration failed of, by its SQLSTATE: whether its image is to be corrected, or something else, or nothing at all.
 
 use super::super::judge::LOCK_NOT_AVAILABLE;
-use super::super::time_limits::OWN_FILE;
 use crate::api::{DatabaseMigrationStatus, DatabasePhase, FailedStatus};
 
 /// What has to be different before it can succeed.
@@ -19,7 +18,7 @@ pub(in super::super) enum Cause {
 
 /// By the SQLSTATE, and by Prisma's code where there is none.
 pub(in super::super) fn of(failed: &FailedStatus) -> Cause {
-    if failed.remedy.starts_with(OWN_FILE) {
+    if failed.own_time_out {
         return Cause::Image;
     }
     let state = failed.sql_state.as_str();
@@ -139,7 +138,7 @@ mod tests {
     fn a_time_out_that_the_file_sets_is_the_images() {
         let failed = FailedStatus {
             sql_state: "57014".to_owned(),
-            remedy: format!("{OWN_FILE}statement_timeout: release an image ..."),
+            own_time_out: true,
             ..FailedStatus::default()
         };
         assert_eq!(of(&failed), Cause::Image);

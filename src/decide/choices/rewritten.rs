@@ -1,7 +1,6 @@
 //! What a human can do about pending migrations that stand, or may stand, for what has run: what runs nothing comes first, and
 //! each title says what of them runs next.
 
-use super::super::history::{PARTLY, UNSEEN};
 use super::super::status::{self, names};
 use super::{Commands, push, up_to};
 use crate::api::{ChoiceStatus, DatabaseStatus, FindingKind, FindingStatus, reasons};
@@ -51,17 +50,16 @@ pub(super) fn of(
 /// Applied names under which the image has SQL that never ran.
 pub(super) fn reused(entry: &DatabaseStatus) -> impl Iterator<Item = &FindingStatus> {
     let findings = entry.findings.iter();
-    findings.filter(|f| f.kind == FindingKind::Edited && !f.text.is_empty())
+    findings.filter(|f| f.kind == FindingKind::Reused)
 }
 
 fn is_unseen(finding: &FindingStatus) -> bool {
-    finding.text == UNSEEN
+    finding.unseen
 }
 
 /// What is there in part: what of it is not.
 fn missing(finding: &FindingStatus) -> Option<&str> {
-    let text = finding.text.strip_prefix(PARTLY)?;
-    Some(text.split("; there: ").next().unwrap_or(text))
+    Some(finding.lacks.as_str()).filter(|lacks| !lacks.is_empty())
 }
 
 fn squashed(

@@ -12,12 +12,6 @@ use crate::decide::status::names;
 use crate::facts::{LedgerRow, Object};
 use crate::tools::sql;
 
-/// How it is said of a pending migration that the catalog does not show whether it ran.
-pub(in super::super) const UNSEEN: &str = "the catalog does not show whether it ran";
-
-/// How it begins that is said of one that is there in part.
-pub(in super::super) const PARTLY: &str = "not there: ";
-
 /// What of an image stands for what has run already.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Rewritten {
@@ -81,15 +75,21 @@ impl Rewritten {
         renamed.max(self.shown.as_deref())
     }
 
+    /// What of one of `squashed` that is there in part is not there, in words.
+    pub(in super::super) fn lacks(&self, name: &str) -> String {
+        let part = self.partial.get(name);
+        part.map_or_else(String::new, |(_, missing)| first(missing))
+    }
+
     /// What is known of one of `squashed`, in words.
     pub(in super::super) fn words(&self, name: &str) -> String {
         if self.unseen.contains(name) {
-            return UNSEEN.to_owned();
+            return "the catalog does not show whether it ran".to_owned();
         }
         self.partial
             .get(name)
             .map_or_else(String::new, |(there, missing)| {
-                format!("{PARTLY}{}; there: {}", first(missing), first(there))
+                format!("not there: {}; there: {}", first(missing), first(there))
             })
     }
 

@@ -6,14 +6,8 @@ use super::super::doubts;
 use super::super::evidence::failure;
 use super::Blocker;
 use crate::api::{FailedStatus, reasons};
-use crate::facts::{DatabaseFacts, LedgerRow, OBSERVER};
+use crate::facts::{DatabaseFacts, LedgerRow, OBSERVER, Session};
 use crate::tools::prisma::{self, RowState};
-
-/// What is said of a row whose migration is at work.
-const UNDER_WAY: &str = "is being migrated by somebody else";
-
-/// What is said of a row whose migration is applied by another one.
-pub(in super::super) const LEFT_OVER: &str = "is applied, and a second row of it";
 
 /// Whether another row says of a row's migration that it is applied: Prisma runs it no more, whatever becomes of this one.
 pub(in super::super) fn is_left_over(row: &LedgerRow, rows: &[LedgerRow]) -> bool {
@@ -22,9 +16,15 @@ pub(in super::super) fn is_left_over(row: &LedgerRow, rows: &[LedgerRow]) -> boo
     others.any(|other| prisma::row_state(other).is_applied())
 }
 
-/// Whether a blocker is of a migration that somebody else has under way.
-pub(in super::super) fn is_under_way(blocker: &Blocker) -> bool {
-    blocker.reason == reasons::UNFINISHED_ROW_FOUND && blocker.message.contains(UNDER_WAY)
+/// Who migrates at this moment. A look takes no lock: what bears its name was left behind on a pooler's connection.
+fn at_work(facts: &DatabaseFacts) -> Option<&Session> {
+    let holder = facts.lock_holder.as_ref();
+    holder.filter(|session| session.application_name != OBSERVER)
+}
+
+/// Whether an open row is of a migration that somebody else has under way.
+pub(super) fn is_under_way(row: &LedgerRow, facts: &DatabaseFacts) -> bool {
+    prisma::row_state(row) != RowState::Failed && at_work(facts).is_some()
 }
 
 /// A row that neither finished nor was rolled back: Prisma refuses every deploy (P3009).
@@ -44,16 +44,11 @@ pub(super) fn row<'a>(
                 )
             })?;
     let name = &row.migration_name;
-    // A look takes no lock: what bears its name was left behind on a pooler's connection.
-    let busy = facts
-        .lock_holder
-        .as_ref()
-        .filter(|session| session.application_name != OBSERVER);
-    let blocker = match (state, busy) {
+    let blocker = match (state, at_work(facts)) {
         (RowState::Unfinished | RowState::ScriptDone, Some(session)) => Blocker {
             reason: reasons::UNFINISHED_ROW_FOUND,
             message: format!(
-                "{database}: {name} {UNDER_WAY}: pid {} ({}) holds Prisma's lock. It goes on by itself when that has ended.",
+                "{database}: {name} is being migrated by somebody else: pid {} ({}) holds Prisma's lock. It goes on by itself when that has ended.",
                 session.pid, session.application_name
             ),
             next: String::new(),
@@ -64,7 +59,7 @@ pub(super) fn row<'a>(
                 _ => reasons::UNFINISHED_ROW_FOUND,
             },
             message: format!(
-                "{database}: {name} {LEFT_OVER} ({}) is neither finished nor rolled back, as where two deploys ran at once, and blocks every deploy (P3009). Prisma does not run it again: mark this row rolled back; it goes on by itself.",
+                "{database}: {name} is applied, and a second row of it ({}) is neither finished nor rolled back, as where two deploys ran at once, and blocks every deploy (P3009). Prisma does not run it again: mark this row rolled back; it goes on by itself.",
                 row.id
             ),
             next: String::new(),
@@ -97,6 +92,7 @@ pub(super) fn row<'a>(
 /// What is known of a migration of an earlier run that blocks.
 pub(super) fn status(
     row: &LedgerRow,
+    rows: &[LedgerRow],
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
 ) -> FailedStatus {
@@ -107,6 +103,7 @@ pub(super) fn status(
         ledger_row: row.id.clone(),
         sql_state: failure.sql_state.unwrap_or_default(),
         summary: failure.summary,
+        left_over: is_left_over(row, rows),
         has_down: inventory
             .migrations
             .iter()
