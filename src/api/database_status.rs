@@ -127,6 +127,9 @@ pub struct RememberedStatus {
     /// The `turn` of the database whose ledger it is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub turn: String,
+    /// People were told that something of it is gone, and what is pending: a retry accepts that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
 }
 
 /// How far one database is.

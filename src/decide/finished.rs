@@ -8,6 +8,7 @@ use super::instance;
 use super::names::lease_name;
 use super::pass::Pass;
 use super::plan::DatabasePlan;
+use super::remembered;
 use super::run;
 use super::shown;
 use super::status::{self, names};
@@ -84,6 +85,10 @@ pub(super) fn look(pass: &mut Pass<'_>) {
     ) {
         Some((reason, message, advice)) => {
             let next = if advice.is_empty() { next } else { advice };
+            if reason == reasons::PENDING_FOUND {
+                let of = |name: &str| message.starts_with(&format!("{name}:"));
+                remembered::tell(pass, &of);
+            }
             pass.stalled(Phase::Succeeded, reason, message, next);
         }
         None => {

@@ -8,6 +8,7 @@ use super::inventory::{self, Inventories};
 use super::names::lease_name;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
+use super::remembered;
 use super::shown;
 use super::status::{self, count};
 use super::waiting;
@@ -101,6 +102,7 @@ pub(super) fn plan(
             inventory::start_step(pass);
             return None;
         }
+        let blocker = lost(pass, &plans, blocker);
         let message = blocker.message.clone();
         if of_others(&plans, &blocker) {
             // Nobody is needed: it is another run's, or a deploy by hand, and has an end.
@@ -177,6 +179,47 @@ pub(super) fn accepted(pass: &mut Pass<'_>) {
         reasons::HISTORY_ACCEPTED,
         "the ledgers' history fits the image, within spec.preflight.history",
     );
+}
+
+/// Where something is gone of a ledger, the same is told of all databases of which it is so: a retry accepts what was told.
+fn lost(
+    pass: &mut Pass<'_>,
+    plans: &BTreeMap<String, DatabasePlan>,
+    blocker: plan::Blocker,
+) -> plan::Blocker {
+    if blocker.reason != reasons::PENDING_FOUND {
+        return blocker;
+    }
+    let is_lost = |name: &str| {
+        let blocker = plans.get(name).and_then(|plan| plan.blocker.as_ref());
+        blocker.is_some_and(|blocker| blocker.reason == reasons::PENDING_FOUND)
+    };
+    remembered::tell(pass, &is_lost);
+    let others: Vec<String> = pass
+        .spec
+        .databases
+        .iter()
+        .map(|database| database.name.as_str())
+        .filter(|name| is_lost(name) && !blocker.message.starts_with(&format!("{name}:")))
+        .filter_map(|name| {
+            let pending: Vec<&str> = plans
+                .get(name)?
+                .pending
+                .iter()
+                .map(String::as_str)
+                .collect();
+            Some(format!("{name} ({})", status::names(&pending)))
+        })
+        .collect();
+    if others.is_empty() {
+        return blocker;
+    }
+    let message = format!(
+        "{} The same is so, and would run, of {}.",
+        blocker.message,
+        others.join(", ")
+    );
+    plan::Blocker { message, ..blocker }
 }
 
 /// It is of a migration that somebody else has under way.

@@ -65,6 +65,7 @@ pub(super) fn remember(pass: &mut Pass<'_>, database: &str, facts: &DatabaseFact
         digest: format!("{:032x}", sum(&names)),
         newest: newest.map(|name| cut(name, NAME_LIMIT)).collect(),
         turn: lease_name(&facts.identity),
+        told: false,
     };
     if let Some(entry) = pass.database_mut(database) {
         entry.remembered = Some(remembered);
@@ -118,17 +119,28 @@ pub(super) fn forget(pass: &mut Pass<'_>, taken: &TakenAction) {
     }
 }
 
-/// What was remembered is kept in a run after it, unless that was asked for where people were told that it is gone.
-pub(super) fn carry(before: &DatabaseStatus, accepted: bool, next: &mut DatabaseStatus) {
-    if !accepted {
+/// What was remembered is kept in a run after it, unless that was asked for by a retry where people were told that it is gone,
+/// and what would run. After LedgerLost nobody was. `reason`: what they were told, of a status that does not say it itself.
+pub(super) fn carry(before: &DatabaseStatus, retry: bool, reason: &str, next: &mut DatabaseStatus) {
+    let told = match &before.remembered {
+        Some(known) => known.told,
+        None => reason == reasons::PENDING_FOUND,
+    };
+    if !(retry && told) {
         next.verified.clone_from(&before.verified);
         next.remembered.clone_from(&before.remembered);
     }
 }
 
-/// Whether a retry accepts what is gone: people were told what would run. After LedgerLost nobody was.
-pub(super) fn is_told(reason: &str) -> bool {
-    reason == reasons::PENDING_FOUND
+/// People are told that something of these databases' ledgers is gone.
+pub(super) fn tell(pass: &mut Pass<'_>, is_told: &dyn Fn(&str) -> bool) {
+    for entry in &mut pass.status.databases {
+        if let Some(known) = &mut entry.remembered
+            && is_told(&entry.name)
+        {
+            known.told = true;
+        }
+    }
 }
 
 /// What is gone of what is remembered. `pending`: what is not applied, by which some can be named that are not among the newest.
@@ -370,7 +382,7 @@ mod tests {
                 .map(|name| (*name).to_owned())
                 .into_iter()
                 .collect(),
-            turn: String::new(),
+            ..RememberedStatus::default()
         }
     }
 

@@ -55,8 +55,7 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
         pass.event(false, reasons::events::RUN_SUPERSEDED, message);
         end(pass, RunOutcome::Superseded);
     }
-    let told = status::ready_reason(&pass.status);
-    let accepted = cause == Cause::Retry && remembered::is_told(told);
+    let told = status::ready_reason(&pass.status).to_owned();
     let resource = &pass.snapshot.resource;
     let previous = pass.status.run.as_ref().map(|run| run.id.clone());
     let run = RunStatus {
@@ -112,7 +111,7 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
         .collect();
     for next in &mut pass.status.databases {
         if let Some(before) = before(&next.name) {
-            remembered::carry(before, accepted, next);
+            remembered::carry(before, cause == Cause::Retry, &told, next);
         }
     }
     for kind in [

@@ -149,6 +149,9 @@ fn start(
         }
     };
     if let Some(blocker) = &plan.blocker {
+        if blocker.reason == reasons::PENDING_FOUND {
+            remembered::tell(pass, &|told| told == name);
+        }
         pass.stalled(
             Phase::Blocked,
             blocker.reason,

@@ -206,3 +206,42 @@ fn a_status_of_an_earlier_release_counts() {
     let known: BTreeSet<_> = entry.remembered.iter().map(|known| known.count).collect();
     assert_eq!((entry.verified.len(), known), (0, BTreeSet::from([3])));
 }
+
+/// A whole instance was restored: all of its databases are told of at once, and one retry accepts them.
+#[test]
+fn what_was_told_of_several_is_accepted_at_once() {
+    let mut snapshot = super::cases::snapshot(2);
+    let image = inventory(3);
+    let rows: Vec<LedgerRow> = image.migrations.iter().map(row).collect();
+    for (number, name) in ["db00", "db01"].into_iter().enumerate() {
+        snapshot.inventories.insert(name.to_owned(), image.clone());
+        if let Some(Reading::Known(facts)) = snapshot.databases.get_mut(name) {
+            facts.identity.database_oid = u32::try_from(number).unwrap();
+            facts.ledger = Ledger::Rows(rows.clone());
+        }
+    }
+    settle(&mut snapshot);
+    assert_eq!(reason(&snapshot.resource.status), reasons::SUCCEEDED);
+    for name in ["db00", "db01"] {
+        if let Some(Reading::Known(facts)) = snapshot.databases.get_mut(name) {
+            facts.ledger = Ledger::Rows(rows[..2].to_vec());
+        }
+    }
+    snapshot.look_due = false;
+    snapshot.resource.spec.image.push_str("-next");
+    snapshot.resource.generation += 1;
+    assert_eq!(settle(&mut snapshot), "");
+    let status = &snapshot.resource.status;
+    assert_eq!(reason(status), reasons::PENDING_FOUND);
+    assert!(status.message.starts_with("db00: "), "{}", status.message);
+    assert!(
+        status
+            .databases
+            .iter()
+            .all(|entry| entry.remembered.as_ref().unwrap().told)
+    );
+    snapshot.resource.retry = Some("again".to_owned());
+    assert!(!settle(&mut snapshot).is_empty());
+    let known = &snapshot.resource.status.databases[1].remembered;
+    assert!(known.is_none(), "{known:?}");
+}
