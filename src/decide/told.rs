@@ -204,7 +204,7 @@ pub fn compared(failed: &FailedStatus) -> String {
         compared.against.as_slice(),
         compared.unseen.as_slice(),
     ) {
-        ([], ..) => return String::new(),
+        ([], ..) => String::new(),
         (_, [], []) => {
             " All that it does is there already, as if somebody had applied it by hand.".to_owned()
         }
