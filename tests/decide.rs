@@ -1,10 +1,10 @@
 //! The decision, driven through a simulated world by random schedules and faults.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "decide/by_hand.rs"]
-mod by_hand;
 #[path = "decide/between.rs"]
 mod between;
+#[path = "decide/by_hand.rs"]
+mod by_hand;
 #[path = "decide/calls.rs"]
 mod calls;
 #[path = "decide/cases.rs"]

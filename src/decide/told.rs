@@ -129,7 +129,7 @@ pub(super) fn statements(
         before: &before,
     };
     let left = sql::left_behind_in(script, schema, &seen, &stopped);
-    let mut lines = indexes.clone();
+    let mut lines: Vec<sql::Doubt> = indexes.iter().cloned().map(Into::into).collect();
     if !left.changes.is_empty() {
         let changes = left.changes.join(", ");
         let as_of = match (look, &failed.statement) {
@@ -137,22 +137,29 @@ pub(super) fn statements(
             (Look::Later, Some(_)) => " (as the schema is now)",
             (Look::Later, None) => " (as the schema is now, unless it was so before)",
         };
-        lines.push(format!(
+        let took = format!(
             "{} took effect: {changes}{as_of}",
             numbers(&left.statements)
-        ));
+        );
+        lines.push(took.into());
     } else if failed.traces == Traces::Some {
-        lines.push("the schema has changed".to_owned());
+        lines.push("the schema has changed".to_owned().into());
     }
     // What may have left an index is known to have.
-    let known = |line: &String| line.contains(", which failed, left index") && !indexes.is_empty();
-    lines.extend(left.unseen.into_iter().filter(|line| !known(line)));
+    let known = |doubt: &sql::Doubt| doubt.of_index && !indexes.is_empty();
+    lines.extend(left.unseen.into_iter().filter(|doubt| !known(doubt)));
     if lines.is_empty() {
-        lines.push(NOTHING_SEEN.to_owned());
+        lines.push(NOTHING_SEEN.to_owned().into());
     }
     lines.truncate(LEFT_LIMIT);
-    failed.left = lines.iter().map(|line| status::cut(line, 300)).collect();
-    format!("{at}{}", sentences(&lines))
+    let left = lines.iter().map(|line| status::cut(&line.to_string(), 300));
+    failed.left = left.collect();
+    // A full stop behind a command would be copied with it.
+    let shown = lines.iter().map(|line| match &line.look {
+        Some(look) => format!("{}; to see: `{look}`", line.text),
+        None => line.text.clone(),
+    });
+    format!("{at}{}", sentences(&shown.collect::<Vec<_>>()))
 }
 
 /// Compares what a migration that met something already there does with the catalog.
@@ -199,7 +206,7 @@ pub fn compared(failed: &FailedStatus) -> String {
         return String::new();
     };
     let list = |lines: &[String]| names(&lines.iter().map(String::as_str).collect::<Vec<_>>());
-    let text = match (
+    match (
         compared.there.as_slice(),
         compared.against.as_slice(),
         compared.unseen.as_slice(),
@@ -217,8 +224,7 @@ pub fn compared(failed: &FailedStatus) -> String {
             list(there),
             list(against)
         ),
-    };
-    text
+    }
 }
 
 /// What was there already, and who may have left it: that nobody can know for certain.
@@ -245,14 +251,7 @@ fn invalid_indexes(failed: &FailedStatus) -> Vec<String> {
 fn sentences(lines: &[String]) -> String {
     lines
         .iter()
-        .map(|line| {
-            // A full stop behind a command would be copied with it.
-            let line = match line.split_once("to see: ") {
-                Some((before, command)) => format!("{before}to see: `{command}`"),
-                None => line.clone(),
-            };
-            format!(" {}.", capital(&line))
-        })
+        .map(|line| format!(" {}.", capital(line)))
         .collect()
 }
 

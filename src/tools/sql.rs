@@ -43,8 +43,8 @@ pub use held::{Held, held, held_up_to, left_of, made_again};
 pub use labels::with_label;
 pub use ledger_writes::{LedgerWrites, ledger_writes};
 pub use left_behind::{
-    LeftBehind, Seen, Stopped, failed_statement, left_behind, left_behind_after, left_behind_in,
-    still_there, was_there,
+    Doubt, LeftBehind, Seen, Stopped, failed_statement, left_behind, left_behind_after,
+    left_behind_in, still_there, was_there,
 };
 pub use offending::{OffendingRows, offending_rows};
 pub use reference::{StatementRef, statement, statement_at};

@@ -154,7 +154,7 @@ pub(super) fn changes(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::{Stopped, expected, left_behind_in};
+    use super::super::{Doubt, Stopped, expected, left_behind_in};
     use super::*;
     use rstest::rstest;
 
@@ -245,6 +245,7 @@ mod tests {
         let left = left_behind_in(&file, "public", &seen, &stopped);
         assert_eq!(left.statements, took_effect);
         assert_eq!(left.changes, changes);
-        assert_eq!(left.unseen, unseen);
+        let said: Vec<String> = left.unseen.iter().map(Doubt::to_string).collect();
+        assert_eq!(said, unseen);
     }
 }

@@ -27,8 +27,37 @@ pub struct LeftBehind {
     pub statements: Vec<usize>,
     /// What they did, in words: `column "User"."first_name" added`.
     pub changes: Vec<String>,
-    /// What may have happened, and the catalog does not show: `unknown: whether statement 3 changed rows: UPDATE t SET ...`.
-    pub unseen: Vec<String>,
+    /// What may have happened, and the catalog does not show.
+    pub unseen: Vec<Doubt>,
+}
+
+/// Something that is said, and what shows whether it is so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doubt {
+    /// `unknown: whether statement 3 changed rows: UPDATE t SET ...`.
+    pub text: String,
+    /// What shows it in `psql`.
+    pub look: Option<String>,
+    /// It is whether a build that failed left its index, which is then INVALID.
+    pub of_index: bool,
+}
+
+impl From<String> for Doubt {
+    fn from(text: String) -> Self {
+        Doubt {
+            text,
+            ..Doubt::default()
+        }
+    }
+}
+
+impl std::fmt::Display for Doubt {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.look {
+            Some(look) => write!(out, "{}; to see: {look}", self.text),
+            None => out.write_str(&self.text),
+        }
+    }
 }
 
 /// What is known of a failure.
@@ -137,7 +166,8 @@ pub fn left_behind_in(
         None if stopped.exists_already() => LeftBehind {
             unseen: vec![
                 "unknown: what it made itself, because something of the same name was there before it ran"
-                    .to_owned(),
+                    .to_owned()
+                    .into(),
             ],
             ..LeftBehind::default()
         },
@@ -222,10 +252,15 @@ fn judge(sql: &str, schema: &str, seen: &Seen<'_>, failed: Option<usize>) -> Lef
                 && object.kind == ObjectKind::Index
                 && objects.contains(object)
             {
-                left.unseen.push(format!(
+                let text = format!(
                     "unknown: whether statement {failed}, which failed, left {}, which is then INVALID",
                     describe(object, schema)
-                ));
+                );
+                left.unseen.push(Doubt {
+                    text,
+                    look: None,
+                    of_index: true,
+                });
             }
         }
     }
@@ -245,7 +280,8 @@ fn judge(sql: &str, schema: &str, seen: &Seen<'_>, failed: Option<usize>) -> Lef
             left.unseen.extend(doubts);
             left.unseen.push(
                 "the schema is not as any part of this migration alone would leave it: something else changed it, too"
-                    .to_owned(),
+                    .to_owned()
+                    .into(),
             );
         }
         return left;
@@ -348,7 +384,7 @@ fn doubts(
     statements: &[(&[Token], Read)],
     open: Range<usize>,
     why: (&str, &str),
-) -> Vec<String> {
+) -> Vec<Doubt> {
     statements
         .iter()
         .zip(1..)
@@ -364,9 +400,11 @@ fn doubts(
             };
             let text =
                 statement(sql, number).map_or(String::new(), |found| format!(": {}", found.text));
-            let look = look(Cursor { sql, tokens })
-                .map_or(String::new(), |look| format!("; to see: {look}"));
-            format!("unknown: whether statement {number} {verb}{why}{text}{look}")
+            Doubt {
+                text: format!("unknown: whether statement {number} {verb}{why}{text}"),
+                look: look(Cursor { sql, tokens }),
+                of_index: false,
+            }
         })
         .collect()
 }
