@@ -107,8 +107,9 @@ pub(super) fn choices(
             if let Some(entry) = spoken_of(now) {
                 baseline(&mut list, &commands, entry);
             }
-            // The run has ended: nothing of it looks again by itself.
-            if ended == Some(RunOutcome::Failed) {
+            // The run has ended: nothing of it looks again by itself, and a baseline would open it again.
+            let known = spoken_of(now).is_some_and(|entry| !entry.baseline.is_empty());
+            if ended == Some(RunOutcome::Failed) && !known {
                 let title = "or, once these tables are gone, or the configuration names them in tables.external: ask for a new run, which looks again";
                 push(&mut list, title, commands.dbm("retry", &[]));
             }

@@ -154,7 +154,7 @@ pub const TABLE: &[(&str, &[&str])] = &[
         "the first one is there, and a configuration",
         &["baseline", "retry"],
     ),
-    ("Prisma asked for a baseline", &["baseline", "retry"]),
+    ("Prisma asked for a baseline", &["baseline"]),
     (
         "failed, and nothing is left",
         &["mark-rolled-back", "mark-applied"],
