@@ -114,7 +114,9 @@ async fn the_catalog_tells_what_a_statement_made_of_a_column() {
             let unknown = left_now(db, &file, &again, &stopped).await;
             assert_eq!(unknown.statements, [] as [usize; 0], "{alter}");
             assert!(
-                unknown.unseen[0].contains("the column may have been so before"),
+                unknown.unseen[0]
+                    .text
+                    .contains("the column may have been so before"),
                 "{alter}: {unknown:?}"
             );
         }

@@ -5,7 +5,7 @@ use database_migration_operator::tools::prisma::{
     RowState, latest_by_name, parse_failure, position_in,
 };
 use database_migration_operator::tools::sql::{
-    LeftBehind, Stopped, failed_statement, left_behind_after, not_there, statements,
+    Doubt, LeftBehind, Stopped, failed_statement, left_behind_after, not_there, statements,
 };
 use dbm_agent::raised::Raised;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
@@ -87,11 +87,21 @@ async fn judged(db: &Db, sql: &str, logs: &str) -> (Option<(usize, String)>, Lef
 }
 
 pub fn left(statements: &[usize], changes: &[&str], unseen: &[&str]) -> LeftBehind {
-    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let doubt = |said: &&str| {
+        let (text, look) = match said.split_once("; to see: ") {
+            Some((text, look)) => (text, Some(look.to_owned())),
+            None => (*said, None),
+        };
+        Doubt {
+            text: text.to_owned(),
+            look,
+            of_index: text.contains(", which failed, left index"),
+        }
+    };
     LeftBehind {
         statements: statements.to_vec(),
-        changes: owned(changes),
-        unseen: owned(unseen),
+        changes: changes.iter().map(|text| (*text).to_owned()).collect(),
+        unseen: unseen.iter().map(doubt).collect(),
     }
 }
 
