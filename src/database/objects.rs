@@ -22,15 +22,20 @@ pub(super) fn objects(schema: &str) -> String {
 }
 
 /// What each column of a table is like; `schema` is where the ledger stands. A default over this many characters is cut to
-/// nothing.
+/// nothing, and so is that of a table which somebody locks against all others, or waits to: newer servers have `pg_get_expr` wait for
+/// the table.
 pub(super) fn columns(schema: &str) -> String {
     format!(
-        "select 'column', json_build_array(n.nspname, c.relname, a.attname, a.attnotnull, \
+        "with locked as (select l.relation from pg_locks l where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' \
+           and l.database = (select b.oid from pg_database b where b.datname = current_database())) \
+         select 'column', json_build_array(n.nspname, c.relname, a.attname, a.attnotnull, \
            case when length(e.expr) <= 200 then e.expr when e.expr is not null then '' end, \
            format_type(a.atttypid, a.atttypmod))::text \
          from pg_namespace n join pg_class c on c.relnamespace = n.oid join pg_attribute a on a.attrelid = c.oid \
          left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated = '' \
-         left join lateral (select pg_get_expr(d.adbin, d.adrelid) as expr) e on true \
+         left join lateral (select case when d.oid is null then null \
+           when exists (select from locked k where k.relation = c.oid) then '' \
+           else pg_get_expr(d.adbin, d.adrelid) end as expr) e on true \
          where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relkind in ('r', 'p') \
            and a.attnum > 0 and not a.attisdropped \
            and not (c.relname = '_prisma_migrations' and n.nspname = {schema}) \

@@ -11,7 +11,6 @@ use super::inventory::Inventories;
 use super::judge::{Verdict, judge};
 use super::kept;
 use super::ledger_lost;
-use super::names::lease_name;
 use super::outcome;
 use super::pass::{Pass, Seen};
 use super::plan::{DatabasePlan, ledger_digest};
@@ -159,7 +158,7 @@ fn follow(
             }
         }
     };
-    if is_other_database(pass, step) {
+    if pass.is_other_database(step) {
         if !seen && end.is_none() {
             // No Job was ever made: the operator died before it, and the Secret was corrected meanwhile.
             pass.end_step(&step.job, StepOutcome::NeverBegan);
@@ -279,18 +278,6 @@ fn planned_inventory<'a>(
     inventories
         .get(database)
         .filter(|known| known.hash == *hash)
-}
-
-/// The database of a step is not in the spec any more, or its Secret leads to another one by now.
-pub(super) fn is_other_database(pass: &Pass<'_>, step: &StepStatus) -> bool {
-    let named = pass.spec.databases.iter().any(|d| d.name == step.database);
-    let lease = pass
-        .database(&step.database)
-        .map_or("", |entry| entry.lease.as_str());
-    let moved = pass
-        .facts(&step.database)
-        .is_some_and(|facts| !lease.is_empty() && lease != lease_name(&facts.identity));
-    !named || moved
 }
 
 /// What became of a step cannot be seen any more, because its database is not named any more.

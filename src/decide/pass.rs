@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::names::lease_name;
 use super::snapshot::{Decision, Effect, Event, Snapshot};
 use super::status;
 use crate::api::{
@@ -172,6 +173,18 @@ impl<'a> Pass<'a> {
     /// The facts of a database that was looked at and could be read.
     pub(super) fn facts(&self, name: &str) -> Option<&'a DatabaseFacts> {
         self.snapshot.databases.get(name).and_then(Reading::known)
+    }
+
+    /// The database of a step is not in the spec any more, or its Secret leads to another one by now.
+    pub(super) fn is_other_database(&self, step: &StepStatus) -> bool {
+        let named = self.spec.databases.iter().any(|d| d.name == step.database);
+        let lease = self
+            .database(&step.database)
+            .map_or("", |entry| entry.lease.as_str());
+        let moved = self
+            .facts(&step.database)
+            .is_some_and(|facts| !lease.is_empty() && lease != lease_name(&facts.identity));
+        !named || moved
     }
 
     pub(super) fn requeue(&mut self, ms: u64) {

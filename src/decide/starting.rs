@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::evidence;
 use super::inventory::Inventories;
 use super::kept;
-use super::migrate::is_other_database;
 use super::names::lease_name;
 use super::outcome::{backoff_seconds, set_aside};
 use super::pass::Pass;
@@ -223,7 +222,7 @@ pub(super) fn create_again(
     step: &StepStatus,
     gives_way: bool,
 ) -> Option<bool> {
-    if is_other_database(pass, step) {
+    if pass.is_other_database(step) {
         return None;
     }
     let Some(facts) = pass.facts(&step.database) else {

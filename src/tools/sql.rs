@@ -24,6 +24,7 @@ mod left_behind_tests;
 mod offending;
 mod reference;
 mod replay;
+mod seen;
 mod settings;
 mod shapes;
 #[cfg(test)]
@@ -43,11 +44,12 @@ pub use held::{Held, held, held_up_to, left_of, made_again};
 pub use labels::with_label;
 pub use ledger_writes::{LedgerWrites, ledger_writes};
 pub use left_behind::{
-    Doubt, LeftBehind, Seen, Stopped, failed_statement, left_behind, left_behind_after,
-    left_behind_in, still_there, was_there,
+    Doubt, LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, left_behind_in,
+    still_there, was_there,
 };
 pub use offending::{OffendingRows, offending_rows};
 pub use reference::{StatementRef, statement, statement_at};
+pub use seen::Seen;
 pub use settings::sets;
 pub use transactional::transactional;
 pub use transactions::{Transactions, is_one_undone, transactions};

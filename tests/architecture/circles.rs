@@ -8,7 +8,7 @@ use super::imports::{self, Arrows};
 type Files = BTreeSet<String>;
 
 /// How many files of `src/decide` lie in a circle. It only gets less.
-const IN_DECIDE: usize = 50;
+const IN_DECIDE: usize = 47;
 
 /// The other circles of `src`. They only get fewer and smaller.
 const ELSEWHERE: &[&[&str]] = &[
@@ -57,7 +57,6 @@ const ELSEWHERE: &[&[&str]] = &[
         "tools/sql/offending/types.rs",
     ],
     &["cli/live.rs", "cli/show.rs"],
-    &["tools/sql/differences.rs", "tools/sql/left_behind.rs"],
 ];
 
 /// Those of `agent/src`.

@@ -4,7 +4,7 @@ use database_migration_operator::database::Look;
 use database_migration_operator::tools::sql::{LeftBehind, Seen, Stopped, left_behind_in};
 
 use crate::failures::left;
-use crate::harness::{Db, known};
+use crate::harness::{Db, known, run};
 
 /// What a column was made as; what one statement makes of it; what is said where it ran.
 const ALTERED: &[(&str, &str, &str)] = &[
@@ -141,4 +141,27 @@ async fn left_now(
         before,
     };
     left_behind_in(sql, "public", &seen, stopped)
+}
+
+/// Newer servers wait for the table where they are asked for its columns' defaults.
+#[tokio::test]
+async fn a_table_that_is_locked_keeps_nobody_from_looking() {
+    Db::with(async |db| {
+        db.run("CREATE TABLE \"T\" (id int DEFAULT 5); CREATE TABLE \"U\" (id int DEFAULT 6)")
+            .await;
+        let mut holder = db.session("a report").await;
+        run(
+            &mut holder,
+            "BEGIN; LOCK TABLE \"T\" IN ACCESS EXCLUSIVE MODE",
+        )
+        .await;
+        let what = Look {
+            objects: true,
+            ..Look::default()
+        };
+        let columns = known(&db.as_admin(), what).await.columns.unwrap();
+        let defaults: Vec<Option<&str>> = columns.values().map(|c| c.default.as_deref()).collect();
+        assert_eq!(defaults, [Some(""), Some("6")]);
+    })
+    .await;
 }

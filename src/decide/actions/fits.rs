@@ -1,6 +1,5 @@
 //! Whether an action fits the state that it names, as the world is now. What changed since is refused, never guessed.
 
-use super::super::migrate;
 use super::super::names::lease_name;
 use super::super::pass::Pass;
 use super::super::running as at_work;
@@ -309,5 +308,5 @@ fn acceptable(pass: &Pass<'_>) -> Result<(), Fit> {
 
 /// A step's database is still the one that its Secret leads to.
 pub(super) fn is_other(pass: &Pass<'_>, step: &crate::api::StepStatus) -> bool {
-    migrate::is_other_database(pass, step)
+    pass.is_other_database(step)
 }

@@ -52,6 +52,25 @@ pub(super) enum Change {
     Keyed { of: Relation, columns: Vec<String> },
 }
 
+impl Change {
+    /// It is not conditional and leaves a name, or takes one away.
+    pub(super) fn proves(&self) -> bool {
+        match self {
+            Change::Add { conditional, .. } | Change::Rename { conditional, .. } => !conditional,
+            Change::Remove {
+                object,
+                conditional,
+                ..
+            } => !conditional && object.kind != ObjectKind::Function,
+            Change::Forget(_)
+            | Change::Own { .. }
+            | Change::Unnamed(_)
+            | Change::Shape { .. }
+            | Change::Keyed { .. } => false,
+        }
+    }
+}
+
 /// Why a statement's traces cannot be seen in the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unseen {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::change::{Change, Read, Relation};
 use super::effects::describe;
-use super::left_behind::proves;
 use super::token::Token;
 use crate::facts::{Object, ObjectKind};
 
@@ -27,7 +26,7 @@ pub(super) fn changes(
 ) -> Vec<String> {
     let mut ways: Vec<Way> = Vec::new();
     for (_, read) in statements {
-        for change in read.changes.iter().filter(|change| proves(change)) {
+        for change in read.changes.iter().filter(|change| change.proves()) {
             follow(&mut ways, change, read);
         }
     }

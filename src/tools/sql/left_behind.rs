@@ -5,7 +5,7 @@
 //! So there are as many explanations of what stands there now as there are statements, and one more. Each is played
 //! through and compared with the catalog. What all of those say that fit is certain; nothing else is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::change::{self, Change, Read, Unseen};
@@ -16,9 +16,10 @@ use super::effects::{StatementEffects, describe};
 use super::initial;
 use super::reference::{StatementRef, statement, statement_at};
 use super::replay::State;
+use super::seen::Seen;
 use super::token::Token;
 use super::{split, text_of, token};
-use crate::facts::{Column, Object, ObjectKind};
+use crate::facts::{Object, ObjectKind};
 
 /// What a failed migration has left behind. All three empty: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,28 +120,6 @@ impl Stopped<'_> {
 /// [`left_behind_after`].
 pub fn left_behind(sql: &str, schema: &str, objects: &BTreeSet<Object>) -> LeftBehind {
     judge(sql, schema, &Seen::of(objects), None)
-}
-
-/// What stands in the catalog now.
-#[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
-    /// By name.
-    pub objects: &'a BTreeSet<Object>,
-    /// What the columns are like, where that is known.
-    pub columns: Option<&'a BTreeMap<Object, Column>>,
-    /// The migrations, name and text, that were applied before, in order: what the columns were like is read from them.
-    pub before: &'a [(&'a str, &'a str)],
-}
-
-impl<'a> Seen<'a> {
-    /// Nothing but the names.
-    pub fn of(objects: &'a BTreeSet<Object>) -> Seen<'a> {
-        Seen {
-            objects,
-            columns: None,
-            before: &[],
-        }
-    }
 }
 
 /// What a migration has left, judged from what stands in the catalog now and from what is known of its failure: only
@@ -286,7 +265,7 @@ fn judge(sql: &str, schema: &str, seen: &Seen<'_>, failed: Option<usize>) -> Lef
         }
         return left;
     };
-    let visible = |read: &Read| read.changes.iter().any(proves);
+    let visible = |read: &Read| read.changes.iter().any(Change::proves);
     left.changes = changes(&statements[..*certain], objects, schema);
     left.changes
         .extend(columns::changes(&statements[..*certain], seen, schema));
@@ -358,23 +337,6 @@ fn fitting(
         }
     }
     fitting
-}
-
-/// The change is not conditional and leaves a name, or takes one away.
-pub(super) fn proves(change: &Change) -> bool {
-    match change {
-        Change::Add { conditional, .. } | Change::Rename { conditional, .. } => !conditional,
-        Change::Remove {
-            object,
-            conditional,
-            ..
-        } => !conditional && object.kind != ObjectKind::Function,
-        Change::Forget(_)
-        | Change::Own { .. }
-        | Change::Unnamed(_)
-        | Change::Shape { .. }
-        | Change::Keyed { .. } => false,
-    }
 }
 
 /// What is said of the statements of which it is open whether they ran. `why`: why that is so of what the schema's names
