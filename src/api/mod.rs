@@ -9,7 +9,6 @@ mod hash;
 mod job;
 pub mod reasons;
 mod reference;
-mod rules;
 mod safety;
 mod spec;
 mod status;

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, Policy, defaults, rules};
+use super::{Duration, Policy, defaults};
 
 /// What is proven of backups before a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,7 +34,8 @@ pub enum RestorePointPolicy {
 pub struct ValidationSpec {
     /// Commands that prove that the application works with the new schema.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic", "x-kubernetes-validations" = rules::smoke_tests()))]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    #[x_kube(validation = Rule::new("self.all(t, self.exists_one(e, e.name == t.name))").message("names of smoke tests must be unique"))]
     pub smoke_tests: Vec<SmokeTestSpec>,
     /// What is looked for in the output of the migrations.
     #[serde(default)]

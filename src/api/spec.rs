@@ -4,7 +4,6 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rules;
 use super::{
     BackupSpec, DatabaseMigrationStatus, DatabaseSpec, Duration, JobSpec, RollbackSpec,
     ValidationSpec, defaults,
@@ -34,7 +33,7 @@ use super::{
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules::spec()))]
+#[x_kube(validation = Rule::new("!has(self.validation.smokeTests) || self.validation.smokeTests.all(t, !has(t.after) || t.after == '' || self.databases.exists(d, d.name == t.after))").message("after of a smoke test must be the name of a database of this resource, or empty"))]
 pub struct DatabaseMigrationSpec {
     /// The image that holds the Prisma migrations.
     #[schemars(length(min = 1, max = 512))]
@@ -63,7 +62,9 @@ pub struct DatabaseMigrationSpec {
     #[schemars(range(min = 0, max = 50))]
     pub history_limit: u32,
     /// The databases; their order is the order of migration.
-    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "atomic", "x-kubernetes-validations" = rules::databases()))]
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    #[x_kube(validation = Rule::new("self.all(d, self.exists_one(e, e.name == d.name))").message("names of databases must be unique"))]
+    #[x_kube(validation = Rule::new("[self.map(d, d.name)].all(names, self.all(d, [names.indexOf(d.name)].all(i, !has(d.dependsOn) || d.dependsOn.all(x, [names.indexOf(x)].all(j, j >= 0 && j < i)))))").message("dependsOn of a database may only name databases that stand before it in the list"))]
     pub databases: Vec<DatabaseSpec>,
     /// What holds for every Job of this resource.
     #[serde(default)]
