@@ -6,7 +6,7 @@ use crate::api::{DatabaseStatus, Time, WaitStatus, reasons};
 use crate::facts::{Unreadable, UnreadableReason};
 
 /// Of one that answered before, whose URL is right.
-pub(super) const ANSWERED: &str = "; it answered ";
+pub(super) const ANSWERED: &str = "; it answered at ";
 /// For so long after an answer a server that gives none is taken for a busy one, seconds.
 const LATELY: i64 = 10 * 60;
 /// So long it has to stay without an answer before anything is said of that, seconds.
@@ -23,24 +23,21 @@ pub(super) fn judged(entry: Option<&DatabaseStatus>, now: i64, why: &Unreadable)
         Some((what, _)) => what,
         None => why.message.trim_end_matches('.'),
     };
-    let ago = match age {
-        ..=119 => format!("{age} s ago"),
-        120..=7199 => format!("{} min ago", age / 60),
-        _ => format!("{} h ago", age / 3600),
-    };
+    // An age would make another message of each look.
+    let at = answered.0.strftime("%Y-%m-%d %H:%M:%S UTC");
     let url = "its URL was right then, so look at that only if the Secret was changed since";
     if age <= LATELY {
         Unreadable {
             reason: UnreadableReason::NotAnswered,
             message: format!(
-                "{what}{ANSWERED}{ago}. Look at the server's load (CPU, disk, pg_stat_activity) and at the network between; {url}"
+                "{what}{ANSWERED}{at}. Look at the server's load (CPU, disk, pg_stat_activity) and at the network between; {url}"
             ),
         }
     } else {
         Unreadable {
             reason: UnreadableReason::Unreachable,
             message: format!(
-                "{what}{ANSWERED}{ago}. Look whether the server runs, and at network policies and firewalls; {url}"
+                "{what}{ANSWERED}{at}. Look whether the server runs, and at network policies and firewalls; {url}"
             ),
         }
     }
@@ -103,19 +100,19 @@ mod tests {
     /// Seconds since it answered; what is said.
     #[rstest]
     #[case(None, UnreadableReason::Unreachable, "check the host, the port")]
-    #[case(Some(0), UnreadableReason::NotAnswered, "it answered 0 s ago")]
+    #[case(Some(0), UnreadableReason::NotAnswered, "it answered at 1970-01-12 13:46:40 UTC")]
     #[case(
         Some(300),
         UnreadableReason::NotAnswered,
-        "it answered 5 min ago. Look at the server's load"
+        "it answered at 1970-01-12 13:41:40 UTC. Look at the server's load"
     )]
     #[case(Some(600), UnreadableReason::NotAnswered, "the server's load")]
     #[case(
         Some(601),
         UnreadableReason::Unreachable,
-        "it answered 10 min ago. Look whether the server runs"
+        "it answered at 1970-01-12 13:36:39 UTC. Look whether the server runs"
     )]
-    #[case(Some(90_000), UnreadableReason::Unreachable, "it answered 25 h ago")]
+    #[case(Some(90_000), UnreadableReason::Unreachable, "it answered at 1970-01-11 12:46:40 UTC")]
     fn advice_about_the_url_is_for_one_that_never_worked(
         #[case] ago: Option<i64>,
         #[case] reason: UnreadableReason,
