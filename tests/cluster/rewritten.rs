@@ -270,7 +270,7 @@ async fn where_prisma_asks_for_a_baseline_after_all_it_is_offered() {
                 .done(action(&blocked, "Retry", &json!({"force": true})))
                 .await;
             blocked = stage.until_failed("shop").await;
-            assert_eq!(reason(&blocked), reasons::PRISMA_FAILED);
+            assert_eq!(reason(&blocked), reasons::BASELINE_NEEDED);
             assert!(message(&blocked).contains("P3005"), "{}", message(&blocked));
         }
         baseline(stage, &blocked, "20260101000000_init").await;
