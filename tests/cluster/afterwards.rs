@@ -48,7 +48,7 @@ async fn what_appears_later_is_said_and_starts_nothing() {
         assert!(
             status(&found)
                 .next_command
-                .starts_with("kubectl dbm retry shop"),
+                .starts_with("kubectl dbm baseline shop"),
             "{}",
             status(&found).next_command
         );
