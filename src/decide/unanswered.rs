@@ -100,7 +100,11 @@ mod tests {
     /// Seconds since it answered; what is said.
     #[rstest]
     #[case(None, UnreadableReason::Unreachable, "check the host, the port")]
-    #[case(Some(0), UnreadableReason::NotAnswered, "it answered at 1970-01-12 13:46:40 UTC")]
+    #[case(
+        Some(0),
+        UnreadableReason::NotAnswered,
+        "it answered at 1970-01-12 13:46:40 UTC"
+    )]
     #[case(
         Some(300),
         UnreadableReason::NotAnswered,
@@ -112,7 +116,11 @@ mod tests {
         UnreadableReason::Unreachable,
         "it answered at 1970-01-12 13:36:39 UTC. Look whether the server runs"
     )]
-    #[case(Some(90_000), UnreadableReason::Unreachable, "it answered at 1970-01-11 12:46:40 UTC")]
+    #[case(
+        Some(90_000),
+        UnreadableReason::Unreachable,
+        "it answered at 1970-01-11 12:46:40 UTC"
+    )]
     fn advice_about_the_url_is_for_one_that_never_worked(
         #[case] ago: Option<i64>,
         #[case] reason: UnreadableReason,
