@@ -64,7 +64,7 @@ async fn a_row_that_vanished_from_the_ledger_is_no_reason_to_run_its_migration_a
             stage,
             &db,
             &message(&blocked),
-            &["main: ", "002_cents", "succeeded"],
+            &["main: ", "002_cents", "was applied and is not any more"],
         )
         .await;
         let plan_hash = status(&blocked).plan_hash;

@@ -111,7 +111,8 @@ pub(super) fn free(who: &str) -> (String, Vec<String>) {
         ),
         (None, Some(may)) => (
             format!(
-                "wait for the end of the session that held the lock, or have it ended, which the role of the migration may not ({may}): {who}"
+                "wait for the end of the session that held the lock, or have it ended by SELECT pg_terminate_backend({}), which the role of the migration may not run ({may}): {who}",
+                blocker(who).unwrap_or_default()
             ),
             Vec::new(),
         ),
