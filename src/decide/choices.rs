@@ -382,7 +382,7 @@ fn of_migration(
                 "look whether this was done, which the catalog does not show ({}); all else is there; ",
                 part.unseen.join("; ")
             ),
-            against => format!("of it this is not so yet: {}; ", against.join("; ")),
+            against => format!("still missing or different: {}; ", against.join("; ")),
         });
         let title = format!("{}{}; {then}", lacks.unwrap_or_default(), applied.0);
         push(list, title, applied.1);

@@ -220,7 +220,7 @@ pub fn compared(failed: &FailedStatus) -> String {
             list(unseen)
         ),
         (there, against, _) => format!(
-            " Of what it does this is there: {}; and this is not so: {}.",
+            " Of what the migration does, this is there already: {}; this is still missing or different: {}.",
             list(there),
             list(against)
         ),

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -193,9 +193,18 @@ fn router(readiness: Readiness, liveness: Liveness, metrics: Arc<Metrics>) -> Ro
         )
 }
 
-async fn alive(State(liveness): State<Liveness>) -> Response {
+/// With `?verbose` each part has a line, as those of Kubernetes' own components have.
+async fn alive(State(liveness): State<Liveness>, RawQuery(query): RawQuery) -> Response {
+    let parts = match query.as_deref() {
+        Some("verbose") => liveness.ages(),
+        _ => Vec::new(),
+    };
+    let lines: String = parts
+        .iter()
+        .map(|(part, age)| format!("{part}: {} s ago\n", age.as_secs()))
+        .collect();
     match liveness.hanging().as_slice() {
-        [] => "ok\n".into_response(),
+        [] => (lines + "ok\n").into_response(),
         hanging => (
             StatusCode::SERVICE_UNAVAILABLE,
             format!("hanging: {}\n", hanging.join(", ")),

@@ -38,6 +38,17 @@ impl Liveness {
         self.hanging_at(clock::monotonic())
     }
 
+    /// How long ago each part beat last, in alphabetical order.
+    #[must_use]
+    pub fn ages(&self) -> Vec<(String, Duration)> {
+        let now = clock::monotonic();
+        let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        parts
+            .iter()
+            .map(|(name, last)| (name.clone(), now.saturating_sub(*last)))
+            .collect()
+    }
+
     fn hanging_at(&self, now: Duration) -> Vec<String> {
         let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         parts

@@ -1,5 +1,7 @@
 //! Suspending, freezing, retrying, editing, and a Job that is somebody else's.
 
+use std::time::Duration;
+
 use database_migration_operator::api::{
     ANNOTATION_RECONCILE, ANNOTATION_SUSPEND, DatabaseMigration, Phase, RunOutcome, StepKind,
     reasons,
@@ -181,6 +183,27 @@ async fn a_spec_edited_mid_run_waits_for_the_running_job_and_is_a_new_run() {
         assert_eq!(db.ledger().await.len(), 8, "nothing was begun twice");
         let ends = stage.migrations_of("shop").await;
         assert_eq!(ends.last().unwrap().exit_code, 0, "the Job finished");
+    })
+    .await;
+}
+
+/// The operator's work queue and its reconciliations say that they go on: where they do not, a probe ends the process.
+#[tokio::test]
+async fn what_healthz_watches_beats() {
+    Stage::with(async |stage| {
+        let address = stage.with_operator(|operator| operator.http_address());
+        // The first beats come within 15 s of the start; more is a machine that is busy.
+        let beats = async {
+            loop {
+                let text = answer_of(address, "/healthz?verbose").await;
+                if text.contains("work queue of ") && text.contains("reconciliations of ") {
+                    return text;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let text = tokio::time::timeout(LIMIT, beats).await.unwrap();
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     })
     .await;
 }

@@ -18,7 +18,7 @@ mod stage;
 pub use action::action;
 pub use db::{Db, LedgerRow, Server, backend_pid, encoded, run};
 pub use left::{LABEL_PROCESS, process};
-pub use operator::{Operator, Options, metrics_at};
+pub use operator::{Operator, Options, answer_of, metrics_at};
 pub use own_server::OwnServer;
 pub use processes::{Audit, LEADER_LEASE, holder};
 pub use record::{Recorder, Seen};

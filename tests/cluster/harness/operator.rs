@@ -162,11 +162,19 @@ impl Operator {
 
 /// What an operator that serves there says of itself to Prometheus; empty while it does not answer.
 pub async fn metrics_at(address: SocketAddr) -> String {
+    answer_of(address, "/metrics").await
+}
+
+/// The whole answer to a GET; empty while it does not answer.
+pub async fn answer_of(address: SocketAddr, path: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let asked = async {
         let mut stream = tokio::net::TcpStream::connect(address).await?;
         stream
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n")
+            .write_all(
+                format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n")
+                    .as_bytes(),
+            )
             .await?;
         let mut text = String::new();
         stream.read_to_string(&mut text).await?;
