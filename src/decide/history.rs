@@ -182,6 +182,26 @@ pub(super) fn held<'a>(
     names.zip(sql::held(&scripts, schema, objects)).collect()
 }
 
+/// What speaks against it that one of these migrations ran: what it makes and is not there, or is there and another one, and what it
+/// removes and is there still. Columns are compared with their types, all else by its name.
+pub(super) fn against(migrations: &[&Migration], name: &str, facts: &DatabaseFacts) -> Vec<String> {
+    let Some(objects) = &facts.objects else {
+        return Vec::new();
+    };
+    let schema = &facts.identity.schema;
+    let held = held(migrations, schema, objects);
+    let mut against = held.get(name).map(sql::Held::against).unwrap_or_default();
+    let texts: Vec<(&str, &str)> = migrations
+        .iter()
+        .map(|m| (m.name.as_str(), m.sql.as_deref().unwrap_or_default()))
+        .collect();
+    let at = migrations.iter().position(|m| m.name == name);
+    if let Some((columns, at)) = facts.columns.as_ref().zip(at) {
+        against.extend(sql::otherwise(&texts, schema, columns).swap_remove(at));
+    }
+    against
+}
+
 /// Pending migrations with the content of an applied one that the image does not have under its name, as it was. Each that
 /// a human has accounted for since takes one of them away: equal content may be there on purpose.
 fn renamed(

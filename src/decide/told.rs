@@ -185,6 +185,7 @@ pub(super) fn compare(
         .collect();
     let mut held = history::held(&ran, schema, objects);
     let held = held.remove(failed.name.as_str()).unwrap_or_default();
+    let against = history::against(&ran, &failed.name, facts);
     let unseen = sql::unshown(script, schema);
     let unseen = unseen
         .iter()
@@ -195,7 +196,7 @@ pub(super) fn compare(
     };
     failed.compared = Some(ComparedStatus {
         there: cut(&mut held.there.iter().cloned()),
-        against: cut(&mut held.against().into_iter()),
+        against: cut(&mut against.into_iter()),
         unseen: cut(&mut { unseen }),
     });
 }

@@ -430,6 +430,8 @@ const ALL: &[(&str, Row)] = &[
 // What Prisma says of a migration that began somewhere else is no word on this database.
 #[case(&[], naming("2_a", end(1, "Error", "P3018", "55P03")), "OtherDatabaseMigrated")]
 #[case(&[], naming("2_a", end(1, "Error", "P3009", "")), "OtherDatabaseMigrated")]
+// Its own row was refused: the session may only read.
+#[case(&[], naming("2_a", end(1, "Error", "", "25006")), "PrismaFailed")]
 #[case(&[("2_a", Row::RolledBack)], naming("2_a", end(1, "Error", "P3009", "")), "PrismaFailed")]
 #[case(&[], end(1, "Error", "P1002", ""), "never began: LockTimeout")]
 #[case(&[], end(1, "Error", "P1001", ""), "never began: UnreachableFromJob")]

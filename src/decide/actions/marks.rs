@@ -198,8 +198,7 @@ fn against(
         return Vec::new();
     };
     if spec.action == ActionKind::MarkApplied {
-        let held = history::held(&ran, schema, objects);
-        return held.get(name).map(sql::Held::against).unwrap_or_default();
+        return history::against(&ran, name, facts);
     }
     let mut against = invalid(pass, spec, facts);
     let failure = evidence::failure(inventory, row);

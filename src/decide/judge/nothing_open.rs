@@ -10,6 +10,10 @@ use crate::decide::status::{count, names};
 use crate::decide::unstarted;
 use crate::facts::{ContainerEnd, DatabaseFacts, LedgerRow};
 
+/// SQLSTATE of a write in a transaction that may only read.
+const READ_ONLY: &str = "25006";
+const READ_ONLY_REMEDY: &str = "See that the URL leads to the primary, and that nothing sets default_transaction_read_only (psql's \\drds lists what is set for roles and databases; ALTER DATABASE or ALTER ROLE ... RESET default_transaction_read_only takes it back)";
+
 /// What to do where Prisma works on another database than the one that is watched.
 const COMPARE: &str = "Compare envVar, env, prisma.migrate and the image's own variables with url and directUrl of the schema's datasource, then ask for a new run.";
 
@@ -154,6 +158,21 @@ pub(super) fn nothing_open(
     // Prisma speaks of a migration that began, and the row of that is not in the watched ledger.
     let begun = summary.and_then(|summary| summary.migration.as_deref());
     let begun = begun.filter(|name| !rows.iter().any(|row| row.migration_name == *name));
+    // Its row is Prisma's first write.
+    if let Some(name) = begun.filter(|_| untouched && state == READ_ONLY) {
+        let failed_status = FailedStatus {
+            remedy: format!("{READ_ONLY_REMEDY}."),
+            ..failed_status
+        };
+        return failed(
+            reasons::PRISMA_FAILED,
+            failed_status,
+            format!(
+                "{database}: PostgreSQL refused Prisma's first write, the row of {name} in _prisma_migrations{said}: the session is read-only. Nothing was executed; {} not applied. {READ_ONLY_REMEDY}, then ask for a new run.",
+                waits(missing)
+            ),
+        );
+    }
     if let Some(name) = begun.filter(|_| untouched) {
         return failed(
             reasons::OTHER_DATABASE_MIGRATED,

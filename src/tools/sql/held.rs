@@ -1,11 +1,11 @@
 //! Whether a database holds already what migrations would do to its catalog.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::effects::{describe, effects};
 use super::expected::{follow, replay};
 use super::replay::State;
-use crate::facts::{Object, ObjectKind};
+use crate::facts::{Column, Object, ObjectKind};
 
 /// How one migration compares with the catalog, in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +92,35 @@ pub fn held(migrations: &[(&str, &str)], schema: &str, objects: &BTreeSet<Object
             if !with_parent {
                 found.still.push(describe(object, schema));
             }
+        }
+    }
+    found
+}
+
+/// The columns that each of these migrations makes and that are there and are not as it makes them, in words. Later ones that alter them
+/// are counted in.
+pub fn otherwise(
+    migrations: &[(&str, &str)],
+    schema: &str,
+    columns: &BTreeMap<Object, Column>,
+) -> Vec<Vec<String>> {
+    let mut state = State::default();
+    for (by, (_, sql)) in migrations.iter().enumerate() {
+        follow(&mut state, sql, by, schema);
+    }
+    let mut found = vec![Vec::new(); migrations.len()];
+    for (object, entry) in state.there() {
+        let known = state.shape(object).zip(columns.get(object));
+        let (Some((shape, seen)), Some(found)) = (known, found.get_mut(entry.by)) else {
+            continue;
+        };
+        let differences = shape.differences(seen);
+        if !differences.is_empty() {
+            found.push(format!(
+                "{} {}, not as the migration makes it",
+                describe(object, schema),
+                differences.join(" and ")
+            ));
         }
     }
     found

@@ -60,6 +60,30 @@ impl Shape {
         only
     }
 
+    /// In what the catalog's column is another one, in words that follow its name.
+    pub(super) fn differences(&self, seen: &Column) -> Vec<String> {
+        let mut found = Vec::new();
+        let of_type = Shape {
+            of_type: self.of_type.clone(),
+            ..Shape::default()
+        };
+        if !of_type.fits(seen) {
+            found.push(format!("is of type {}", seen.of_type));
+        }
+        if self.not_null.is_some_and(|known| known != seen.not_null) {
+            let is = if seen.not_null { "is" } else { "is not" };
+            found.push(format!("{is} NOT NULL"));
+        }
+        if self.default.as_ref().is_some_and(|known| !known.fits(seen)) {
+            let has = match seen.default {
+                Some(_) => "has another default",
+                None => "has no default",
+            };
+            found.push(has.to_owned());
+        }
+        found
+    }
+
     /// It may be what the catalog says of it.
     pub(super) fn fits(&self, seen: &Column) -> bool {
         let not_null = self.not_null.is_none_or(|known| known == seen.not_null);
