@@ -185,8 +185,21 @@ pub(super) fn choices(
         }
         (reasons::PENDING_FOUND, _) => {
             if let Some(entry) = spoken_of(now).filter(|entry| !entry.baseline.is_empty()) {
-                let title = "if it has run on this database as it is now, and only its row is gone: tell Prisma that it is applied; that is checked against the catalog (where it changed nothing but rows, look yourself, and add --force), and nothing of its SQL is run";
-                push(&mut list, title, up_to(&commands, entry, &entry.baseline));
+                let last = entry.baseline.as_str();
+                let (marked, new): (Vec<&str>, Vec<&str>) = entry
+                    .pending
+                    .iter()
+                    .map(String::as_str)
+                    .partition(|name| *name <= last);
+                let then = match new.as_slice() {
+                    [] => "nothing else is pending".to_owned(),
+                    new => format!("the run then goes on with {}", status::names(new)),
+                };
+                let title = format!(
+                    "if {} ran on this database as it is now, and only the rows are gone: tell Prisma so; that is checked against the catalog (of what changed nothing but rows look yourself, and add --force), and nothing of their SQL is run; {then}",
+                    status::names(&marked)
+                );
+                push(&mut list, title, up_to(&commands, entry, last));
             }
             let title = "only if it is the right database, and what is pending has not run on it as it is now: run it";
             push(&mut list, title, commands.dbm("retry", &[]));

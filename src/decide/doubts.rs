@@ -14,6 +14,22 @@ const LIMIT: usize = 5;
 /// Where its text is not known: the image does not hold it, or it was too big to be kept.
 const NO_TEXT: &str = "its SQL is not known here, so nothing of it can be compared";
 
+/// Where the image holds another text under the name by now.
+const OTHER_TEXT: &str = "what its earlier text did, which the image does not hold any more, is known from the time of its failure only";
+
+/// Whether a row is of the text that the image holds under its name.
+fn is_of_image(inventory: &DatabaseInventory, row: &LedgerRow) -> bool {
+    let found = inventory
+        .migrations
+        .iter()
+        .find(|m| m.name == row.migration_name);
+    let checksum = row.checksum.trim().to_ascii_lowercase();
+    found.is_none_or(|migration| {
+        let known = prisma::checksums(migration);
+        known.is_empty() || known.contains(&checksum)
+    })
+}
+
 /// Fills in what a human has to look at before marking it, as far as it is known.
 pub(super) fn fill(
     failed: &mut FailedStatus,
@@ -50,6 +66,9 @@ pub(super) fn again(
     let Some(script) = script(inventory, &row.migration_name) else {
         return vec![NO_TEXT.to_owned()];
     };
+    if !is_of_image(inventory, row) {
+        return vec![OTHER_TEXT.to_owned()];
+    }
     let state = prisma::row_state(row);
     // PostgreSQL undid all of it.
     let undone = sql::transactions(script).whole || sql::is_one_undone(script);

@@ -3,6 +3,7 @@
 
 use dbm_agent::protocol::DatabaseInventory;
 
+use super::evidence::missing;
 use super::evidence::own_writes;
 use super::judge::Verdict;
 use super::pass::Pass;
@@ -38,6 +39,33 @@ fn own_doing(step: &StepStatus, inventory: &DatabaseInventory, facts: &DatabaseF
     }
 }
 
+/// Of a command that ended well and left some out: those that come before one that it applied. Prisma takes them in their order, so they
+/// had their turn, and their rows are gone.
+fn overtaken(
+    step: &StepStatus,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    verdict: &Verdict,
+) -> Vec<String> {
+    let incomplete =
+        matches!(verdict, Verdict::Failed { reason, .. } if *reason == reasons::LEDGER_INCOMPLETE);
+    let (Ledger::Rows(rows), Some(begun), true) = (&facts.ledger, &step.started_at, incomplete)
+    else {
+        return Vec::new();
+    };
+    let applied = rows.iter().filter(|row| {
+        row.started_at >= begun.0 && row.finished_at.is_some() && row.rolled_back_at.is_none()
+    });
+    let of_image = |name: &&str| inventory.migrations.iter().any(|m| m.name == **name);
+    let applied = applied.map(|row| row.migration_name.as_str());
+    let Some(last) = applied.filter(of_image).max() else {
+        return Vec::new();
+    };
+    let missing = missing(inventory, rows).into_iter();
+    let before = missing.filter(|name| *name < last);
+    before.map(str::to_owned).collect()
+}
+
 /// A verdict that trusts the ledger is none where that is lost. A row that stands there and is open is one.
 pub(super) fn corrected(
     pass: &mut Pass<'_>,
@@ -70,8 +98,20 @@ pub(super) fn corrected(
         remembered::has_run(pass, &step.database, &ran);
         return verdict;
     }
+    let overtaken = overtaken(step, inventory, facts, &verdict);
+    remembered::has_run(pass, &step.database, &overtaken);
     let text = match seen {
         Some(text) => text,
+        None if !overtaken.is_empty() => {
+            let list: Vec<&str> = overtaken.iter().map(String::as_str).collect();
+            format!(
+                "{}: {} {} applied before what was applied after {}, and the ledger does not say so any more: rows of _prisma_migrations were deleted or changed while the migration ran",
+                step.database,
+                names(&list),
+                if list.len() == 1 { "was" } else { "were" },
+                if list.len() == 1 { "it" } else { "them" },
+            )
+        }
         None if missed => format!(
             "{}: the table _prisma_migrations was dropped or renamed while the migration ran{}",
             step.database,

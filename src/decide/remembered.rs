@@ -103,12 +103,27 @@ pub(super) fn has_run(pass: &mut Pass<'_>, database: &str, ran: &[String]) {
 pub(super) fn forget(pass: &mut Pass<'_>, taken: &TakenAction) {
     let whole = taken.action == ActionKind::Restore;
     match taken.action {
-        ActionKind::Abort | ActionKind::AcceptValidation | ActionKind::Retry => return,
-        ActionKind::MarkApplied
+        // What they add is told from what was there, and a failed row is none of that.
+        ActionKind::Abort
+        | ActionKind::AcceptValidation
+        | ActionKind::Retry
+        | ActionKind::MarkApplied
         | ActionKind::MarkRolledBack
-        | ActionKind::DownMigration
-        | ActionKind::Baseline
-        | ActionKind::Restore => {}
+        | ActionKind::Baseline => return,
+        ActionKind::DownMigration | ActionKind::Restore => {}
+    }
+    if taken.action == ActionKind::DownMigration
+        && let Some(facts) = pass.facts(&taken.database)
+    {
+        // Of one that was applied its row is gone by that; what else is gone is no doing of it.
+        let entry = pass.database(&taken.database);
+        match entry.and_then(|entry| lost(entry, facts, &[])) {
+            None => return,
+            Some(loss) if loss.held.is_some_and(|held| held == loss.now + 1) => {
+                return remember(pass, &taken.database, facts);
+            }
+            Some(_) => return,
+        }
     }
     for entry in &mut pass.status.databases {
         // A restore may bring back the whole instance.

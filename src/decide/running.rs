@@ -405,7 +405,16 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
     {
         let (then, next) = match left_behind(session) {
             Some(left) => (format!(". {left}"), end_it(session)),
-            None => ("; it goes on by itself".to_owned(), String::new()),
+            None => {
+                let then = match who_may_end(&who(session)) {
+                    Some(may) => format!(
+                        ". It goes on by itself when that session has ended; if it does not end, have it ended by SELECT pg_terminate_backend({}), which the role of the migration may not run: {may}",
+                        session.pid
+                    ),
+                    None => "; it goes on by itself".to_owned(),
+                };
+                (then, String::new())
+            }
         };
         let text = format!(
             "{name}: waits for {}, which holds Prisma's lock or is a migration's session{then}",

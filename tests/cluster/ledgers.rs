@@ -107,3 +107,42 @@ async fn a_migration_that_drops_the_ledger_is_no_run_in_which_nothing_was_execut
     })
     .await;
 }
+
+/// Its row is gone by the end of the run that applied it: that run is not believed, and a retry asks first.
+#[tokio::test]
+async fn a_row_that_a_later_migration_of_the_same_run_deletes_is_missed() {
+    Stage::with(async |stage| {
+        let db = stage.database(Server::Identity, "main").await;
+        stage.apply(&project("deletes")).await;
+        let failed = stage.until_failed("app").await;
+        let text = message(&failed);
+        assert_eq!(reason(&failed), reasons::LEDGER_LOST, "{text}");
+        assert!(text.contains("002_cents"), "{text}");
+        db.run("INSERT INTO \"Item\" VALUES (1, 5), (2, 7)").await;
+        stage.retry("app", "again").await;
+        let blocked = stage.until_reason("app", reasons::PENDING_FOUND).await;
+        untouched(stage, &db, &message(&blocked), &["002_cents"]).await;
+    })
+    .await;
+}
+
+/// What is decided about a migration that failed is no word on a row that is gone.
+#[tokio::test]
+async fn a_row_that_vanished_is_missed_after_a_mark_too() {
+    Stage::with(async |stage| {
+        let db = begun(stage).await;
+        stage.apply(&project("failing")).await;
+        let failed = stage.until_failed("app").await;
+        let row = database(&failed, "main").failed.unwrap();
+        let more = json!({"database": "main", "migrationName": row.name, "ledgerRow": row.ledger_row, "force": true});
+        stage.done(action(&failed, "MarkRolledBack", &more)).await;
+        db.run("DELETE FROM _prisma_migrations WHERE migration_name = '002_cents'")
+            .await;
+        stage.apply(&project("appended")).await;
+        let blocked = stage.until_reason("app", reasons::PENDING_FOUND).await;
+        let text = message(&blocked);
+        assert!(text.contains("002_cents"), "{text}");
+        assert_eq!(db.number(PRICE).await, 12);
+    })
+    .await;
+}

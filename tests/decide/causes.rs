@@ -153,7 +153,7 @@ fn a_value_that_is_too_long_names_its_column_and_lists_its_rows() {
     let now = shown(&snapshot);
     let failure = now.databases[0].failed.as_ref().unwrap();
     assert_eq!(failure.statement.as_ref().map(|at| at.number), Some(1));
-    let remedy = "It failed because of code of t. Correct the rows that this lists, then run it again: SELECT * FROM t WHERE length(code::text) > 6 LIMIT 20";
+    let remedy = "It failed because of code of t. Correct the rows that this lists before it is run again: SELECT * FROM t WHERE length(code::text) > 6 LIMIT 20";
     assert_eq!(failure.remedy, remedy);
     assert!(now.message.ends_with(remedy), "{}", now.message);
     assert!(now.choices[0].title.starts_with("correct the rows"));

@@ -237,3 +237,33 @@ fn what_the_ledger_shows_to_be_otherwise_is_not_its_doing() {
     let other = writes("SELECT 1;", &["1_first"]);
     assert_ne!(reason(&other.resource.status), reasons::LEDGER_LOST);
 }
+
+/// Prisma takes the migrations in their order: one that comes before another of this run had its turn, whatever became of its row.
+#[test]
+fn what_comes_before_one_that_the_run_applied_has_run() {
+    let mut snapshot = snapshot(1);
+    let image = inventory(3);
+    let mut rows: Vec<LedgerRow> = image.migrations.iter().map(row).collect();
+    snapshot.inventories.insert("db00".to_owned(), image);
+    ledger(&mut snapshot, Ledger::Rows(rows[..1].to_vec()));
+    let name = write_decision(&mut snapshot);
+    let over = job(&snapshot, &name, ended());
+    snapshot.jobs.insert(name, over);
+    snapshot.now = at(START + 5);
+    rows[2].started_at = at(START + 3);
+    rows[2].finished_at = Some(at(START + 4));
+    let lost = rows.remove(1);
+    ledger(&mut snapshot, Ledger::Rows(rows));
+    settle(&mut snapshot);
+    let status = &snapshot.resource.status;
+    assert_eq!(reason(status), reasons::LEDGER_LOST, "{}", status.message);
+    assert!(
+        status.message.contains(&lost.migration_name),
+        "{}",
+        status.message
+    );
+    // Nobody has been told yet what would run.
+    snapshot.resource.retry = Some("again".to_owned());
+    assert_eq!(settle(&mut snapshot), "", "nothing is started");
+    assert_eq!(reason(&snapshot.resource.status), reasons::PENDING_FOUND);
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use database_migration_operator::api::{ActionKind, DatabaseMigrationStatus};
-use database_migration_operator::decide::Snapshot;
+use database_migration_operator::decide::{Effect, Snapshot, decide};
 use database_migration_operator::facts::{Ledger, LedgerRow, Object, Reading};
 use database_migration_operator::tools::sql;
 use rstest::rstest;
@@ -32,7 +32,7 @@ fn failed(script: &str, logs: Option<&str>, there: &str, as_before: bool) -> Sna
         facts.ledger = Ledger::Rows(vec![LedgerRow {
             id: "row".to_owned(),
             migration_name: inventory(1).migrations[0].name.clone(),
-            checksum: "old".to_owned(),
+            checksum: inventory(1).migrations[0].sha256.clone(),
             started_at: at(START),
             logs: logs.map(str::to_owned),
             ..LedgerRow::default()
@@ -122,4 +122,32 @@ fn an_invalid_index_is_something_that_is_left() {
         facts.invalid_indexes.clear();
     }
     assert!(taken(&snapshot, ActionKind::MarkRolledBack, false));
+}
+
+/// What failed was another text than the image holds now: what that one would do says nothing of what is left.
+#[test]
+fn what_another_text_did_is_not_read_from_the_one_that_the_image_holds_now() {
+    let script = "ALTER TABLE a ADD COLUMN b int; DELETE FROM a;";
+    let mut snapshot = failed(script, None, "", false);
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00")
+        && let Ledger::Rows(rows) = &mut facts.ledger
+    {
+        rows[0].checksum = "0b".repeat(32);
+    }
+    settle(&mut snapshot);
+    let mut action = asked(&snapshot, ActionKind::MarkRolledBack);
+    action.spec.database = "db00".to_owned();
+    action.spec.migration_name = inventory(1).migrations[0].name.clone();
+    action.spec.ledger_row = "row".to_owned();
+    snapshot.actions = vec![action];
+    let effects = decide(&snapshot).effects;
+    let refused = effects.iter().find_map(|effect| match effect {
+        Effect::SetAction { status, .. } => Some(status.message.clone()),
+        _ => None,
+    });
+    let text = refused.unwrap();
+    assert!(
+        text.contains("its earlier text") && !text.contains("DELETE"),
+        "{text}"
+    );
 }

@@ -16,7 +16,7 @@ use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Object};
 use crate::tools::{prisma, prisma::RowState};
 
 /// What a baseline marks: up to and including the named migration, what is not applied yet. Of a history that was
-/// rewritten or lost rows, and where the named one is of those that stand for what ran, such ones only.
+/// rewritten, and where the named one is of those that stand for what ran, such ones only.
 pub(super) fn names(pass: &Pass<'_>, database: &str, last: &str) -> Vec<String> {
     let Some((inventory, facts)) = pass
         .snapshot
@@ -27,8 +27,7 @@ pub(super) fn names(pass: &Pass<'_>, database: &str, last: &str) -> Vec<String> 
         return Vec::new();
     };
     let word = word(pass, database, inventory, facts);
-    let gone = gone(pass, database, inventory, facts);
-    let names = to_mark(inventory, facts, last, word, &gone).into_iter();
+    let names = to_mark(inventory, facts, last, word).into_iter();
     names.map(|migration| migration.name.clone()).collect()
 }
 
@@ -56,20 +55,20 @@ fn word<'a>(
     }
 }
 
-/// What is pending because its row is gone.
-fn gone(
+/// Something is pending because its row is gone.
+fn is_gone(
     pass: &Pass<'_>,
     database: &str,
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
-) -> Vec<String> {
+) -> bool {
     let applied = history::applied(rows(facts));
     let names = inventory.migrations.iter().map(|m| m.name.clone());
     let pending: Vec<String> = names
         .filter(|name| !applied.contains_key(name.as_str()))
         .collect();
     let entry = pass.database(database);
-    entry.map_or_else(Vec::new, |entry| remembered::gone(entry, facts, &pending))
+    entry.is_some_and(|entry| !remembered::gone(entry, facts, &pending).is_empty())
 }
 
 fn to_mark<'a>(
@@ -77,7 +76,6 @@ fn to_mark<'a>(
     facts: &DatabaseFacts,
     last: &str,
     word: history::Word<'_>,
-    gone: &[String],
 ) -> Vec<&'a Migration> {
     let rows = rows(facts);
     let applied = history::applied(rows);
@@ -87,12 +85,11 @@ fn to_mark<'a>(
     let Some(at) = inventory.migrations.iter().position(|m| m.name == last) else {
         return Vec::new();
     };
-    let stands = |name: &str| of_rewritten.contains(name) || gone.iter().any(|gone| gone == name);
-    let only = stands(last);
+    let only = of_rewritten.contains(last);
     inventory.migrations[..=at]
         .iter()
         .filter(|m| !applied.contains_key(m.name.as_str()))
-        .filter(|m| !only || stands(&m.name))
+        .filter(|m| !only || of_rewritten.contains(m.name.as_str()))
         .collect()
 }
 
@@ -120,7 +117,6 @@ pub(super) fn fits(
         return Err(not_read(pass, name));
     };
     let word = word(pass, name, inventory, facts);
-    let gone = gone(pass, name, inventory, facts);
     match &facts.ledger {
         Ledger::Absent { tables } => {
             // Where Prisma asked for one, it gets one.
@@ -144,7 +140,7 @@ pub(super) fn fits(
             if !rows.iter().all(by_hand)
                 && lost.is_empty()
                 && rewritten.all().is_empty()
-                && gone.is_empty()
+                && !is_gone(pass, name, inventory, facts)
             {
                 return refused(format!(
                     "{name}: Prisma has migrated it before, and the image has every migration that is applied, so it needs no baseline"
@@ -159,7 +155,7 @@ pub(super) fn fits(
             pass.spec.image
         ));
     }
-    let wanted = to_mark(inventory, facts, last, word, &gone);
+    let wanted = to_mark(inventory, facts, last, word);
     if wanted.is_empty() {
         return refused(format!("{name}: {last} is applied already"));
     }

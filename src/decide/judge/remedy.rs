@@ -26,7 +26,7 @@ pub(super) fn remedy(script: &str, stopped: &sql::Stopped<'_>, facts: &DatabaseF
             None => String::new(),
         };
         text.push_str(&format!(
-            "{of} Correct the rows that this lists, then run it again: {}",
+            "{of} Correct the rows that this lists before it is run again: {}",
             found.query
         ));
     }
