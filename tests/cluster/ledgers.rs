@@ -52,6 +52,19 @@ async fn a_migration_inserted_before_one_that_ran_does_not_run_that_one_again() 
     .await;
 }
 
+/// Nothing says of such a one that it is the same: it is asked about.
+#[tokio::test]
+async fn a_migration_inserted_under_the_name_of_one_that_was_reworded_is_asked_about() {
+    Stage::with(async |stage| {
+        let db = begun(stage).await;
+        stage.apply(&project("touched")).await;
+        let blocked = stage.until_reason("app", reasons::UNSEEN_FOUND).await;
+        let parts = ["main: ", "002_cents", "003_cents"];
+        untouched(stage, &db, &message(&blocked), &parts).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_row_that_vanished_from_the_ledger_is_no_reason_to_run_its_migration_again() {
     Stage::with(async |stage| {

@@ -122,6 +122,10 @@ pub const TABLE: &[(&str, &[&str])] = &[
         "lacking one, and rows are pending",
         &["baseline", "", "retry"],
     ),
+    (
+        "a name has something else, and rows are pending",
+        &["baseline", "", "retry"],
+    ),
     ("squashed", &["baseline", ""]),
     (
         "squashed, with a seed beside it and a new one after it",

@@ -185,6 +185,14 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
             stage.then(&[same(FIRST), odd("0301_rows", "r", &[])]);
             reasons::UNSEEN_FOUND
         }
+        "a name has something else, and rows are pending" => {
+            stage.then(&[
+                same(FIRST),
+                odd(SECOND, "n", &["0900_new"]),
+                odd("0301_rows", "r", &[]),
+            ]);
+            reasons::UNSEEN_FOUND
+        }
         "squashed" => {
             stage.then(&[odd("0000_squashed", "s", &[FIRST, SECOND])]);
             reasons::SQUASHED_FOUND

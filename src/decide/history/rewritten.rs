@@ -41,6 +41,8 @@ pub(in super::super) struct Rewritten {
     doubtful: Vec<String>,
     /// Nothing but those is in `squashed`.
     doubted: bool,
+    /// An applied name under which the image has what has not run.
+    reworded: String,
     /// The old name of the first of `renamed` stands in the image for something else.
     old_is_there: bool,
 }
@@ -135,6 +137,17 @@ impl Rewritten {
                 names(&marked)
             );
             return blocked(reasons::SQUASHED_FOUND, message);
+        }
+        if !self.reworded.is_empty() && squashed.iter().all(|name| self.unseen.contains(*name)) {
+            let message = format!(
+                "{database}: {} {} pending, and {}, which is applied, holds SQL in the image that has not run: what was applied under that name may be pending under another one, edited, and the catalog does not show whether it ran, so nothing was started. Look at what {} would change (rows, say): if it ran, tell Prisma so; if not, say that it may run. What stands as {} in the image never runs under that name: release it under a new one.",
+                names(&squashed),
+                if squashed.len() == 1 { "is" } else { "are" },
+                self.reworded,
+                names(&squashed),
+                self.reworded
+            );
+            return blocked(reasons::UNSEEN_FOUND, message);
         }
         if lost.is_empty() && squashed.iter().all(|name| self.unseen.contains(*name)) {
             let (it, verb) = match squashed.len() {
@@ -274,7 +287,7 @@ pub(in super::super) fn rewritten(
         found.squashed.clear();
         found.unseen.clear();
     }
-    if word.doubts && !word.new && !found.doubtful.is_empty() {
+    if (word.doubts || !found.reworded.is_empty()) && !word.new && !found.doubtful.is_empty() {
         found.doubted = found.squashed.is_empty();
         let doubtful = std::mem::take(&mut found.doubtful);
         found.unseen.extend(doubtful.iter().cloned());
@@ -298,6 +311,43 @@ pub(in super::super) fn rewritten(
         |name: &&String| !found.unseen.contains(*name) && !found.partial.contains_key(*name);
     found.shown = found.squashed.iter().take_while(whole).last().cloned();
     found
+}
+
+/// An applied name under which the image has something else that has not run, as the catalog shows: what was applied as that may be
+/// pending under another name, edited. Of what only changes rows nothing else would show it.
+fn beside_reworded(
+    found: &mut Rewritten,
+    inventory: &DatabaseInventory,
+    edited: &[&str],
+    pending: &[&Migration],
+    schema: &str,
+    objects: Option<&BTreeSet<Object>>,
+) {
+    if edited.is_empty() {
+        return;
+    }
+    found.by_name = true;
+    let Some(objects) = objects else { return };
+    let all: Vec<&Migration> = inventory.migrations.iter().collect();
+    let held = held(&all, schema, objects);
+    let never_ran = |name: &&&str| {
+        held.get(**name)
+            .is_some_and(|held| !held.against().is_empty())
+    };
+    let Some(name) = edited.iter().find(never_ran) else {
+        return;
+    };
+    let hides = |m: &&&Migration| {
+        let script = m.sql.as_deref().unwrap_or_default();
+        let held = held.get(m.name.as_str());
+        held.is_some_and(sql::Held::is_unseen) && !sql::statements(script).is_empty()
+    };
+    found.reworded = (*name).to_owned();
+    found.doubtful = pending
+        .iter()
+        .filter(hides)
+        .map(|m| m.name.clone())
+        .collect();
 }
 
 fn seen(
@@ -332,6 +382,13 @@ fn seen(
         found.said = !gone.is_empty();
     }
     let Some(newest) = gone.keys().next_back().filter(|_| !pending.is_empty()) else {
+        if gone.is_empty() && !pending.is_empty() {
+            let edited = applied.values().filter(|row| {
+                known.contains(row.migration_name.as_str()) && !contents.is_intact(row)
+            });
+            let edited: Vec<&str> = edited.map(|row| row.migration_name.as_str()).collect();
+            beside_reworded(&mut found, inventory, &edited, &pending, schema, objects);
+        }
         return found;
     };
     found.by_name = true;
