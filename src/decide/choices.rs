@@ -339,6 +339,8 @@ fn of_migration(
         push(list, title, mark + force);
         return;
     }
+    // Its image needs no correction for that.
+    let cut_off = said && was_cut_off(status::ready_reason(now)) && failed.sql_state.is_empty();
     let circle = failed.tried_before && !failed.was_there.is_empty();
     let around = matches!(cause, Cause::Around | Cause::Rows);
     if !circle && around && failed.invalid_indexes.is_empty() && !recorded_otherwise(now) {
@@ -381,11 +383,20 @@ fn of_migration(
         };
         push(list, title, commands.dbm("mark-rolled-back", &with_reason));
     } else if failed.has_down && held {
-        let words = "undo it with its down.sql, then release a corrected image";
         let down = commands.dbm("down", &at);
+        let (words, line) = match cut_off {
+            true => (
+                "undo it with its down.sql, and run it again",
+                vec![down, commands.dbm("retry", &[])],
+            ),
+            false => (
+                "undo it with its down.sql, then release a corrected image",
+                vec![down],
+            ),
+        };
         match blocked {
-            Some(step) => locks::then(list, &step.message, &format!("then {words}"), &[down]),
-            None => push(list, words, down),
+            Some(step) => locks::then(list, &step.message, &format!("then {words}"), &line),
+            None => push(list, words, line.join(" && ")),
         }
     }
     if held {
@@ -401,7 +412,7 @@ fn of_migration(
         push(list, title, applied.1);
     }
     if failed.traces != Traces::None {
-        if lock || cause == Cause::Around {
+        if lock || cause == Cause::Around || cut_off {
             let title = format!("{undo}, mark it rolled back, and run it again");
             let retry = commands.dbm("retry", &[]);
             push(list, title, format!("{back} && {retry}"));
@@ -410,6 +421,18 @@ fn of_migration(
             push(list, title, back);
         }
     }
+}
+
+/// Its end came from outside: its pod, its connection or its server went away.
+fn was_cut_off(reason: &str) -> bool {
+    [
+        reasons::OUT_OF_MEMORY,
+        reasons::MIGRATION_UNFINISHED,
+        reasons::UNFINISHED_ROW_FOUND,
+        reasons::ENGINE_LOST,
+        reasons::KILLED,
+    ]
+    .contains(&reason)
 }
 
 /// The transaction is the migration's own fault, whatever its error was.

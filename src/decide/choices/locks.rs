@@ -70,7 +70,12 @@ pub(super) fn held_up(list: &mut Vec<ChoiceStatus>, now: &DatabaseMigrationStatu
     if dump || now.message.contains(concurrently::READS) {
         let what = if dump { "the dump" } else { "the session" };
         let title = format!(
-            "wait for the end of {what}; the migration then goes on by itself, and meanwhile holds up nobody who reads or writes. How far it is:"
+            "wait for the end of {what}; the migration then goes on by itself, and meanwhile holds up nobody who reads or writes. How far it is{}:",
+            match may {
+                Some(_) =>
+                    ", as a superuser or a member of pg_monitor, because the role of the migration is not shown it",
+                None => "",
+            }
         );
         push(list, title, now.next_command.clone());
         let Some(who) = who else {
