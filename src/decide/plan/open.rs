@@ -67,7 +67,7 @@ pub(super) fn row<'a>(
         (RowState::Unfinished | RowState::ScriptDone, None) => Blocker {
             reason: reasons::UNFINISHED_ROW_FOUND,
             message: format!(
-                "{database}: an earlier run of {name} did not come to its end (row {} is neither finished nor rolled back, nothing is running). Look at what it left in the schema. Once the row is resolved by hand it goes on by itself.",
+                "{database}: an earlier run of {name} did not come to its end (row {} is neither finished nor rolled back, nothing is running). Look at what it left in the schema, and decide: after mark-applied the run goes on by itself, after mark-rolled-back it ends, and a retry runs it again.",
                 row.id
             ),
             next: String::new(),
@@ -77,7 +77,7 @@ pub(super) fn row<'a>(
             Blocker {
                 reason: reasons::FAILED_ROW_FOUND,
                 message: format!(
-                    "{database}: {name} failed in an earlier run (row {}{}{}) and blocks every deploy (P3009). Once the row is resolved by hand it goes on by itself.",
+                    "{database}: {name} failed in an earlier run (row {}{}{}) and blocks every deploy (P3009). After mark-applied the run goes on by itself; after mark-rolled-back it ends, and a retry runs it again.",
                     row.id,
                     if failure.summary.is_empty() { "" } else { ": " },
                     failure.summary
