@@ -162,17 +162,19 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// The steps that have Jobs.
+const STEPS: [StepKind; 6] = [
+    StepKind::Inventory,
+    StepKind::Migrate,
+    StepKind::Resolve,
+    StepKind::Down,
+    StepKind::SmokeTest,
+    StepKind::Restore,
+];
+
 /// The step whose Jobs the API server refuses.
 fn refused() -> impl Strategy<Value = Option<StepKind>> {
-    let steps = [
-        StepKind::Inventory,
-        StepKind::Migrate,
-        StepKind::Resolve,
-        StepKind::Down,
-        StepKind::SmokeTest,
-        StepKind::Restore,
-    ];
-    proptest::option::of(proptest::sample::select(steps.to_vec()))
+    proptest::option::of(proptest::sample::select(STEPS.to_vec()))
 }
 
 /// Humans at a world that mostly goes its way.

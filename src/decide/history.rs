@@ -182,24 +182,24 @@ pub(super) fn held<'a>(
     names.zip(sql::held(&scripts, schema, objects)).collect()
 }
 
-/// What speaks against it that one of these migrations ran: what it makes and is not there, or is there and another one, and what it
-/// removes and is there still. Columns are compared with their types, all else by its name.
-pub(super) fn against(migrations: &[&Migration], name: &str, facts: &DatabaseFacts) -> Vec<String> {
-    let Some(objects) = &facts.objects else {
-        return Vec::new();
-    };
+/// How one of these migrations compares with the catalog: columns with their types, all else by its name. None where the catalog is not
+/// known.
+pub(super) fn compared(
+    migrations: &[&Migration],
+    name: &str,
+    facts: &DatabaseFacts,
+) -> Option<sql::Held> {
     let schema = &facts.identity.schema;
-    let held = held(migrations, schema, objects);
-    let mut against = held.get(name).map(sql::Held::against).unwrap_or_default();
+    let mut held = held(migrations, schema, facts.objects.as_ref()?).remove(name)?;
     let texts: Vec<(&str, &str)> = migrations
         .iter()
         .map(|m| (m.name.as_str(), m.sql.as_deref().unwrap_or_default()))
         .collect();
     let at = migrations.iter().position(|m| m.name == name);
     if let Some((columns, at)) = facts.columns.as_ref().zip(at) {
-        against.extend(sql::otherwise(&texts, schema, columns).swap_remove(at));
+        held.different = sql::otherwise(&texts, schema, columns).swap_remove(at);
     }
-    against
+    Some(held)
 }
 
 /// Pending migrations with the content of an applied one that the image does not have under its name, as it was. Each that

@@ -99,7 +99,10 @@ pub(super) fn corrected(
         return verdict;
     }
     let overtaken = overtaken(step, inventory, facts, &verdict);
-    remembered::has_run(pass, &step.database, &overtaken);
+    if seen.is_none() {
+        // Where something is seen to be gone, it is in what is remembered.
+        remembered::has_run(pass, &step.database, &overtaken);
+    }
     let text = match seen {
         Some(text) => text,
         None if !overtaken.is_empty() => {

@@ -342,16 +342,7 @@ fn compare(
         } else {
             policy
         };
-        findings.push(FindingStatus {
-            kind,
-            migration: migration.to_owned(),
-            policy,
-            line: None,
-            text: String::new(),
-            unseen: false,
-            lacks: String::new(),
-            accepted: None,
-        });
+        findings.push(FindingStatus::new(kind, migration, policy));
     };
     let all = rewritten.all();
     let mut pending = Vec::new();

@@ -99,34 +99,29 @@ pub(super) fn has_run(pass: &mut Pass<'_>, database: &str, ran: &[String]) {
     known.newest.drain(..older);
 }
 
-/// What a human had changed is no surprise.
+/// What a human had changed is no surprise. What a mark or a baseline adds is told from what was there, and a failed row is none of that.
 pub(super) fn forget(pass: &mut Pass<'_>, taken: &TakenAction) {
-    let whole = taken.action == ActionKind::Restore;
-    match taken.action {
-        // What they add is told from what was there, and a failed row is none of that.
+    let whole = match taken.action {
+        // It may bring back the whole instance.
+        ActionKind::Restore => true,
+        ActionKind::DownMigration => false,
         ActionKind::Abort
         | ActionKind::AcceptValidation
         | ActionKind::Retry
         | ActionKind::MarkApplied
         | ActionKind::MarkRolledBack
         | ActionKind::Baseline => return,
-        ActionKind::DownMigration | ActionKind::Restore => {}
-    }
-    if taken.action == ActionKind::DownMigration
-        && let Some(facts) = pass.facts(&taken.database)
-    {
+    };
+    if !whole && let Some(facts) = pass.facts(&taken.database) {
         // Of one that was applied its row is gone by that; what else is gone is no doing of it.
         let entry = pass.database(&taken.database);
-        match entry.and_then(|entry| lost(entry, facts, &[])) {
-            None => return,
-            Some(loss) if loss.held.is_some_and(|held| held == loss.now + 1) => {
-                return remember(pass, &taken.database, facts);
-            }
-            Some(_) => return,
+        let lost = entry.and_then(|entry| lost(entry, facts, &[]));
+        if lost.is_some_and(|loss| loss.held == Some(loss.now + 1)) {
+            remember(pass, &taken.database, facts);
         }
+        return;
     }
     for entry in &mut pass.status.databases {
-        // A restore may bring back the whole instance.
         if whole || entry.name == taken.database {
             entry.verified.clear();
             entry.remembered = None;

@@ -169,9 +169,8 @@ pub(super) fn compare(
     facts: &DatabaseFacts,
 ) {
     let schema = &facts.identity.schema;
-    let known = facts.objects.as_ref().zip(script(inventory, &failed.name));
-    let Some((objects, script)) = known else {
-        failed.compared = None;
+    failed.compared = None;
+    let Some(script) = script(inventory, &failed.name) else {
         return;
     };
     let applied = match &facts.ledger {
@@ -183,9 +182,9 @@ pub(super) fn compare(
         .iter()
         .filter(|m| m.name == failed.name || applied.contains_key(m.name.as_str()))
         .collect();
-    let mut held = history::held(&ran, schema, objects);
-    let held = held.remove(failed.name.as_str()).unwrap_or_default();
-    let against = history::against(&ran, &failed.name, facts);
+    let Some(held) = history::compared(&ran, &failed.name, facts) else {
+        return;
+    };
     let unseen = sql::unshown(script, schema);
     let unseen = unseen
         .iter()
@@ -196,7 +195,7 @@ pub(super) fn compare(
     };
     failed.compared = Some(ComparedStatus {
         there: cut(&mut held.there.iter().cloned()),
-        against: cut(&mut against.into_iter()),
+        against: cut(&mut held.against().into_iter()),
         unseen: cut(&mut { unseen }),
     });
 }

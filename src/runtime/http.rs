@@ -236,7 +236,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{Ipv4Addr, TcpStream};
 
-    use super::super::shutdown::Shutdown;
+    use super::super::shutdown::{Shutdown, Trigger};
     use super::*;
 
     async fn fetch(address: SocketAddr, path: &'static str) -> std::io::Result<String> {
@@ -254,20 +254,27 @@ mod tests {
         .unwrap_or_else(|error| Err(std::io::Error::other(error)))
     }
 
+    /// A server on a port of its own, what stops it, and its end.
+    async fn serve(
+        readiness: Readiness,
+    ) -> Result<(SocketAddr, Trigger, JoinHandle<()>), HttpError> {
+        let address = (Ipv4Addr::LOCALHOST, 0).into();
+        let metrics = Arc::new(Metrics::new("1"));
+        let server = HttpServer::bind(address, readiness, Liveness::default(), metrics).await?;
+        let address = server.address();
+        let (trigger, shutdown) = Shutdown::manual();
+        Ok((
+            address,
+            trigger,
+            tokio::spawn(server.serve(shutdown.wait())),
+        ))
+    }
+
     #[tokio::test]
     async fn answers_and_stops() -> Result<(), Box<dyn std::error::Error>> {
         let readiness = Readiness::new();
         let (crds, cache) = (readiness.flag("crds"), readiness.flag("cache"));
-        let server = HttpServer::bind(
-            (Ipv4Addr::LOCALHOST, 0).into(),
-            readiness,
-            Liveness::default(),
-            Arc::new(Metrics::new("1")),
-        )
-        .await?;
-        let address = server.address();
-        let (trigger, shutdown) = Shutdown::manual();
-        let serving = tokio::spawn(server.serve(shutdown.wait()));
+        let (address, trigger, serving) = serve(readiness).await?;
 
         assert!(
             fetch(address, "/healthz")
@@ -302,16 +309,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn requests_that_are_never_finished_take_no_place_from_others()
     -> Result<(), Box<dyn std::error::Error>> {
-        let server = HttpServer::bind(
-            (Ipv4Addr::LOCALHOST, 0).into(),
-            Readiness::new(),
-            Liveness::default(),
-            Arc::new(Metrics::new("1")),
-        )
-        .await?;
-        let address = server.address();
-        let (trigger, shutdown) = Shutdown::manual();
-        let serving = tokio::spawn(server.serve(shutdown.wait()));
+        let (address, trigger, serving) = serve(Readiness::new()).await?;
         let mut held = Vec::new();
         for _ in 0..3 * CONNECTIONS {
             let mut stream = TcpStream::connect(address)?;

@@ -198,7 +198,8 @@ fn against(
         return Vec::new();
     };
     if spec.action == ActionKind::MarkApplied {
-        return history::against(&ran, name, facts);
+        let held = history::compared(&ran, name, facts);
+        return held.as_ref().map(sql::Held::against).unwrap_or_default();
     }
     let mut against = invalid(pass, spec, facts);
     let failure = evidence::failure(inventory, row);

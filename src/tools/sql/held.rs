@@ -16,6 +16,8 @@ pub struct Held {
     pub missing: Vec<String>,
     /// What it removes and stands there all the same.
     pub still: Vec<String>,
+    /// What it makes and is there otherwise; filled in from [`otherwise`] where columns are compared with their types.
+    pub different: Vec<String>,
 }
 
 impl Held {
@@ -42,7 +44,8 @@ impl Held {
             .still
             .iter()
             .map(|what| format!("{what} is still there"));
-        missing.chain(still).collect()
+        let different = self.different.iter().cloned();
+        missing.chain(still).chain(different).collect()
     }
 }
 
