@@ -344,3 +344,28 @@ fn nobody_is_asked_without_doubt() {
     assert_eq!(image.summary().outcome, Outcome::Succeeded);
     assert!(!image.path("asked").exists());
 }
+
+/// Both databases may have the same pending: the one that Prisma names has to be the one that is watched.
+#[test]
+fn where_prisma_would_migrate_another_database_nothing_is_applied() {
+    let answer = |database: &str| {
+        format!(
+            "Datasource \"db\": PostgreSQL database \"{database}\", schema \"public\" at \"db.example:5432\"\\n\\n{PENDING}"
+        )
+    };
+    let names = planned(&["0_init", "1_more"]);
+    let image = Image::new();
+    let refusal = image.refusal(&mut image.prisma(names.clone(), &prisma(&answer("other"), 1)));
+    let Refusal::ConnectionInvalid(message) = refusal else {
+        panic!("{refusal:?}")
+    };
+    assert!(
+        message.starts_with("Prisma would migrate the database \"other\"")
+            && message.contains("DATABASE_URL leads to"),
+        "{message}"
+    );
+    let image = Image::new();
+    let mut agent = image.prisma(names, &prisma(&answer("shop"), 1));
+    let output = agent.output().unwrap();
+    assert_eq!(image.summary().outcome, Outcome::Succeeded, "{output:?}");
+}

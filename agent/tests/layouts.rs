@@ -12,6 +12,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 
@@ -294,6 +295,42 @@ fn configurations_say_by_which_variables_they_connect() {
         let again = inventory::read(&paths, &without_node, Some(configured));
         assert_eq!(again.inventory, project.inventory);
     }
+}
+
+/// By which of several variables it connects is known where they are set, before anything runs.
+#[test]
+fn a_variable_that_only_the_job_sets_does_not_lead_elsewhere() {
+    let packages = installed(7);
+    let text = "export default { datasource: { url: process.env.DIRECT_URL ?? process.env.DATABASE_URL } }";
+    let (image, paths, surroundings) = with_configuration(7, &packages, text);
+    let project = inventory::read(&paths, &surroundings, None);
+    let configured = project.inventory.configured.unwrap();
+    let run = |direct: &str| {
+        let request = serde_json::json!({
+            "project": paths, "envVar": "DATABASE_URL", "applicationName": "dbm/shop", "configured": configured,
+        });
+        let mut agent = Command::new(env!("CARGO_BIN_EXE_dbm-agent"));
+        agent
+            .args(["exec", &request.to_string(), "--", "touch", "ran"])
+            .current_dir(image.path())
+            .env("DATABASE_URL", "postgresql://u:in-spotting@h/shop")
+            .env("DIRECT_URL", direct)
+            .env("DBM_TERMINATION_LOG", image.path().join("summary"));
+        let output = agent.output().unwrap();
+        let summary = fs::read_to_string(image.path().join("summary")).unwrap();
+        assert!(!summary.contains("in-spotting"), "{summary}");
+        (output.status.code(), summary)
+    };
+    let (code, summary) = run("postgresql://u:in-spotting@h/other");
+    assert_eq!(code, Some(64), "{summary}");
+    assert!(
+        summary.contains("DIRECT_URL, by which Prisma migrates")
+            && summary.contains("to another database than DATABASE_URL"),
+        "{summary}"
+    );
+    assert!(!image.path().join("ran").exists());
+    let (code, summary) = run("postgresql://u:in-spotting@h/shop?connect_timeout=5");
+    assert_eq!(code, Some(0), "{summary}");
 }
 
 /// What Prisma itself refuses is refused before a Job, whatever kind of file it is: a CommonJS file, for which no loader is

@@ -256,6 +256,7 @@ impl Bench {
         let summary = Summary {
             problem: None,
             elsewhere: None,
+            begun: None,
             version: VERSION,
             outcome: Outcome::Succeeded,
             exit_code: Some(0),

@@ -21,6 +21,7 @@ pub(super) fn summary(outcome: Outcome, code: &str, state: &str) -> Summary {
         message: None,
         problem: None,
         elsewhere: None,
+        begun: None,
         findings: Vec::new(),
         findings_count: 0,
         timed_out: false,

@@ -287,6 +287,7 @@ pub(super) fn end(exit_code: i32, reason: &str, code: &str, state: &str) -> Opti
         message: None,
         problem: None,
         elsewhere: None,
+        begun: None,
         findings: Vec::new(),
         findings_count: 0,
         timed_out: false,

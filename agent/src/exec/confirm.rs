@@ -1,5 +1,6 @@
 //! Asks Prisma itself what is pending before anything is applied, where it is not certain that it reads what was planned.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command as Process, ExitStatus, Stdio};
@@ -8,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::command::Command;
+use super::elsewhere;
 use super::environment::Variables;
 use super::redact::redact_text;
 use super::run::Ended;
@@ -33,7 +35,8 @@ pub(super) enum Stop {
     Failed(Box<Ended>),
 }
 
-/// Compares what Prisma says is pending with the plan.
+/// Compares what Prisma says is pending, and what it says that it works on, with the plan. `own` is the variable whose database is
+/// watched.
 ///
 /// # Errors
 /// With the difference, or with why there is no answer.
@@ -41,6 +44,7 @@ pub(super) fn confirm(
     planned: &Planned,
     command: &Command,
     variables: &Variables,
+    own: &str,
     secrets: &Secrets,
 ) -> Result<(), Stop> {
     let unknown = |why: String| {
@@ -55,9 +59,26 @@ pub(super) fn confirm(
         return Err(failure(&redact_text(secrets, &output), status)
             .unwrap_or_else(|| unknown(last_line(&output))));
     };
+    if let Some(place) = elsewhere(&output, variables, own) {
+        return Err(Stop::Refused(Refusal::ConnectionInvalid(format!(
+            "Prisma would migrate {place}, as prisma migrate status says, and not what {own} leads to, which holds \
+             connection.secretKeyRef and is watched. Let the datasource take {own}, or set databases[].envVar to the variable \
+             that it takes and connection.secretKeyRef to what that holds"
+        ))));
+    }
     difference(planned, &pending).map_or(Ok(()), |what| {
         Err(Stop::Refused(Refusal::OtherMigrations(what)))
     })
+}
+
+/// What Prisma says that it works on, where that is another database or schema.
+fn elsewhere(output: &str, variables: &Variables, own: &str) -> Option<String> {
+    let watched = variables.get(OsStr::new(own))?.to_str()?;
+    let mut window = Window::default();
+    for line in without_colours(output).lines() {
+        window.push(line);
+    }
+    elsewhere::printed(watched, window.datasource()?)
 }
 
 /// What failed, where that is known: a server that cannot be reached is no answer to what was asked.

@@ -281,7 +281,7 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
     let request = &call.request;
     let started_at = now();
     if let (Some(planned), Some(question)) = (&request.confirm, &question) {
-        match confirm::confirm(planned, question, &variables, &secrets) {
+        match confirm::confirm(planned, question, &variables, &request.env_var, &secrets) {
             Ok(()) => {}
             Err(Stop::Refused(refusal)) => return refused(refusal),
             Err(Stop::Failed(ended)) => {
@@ -314,6 +314,7 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
         }
         Ok(ended) if ended.exit_code == Some(0) && !ended.timed_out => Summary {
             elsewhere: elsewhere(&ended),
+            begun: ended.begun,
             exit_code: ended.exit_code,
             // That it exits with 0 does not say that Prisma came to its end.
             message: ended
@@ -351,6 +352,7 @@ fn failed(ended: run::Ended, request: &ExecRequest, secrets: &Secrets) -> Summar
         migration: ended.recognised.migration,
         message: message.map(|message| redact_text(secrets, &message)),
         problem: ended.problem.filter(|_| !ended.timed_out),
+        begun: ended.begun,
         findings: ended.findings,
         findings_count: ended.findings_count,
         timed_out: ended.timed_out,
@@ -398,6 +400,7 @@ fn summary(outcome: Outcome) -> Summary {
         message: None,
         problem: None,
         elsewhere: None,
+        begun: None,
         findings: Vec::new(),
         findings_count: 0,
         timed_out: false,

@@ -44,6 +44,8 @@ pub struct Ended {
     pub closing_words: Option<&'static str>,
     /// The line in which Prisma says what it works on.
     pub datasource: Option<String>,
+    /// The last migration that Prisma says it applies.
+    pub begun: Option<String>,
     /// What its output says is wrong with the image.
     pub problem: Option<Problem>,
     /// The last line of its output that is not blank.
@@ -91,6 +93,7 @@ pub fn run(
     ended.recognised = screen.window.recognised();
     ended.closing_words = screen.window.closing_words();
     ended.datasource = screen.window.datasource().map(str::to_owned);
+    ended.begun = screen.window.begun().map(str::to_owned);
     ended.problem = screen.window.problem();
     ended.last_line = screen.window.last_line();
     (ended.findings, ended.findings_count) = screen.findings.take();

@@ -43,6 +43,7 @@ fn texts(summary: &mut Summary) -> Vec<&mut String> {
         .iter_mut()
         .chain(&mut summary.migration)
         .chain(&mut summary.elsewhere)
+        .chain(&mut summary.begun)
         .chain(summary.problem.iter_mut().map(|found| &mut found.message))
         .collect();
     match &mut summary.outcome {
@@ -100,6 +101,7 @@ mod tests {
             message: Some(message.into()),
             problem: None,
             elsewhere: None,
+            begun: Some("m".repeat(300)),
             findings: Vec::new(),
             findings_count: 0,
             timed_out: false,

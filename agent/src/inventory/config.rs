@@ -134,6 +134,15 @@ pub fn in_folder(folder: &Path, rules: Rules) -> Vec<PathBuf> {
     found
 }
 
+/// Whether it is known by which variable it connects. One of several, or one that is put together, can be told where they are set.
+pub fn is_settled(config: &Config) -> bool {
+    let Config::Said(configured) = config else {
+        return false;
+    };
+    let urls = [&configured.url, &configured.direct_url].into_iter();
+    urls.flatten().all(|url| url.variable.is_some())
+}
+
 /// What the inventory found, where it still holds: the same file with the same text.
 pub fn remembered(configured: Option<&Configured>, wanted: &Wanted) -> Option<Config> {
     let configured = configured?;

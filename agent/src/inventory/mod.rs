@@ -198,7 +198,7 @@ impl<'a> Begun<'a> {
             paths,
             surroundings,
             prisma,
-            to_ask: wanted.filter(|_| remembered.is_none()),
+            to_ask: wanted.filter(|_| !remembered.as_ref().is_some_and(config::is_settled)),
             known: remembered.unwrap_or_default(),
         }
     }
@@ -216,7 +216,15 @@ impl<'a> Begun<'a> {
             paths: self.paths,
             surroundings: self.surroundings,
             rules: Rules::of(project.inventory.prisma_version.as_deref()),
-            config: asked.unwrap_or(self.known),
+            config: match (asked, self.known) {
+                // Where it cannot be asked again, what it said before holds.
+                (
+                    Some(Config::Silent { .. } | Config::Unusable(_)) | None,
+                    known @ Config::Said(_),
+                ) => known,
+                (Some(asked), _) => asked,
+                (None, known) => known,
+            },
         };
         // Without Prisma there is nobody who could be asked.
         let nobody = matches!(reading.config, Config::Silent { .. }) && !self.paths.own_command;

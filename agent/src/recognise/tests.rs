@@ -23,6 +23,21 @@ fn some(text: &str) -> Option<String> {
 }
 
 #[test]
+fn the_window_knows_what_was_begun_last() {
+    let mut window = Window::default();
+    assert_eq!(window.begun(), None);
+    for line in [
+        "Applying migration `1_a`",
+        "Applying migration `2 with ` and more`",
+        "Applying migration `3_x` again",
+        "the text: Applying migration `4_x`",
+    ] {
+        window.push(line);
+    }
+    assert_eq!(window.begun(), Some("2 with ` and more"));
+}
+
+#[test]
 fn the_native_engine_names_everything() {
     let text = "7 migrations found in prisma/migrations\n\nApplying migration `20261122101500_split_name`\nError: P3018\n\n\
         A migration failed to apply. New migrations cannot be applied before the error is recovered from. Read more about \

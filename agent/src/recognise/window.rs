@@ -18,6 +18,9 @@ const CLOSING: [&str; 2] = [APPLIED, NOTHING_PENDING];
 /// How the line begins in which Prisma says what it works on, before it does anything.
 const DATASOURCE: &str = "Datasource \"";
 
+/// How the line begins in which it names what it applies, before it does so.
+const APPLYING: &str = "Applying migration `";
+
 /// Keeps what stands around the first error of an output, and what stands last.
 #[derive(Debug, Default)]
 pub struct Window {
@@ -25,6 +28,7 @@ pub struct Window {
     tail: VecDeque<String>,
     tail_size: usize,
     datasource: Option<String>,
+    begun: Option<String>,
 }
 
 impl Window {
@@ -32,6 +36,10 @@ impl Window {
     pub fn push(&mut self, line: &str) {
         if line.starts_with(DATASOURCE) {
             self.datasource = Some(line.to_owned());
+        }
+        let applying = line.strip_prefix(APPLYING);
+        if let Some((name, "")) = applying.and_then(|rest| rest.rsplit_once('`')) {
+            self.begun = Some(name.to_owned());
         }
         if (!self.error.is_empty() || begins_error(line)) && self.error.len() + line.len() < LIMIT {
             self.error.push_str(line);
@@ -77,6 +85,12 @@ impl Window {
     #[must_use]
     pub fn datasource(&self) -> Option<&str> {
         self.datasource.as_deref()
+    }
+
+    /// The last migration that Prisma says it applies. It says so before the migration's row is written.
+    #[must_use]
+    pub fn begun(&self) -> Option<&str> {
+        self.begun.as_deref()
     }
 
     fn end(&self) -> String {
