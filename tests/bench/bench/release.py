@@ -75,9 +75,13 @@ def requests(since, space):
 def again(watch, space, name, found):
     """Another release of a resource: its database is emptied, so everything is pending again. (requests, progress writes)"""
     psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION shop", database=name)
+    retry = lambda value: kubectl("annotate", "databasemigration", name, "-n", space, f"dbops.dev/retry={value}", "--overwrite")
+    # That the rows are gone is asked about once.
+    retry("gone")
+    _, found = watch.until(name, condition("Stalled", "True"))
     run, ready = found["status"]["run"]["id"], condition("Ready", "True")
     since = Requests()
-    kubectl("annotate", "databasemigration", name, "-n", space, "dbops.dev/retry=again")
+    retry("again")
     watch.until(name, lambda found: ready(found) and found["status"]["run"]["id"] != run)
     time.sleep(1)
     return requests(since, space)[:2]
