@@ -132,6 +132,29 @@ pub struct RememberedStatus {
     pub told: bool,
 }
 
+/// What is known of a database that no entry of the spec leads to. A database is known by its turn, not by its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FormerDatabaseStatus {
+    /// Its `turn`.
+    pub turn: String,
+    /// Its `remembered`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered: Option<RememberedStatus>,
+    /// Its `marks`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub marks: Vec<String>,
+    /// Its `unplanned`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub unplanned: Vec<String>,
+    /// Its `accepted`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub accepted: Vec<String>,
+}
+
 /// How far one database is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DatabasePhase {

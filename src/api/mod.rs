@@ -22,8 +22,8 @@ pub use database::{
 };
 pub use database_status::{
     ComparedStatus, CurrentStatus, DatabasePhase, DatabaseStatus, FailedStatement, FailedStatus,
-    FindingKind, FindingStatus, InstanceStatus, OtherDatabaseStatus, RememberedStatus,
-    RestorePointStatus, Traces, WentBack,
+    FindingKind, FindingStatus, FormerDatabaseStatus, InstanceStatus, OtherDatabaseStatus,
+    RememberedStatus, RestorePointStatus, Traces, WentBack,
 };
 pub use duration::Duration;
 pub use hash::{digest, spec_hash};

@@ -6,7 +6,7 @@ pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ActionKind, ActionOutcome, ActionState, DatabaseStatus};
+use super::{ActionKind, ActionOutcome, ActionState, DatabaseStatus, FormerDatabaseStatus};
 
 /// What the operator knows and is doing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +50,10 @@ pub struct DatabaseMigrationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub databases: Vec<DatabaseStatus>,
+    /// What is known of databases that the spec named before, or named otherwise, newest first: it counts where it names them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub former: Vec<FormerDatabaseStatus>,
     /// Ready, Reconciling, Stalled (kstatus); Observed; Planned, PreflightPassed, Migrated, Validated, RolledBack.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

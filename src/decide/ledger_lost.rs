@@ -2,16 +2,18 @@
 //! migration. What stands in it then says nothing of what was executed.
 
 use dbm_agent::protocol::DatabaseInventory;
+use dbm_agent::recognise::APPLIED;
 
 use super::evidence::missing;
 use super::evidence::own_writes;
 use super::judge::Verdict;
 use super::pass::Pass;
+use super::plan::ledger_digest;
 use super::remembered;
 use super::status::names;
 use super::waiting;
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
-use crate::facts::{DatabaseFacts, Ledger};
+use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow};
 
 /// Prisma's code for a table that it uses and that is not there.
 const TABLE_MISSING: &str = "P1014";
@@ -66,10 +68,50 @@ fn overtaken(
     before.map(str::to_owned).collect()
 }
 
+/// Of a command that named what it applies: those that had their turn, and of which the ledger has no row. Prisma names one
+/// before it writes its row, so that the last counts only where it came to its end. Of a ledger that is as it was before only a
+/// changed catalog says that it was this database.
+fn unrecorded(
+    step: &StepStatus,
+    end: Option<&ContainerEnd>,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) -> Vec<String> {
+    let summary = end.and_then(|end| end.summary.as_deref());
+    let Some((summary, begun)) = summary.and_then(|said| Some((said, said.begun.as_deref()?)))
+    else {
+        return Vec::new();
+    };
+    let rows: &[LedgerRow] = match &facts.ledger {
+        Ledger::Rows(rows) => rows,
+        Ledger::Absent { .. } => &[],
+        Ledger::NoRight { .. } => return Vec::new(),
+    };
+    let changed = !step.catalog.is_empty()
+        && facts
+            .catalog
+            .as_ref()
+            .is_some_and(|now| *now != step.catalog);
+    let here =
+        summary.elsewhere.is_none() && (changed || ledger_digest(&facts.ledger) != step.ledger);
+    let of_image = inventory.migrations.iter().any(|m| m.name == begun);
+    if !here || !of_image {
+        return Vec::new();
+    }
+    let done = summary.exit_code == Some(0) && summary.message.as_deref() == Some(APPLIED);
+    let recorded = |name: &str| rows.iter().any(|row| row.migration_name == name);
+    missing(inventory, rows)
+        .into_iter()
+        .filter(|name| (*name < begun || done && *name == begun) && !recorded(name))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// A verdict that trusts the ledger is none where that is lost. A row that stands there and is open is one.
 pub(super) fn corrected(
     pass: &mut Pass<'_>,
     step: &StepStatus,
+    end: Option<&ContainerEnd>,
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
     verdict: Verdict,
@@ -98,7 +140,10 @@ pub(super) fn corrected(
         remembered::has_run(pass, &step.database, &ran);
         return verdict;
     }
-    let overtaken = overtaken(step, inventory, facts, &verdict);
+    let mut overtaken = overtaken(step, inventory, facts, &verdict);
+    overtaken.extend(unrecorded(step, end, inventory, facts));
+    overtaken.sort();
+    overtaken.dedup();
     if seen.is_none() {
         // Where something is seen to be gone, it is in what is remembered.
         remembered::has_run(pass, &step.database, &overtaken);
@@ -108,11 +153,14 @@ pub(super) fn corrected(
         None if !overtaken.is_empty() => {
             let list: Vec<&str> = overtaken.iter().map(String::as_str).collect();
             format!(
-                "{}: {} {} applied before what was applied after {}, and the ledger does not say so any more: rows of _prisma_migrations were deleted or changed while the migration ran",
+                "{}: Prisma applied {}, and the ledger does not say so any more: {} while the migration ran{}",
                 step.database,
                 names(&list),
-                if list.len() == 1 { "was" } else { "were" },
-                if list.len() == 1 { "it" } else { "them" },
+                match facts.ledger {
+                    Ledger::Absent { .. } => "the table _prisma_migrations was dropped or renamed",
+                    _ => "rows of _prisma_migrations were deleted or changed",
+                },
+                own_doing(step, inventory, facts),
             )
         }
         None if missed => format!(

@@ -203,7 +203,7 @@ fn follow(
     let inventory = planned.unwrap_or(&none);
     let application = prisma::application_name(&pass.run().id, &step.database);
     let verdict = judge(&step.database, step, end, inventory, facts, &application);
-    let verdict = ledger_lost::corrected(pass, step, inventory, facts, verdict);
+    let verdict = ledger_lost::corrected(pass, step, end, inventory, facts, verdict);
     if !seen && end.is_none() && matches!(verdict, Verdict::Failed { .. }) {
         // No Job was ever seen, so what stands in the ledger may be another run's: the next plan speaks of it.
         pass.end_step(&step.job, StepOutcome::NeverBegan);

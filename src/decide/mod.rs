@@ -28,6 +28,7 @@ mod doubts;
 mod ending;
 mod evidence;
 mod finished;
+mod former;
 mod held;
 mod history;
 mod instance;

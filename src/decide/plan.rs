@@ -151,6 +151,7 @@ pub(super) fn plan_for(
             marks: &said.marks,
             new: said.left_to_prisma,
             doubts: history::lets_pass(inventory, rows, policies, &said.accepted),
+            by_policy: history::lets_pass(inventory, rows, policies, &[]),
         },
     );
     let lost = history::lost(inventory, rows);

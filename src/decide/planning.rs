@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::concurrently;
 use super::datasource;
+use super::former;
 use super::inventory::{self, Inventories};
 use super::names::lease_name;
 use super::pass::Pass;
@@ -27,8 +28,12 @@ pub(super) fn observed(pass: &mut Pass<'_>, only: Option<&str>) -> bool {
             None => {}
             Some(Reading::Known(facts)) => {
                 let now = pass.now();
+                let turn = lease_name(&facts.identity);
+                let before = pass.database(name).filter(|entry| entry.turn != turn);
+                if let Some(before) = before.cloned() {
+                    former::left(&mut pass.status, &before);
+                }
                 if let Some(entry) = pass.database_mut(name) {
-                    let turn = lease_name(&facts.identity);
                     if entry.turn != turn {
                         // It is another database by now.
                         entry.instance = None;
@@ -42,6 +47,7 @@ pub(super) fn observed(pass: &mut Pass<'_>, only: Option<&str>) -> bool {
             }
         }
     }
+    former::found(&mut pass.status);
     match unreadable {
         Some((name, why)) => {
             waiting::unreadable(pass, &name, &why);

@@ -1,6 +1,7 @@
 //! What starts a run, and how one ends.
 
 use super::actions;
+use super::former;
 use super::held;
 use super::known;
 use super::names::run_id;
@@ -113,6 +114,12 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
         if let Some(before) = before(&next.name) {
             remembered::carry(before, cause == Cause::Retry, &told, next);
         }
+    }
+    let named =
+        |entry: &&DatabaseStatus| !pass.spec.databases.iter().any(|it| it.name == entry.name);
+    let gone: Vec<&DatabaseStatus> = old.iter().filter(named).collect();
+    for entry in gone {
+        former::left(&mut pass.status, entry);
     }
     for kind in [
         reasons::PLANNED,

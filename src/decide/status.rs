@@ -169,6 +169,7 @@ fn shrink(status: &mut DatabaseMigrationStatus) {
         match keep {
             1.. => {
                 keep /= 2;
+                status.former.truncate(keep);
                 for database in &mut status.databases {
                     database.pending.truncate(keep);
                     database.findings.truncate(keep);

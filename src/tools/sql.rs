@@ -37,7 +37,7 @@ use token::{Kind, Token, Tokens};
 
 pub use change::Unseen;
 pub use concurrent::{Indexes, indexes, is_named, waits_beside_others, waits_for_snapshots};
-pub use doubts::{may_run_twice, unchecked, unshown};
+pub use doubts::{apart_from_new, may_run_twice, unchecked, unshown};
 pub use effects::{StatementEffects, describe, effects};
 pub use expected::{expected, missing_objects, not_there};
 pub use held::{Held, held, held_up_to, left_of, made_again, otherwise};

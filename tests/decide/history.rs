@@ -175,6 +175,30 @@ fn what_has_the_name_of_another_is_not_done() {
     assert_eq!(then(&released, Policy::Warn), None);
 }
 
+/// Also where what was renamed lost its last line end on the way, so that its own row has another checksum.
+#[test]
+fn what_has_the_name_of_another_is_not_done_whatever_white_space_went() {
+    let applied = [INIT, CENTS];
+    let moved = ("20260501_cents", CENTS.1.trim_end());
+    let image = [INIT, (CENTS.0, NEW), moved];
+    let mut rows: Vec<LedgerRow> = applied
+        .iter()
+        .zip(1..)
+        .map(|(text, n)| row(n, *text, false))
+        .collect();
+    rows.push(row(9, moved, true));
+    let facts = facts(rows, &applied);
+    let found = plan("shop", &inventory(&image), &facts, &HistorySpec::default());
+    let blocker = found.blocker.unwrap();
+    assert_eq!(blocker.reason, reasons::EDITED_FOUND);
+    assert!(
+        blocker
+            .message
+            .contains("20260301_cents holds now has not run"),
+        "{blocker:?}"
+    );
+}
+
 /// Two files of the same SQL, the first as it was applied: the second runs, and it is said.
 #[test]
 fn the_same_sql_again_is_said() {
@@ -205,6 +229,25 @@ fn the_same_sql_again_is_said() {
 #[case::denied(Policy::Deny, "", CENTS_EDITED, Some(reasons::UNKNOWN_FOUND))]
 #[case::accounted_for(Policy::Warn, "20260302", CENTS_EDITED, None)]
 #[case::new(Policy::Warn, "", NEW, None)]
+// It makes something new, and what it does to rows may have been done.
+#[case::beside_new(
+    Policy::Warn,
+    "",
+    "CREATE TABLE \"New\" (\"id\" INTEGER); UPDATE \"Item\" SET \"price\" = \"price\" * 100;",
+    Some(reasons::UNSEEN_FOUND)
+)]
+#[case::of_new(
+    Policy::Warn,
+    "",
+    "ALTER TABLE \"Item\" ADD COLUMN \"cents\" INTEGER; UPDATE \"Item\" SET \"cents\" = \"price\" * 100;",
+    None
+)]
+#[case::into_new(
+    Policy::Ignore,
+    "",
+    "CREATE TABLE \"New\" (\"id\" INTEGER); INSERT INTO \"New\" SELECT \"id\" FROM \"Item\";",
+    None
+)]
 fn what_is_not_shown_to_be_new_does_not_run(
     #[case] unknown: Policy,
     #[case] since: &str,
@@ -233,6 +276,32 @@ fn what_is_not_shown_to_be_new_does_not_run(
         expected,
         "of too many objects"
     );
+}
+
+/// One that has not run as it is, and may have in part: what is known of it is said, and no setting is printed that lets it run.
+#[test]
+fn what_has_run_in_part_at_most_is_said() {
+    const BOTH: Text = (
+        "20260501_both",
+        "CREATE TABLE \"New\" (\"id\" INTEGER); UPDATE \"Item\" SET \"price\" = \"price\" * 100;",
+    );
+    let found = planned(&[INIT, CENTS], &[INIT, BOTH], Policy::Warn);
+    let message = found.blocker.unwrap().message;
+    for part in [
+        "As it is, 20260501_both has not run (table \"New\" is not there)",
+        "what of it may have run is statement 2 (UPDATE \"Item\"",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    let finding = found.findings.iter().find(|f| f.migration == BOTH.0);
+    let finding = finding.unwrap();
+    assert!(
+        finding.unseen && finding.lacks.contains("New"),
+        "{finding:?}"
+    );
+    let denied = planned(&[INIT, CENTS], &[INIT, BOTH], Policy::Deny);
+    assert_eq!(denied.blocker.unwrap().reason, reasons::UNKNOWN_FOUND);
+    assert_eq!(denied.since, "");
 }
 
 const CENTS_EDITED: &str = "UPDATE \"Item\" SET \"price\" = \"price\" * 100 WHERE true;\n";
@@ -303,7 +372,7 @@ fn what_stands_for_what_ran_never_runs(
 #[case::in_part_and_older(&[INIT, OTHERS, STOCK], &[("0_squashed", PART), STOCK], &["0_squashed"])]
 #[case::one_column_of_it(&[INIT, STOCK], &[INIT, ("20260405_more", "ALTER TABLE \"Item\" ADD COLUMN IF NOT EXISTS \"stock\" INTEGER, ADD COLUMN \"more\" INTEGER;")], &["20260405_more"])]
 // What is certainly new.
-#[case::new(&[INIT, CENTS, STOCK], &[INIT, STOCK, ("20260501_new", "CREATE TABLE \"New\" (id int); UPDATE \"Item\" SET price = 1;")], &[])]
+#[case::new(&[INIT, CENTS, STOCK], &[INIT, STOCK, ("20260501_new", "CREATE TABLE \"New\" (id int); INSERT INTO \"New\" SELECT id FROM \"Item\";")], &[])]
 #[case::takes_away(&[INIT, CENTS, STOCK], &[INIT, STOCK, ("20260501_drop", "ALTER TABLE \"Item\" DROP COLUMN \"stock\";")], &[])]
 // What an applied one of the image makes, or what the file takes away first, proves nothing.
 #[case::anew(&[INIT, CENTS, STOCK], &[INIT, STOCK, ("20260501_anew", "ALTER TABLE \"Item\" DROP CONSTRAINT \"Item_pkey\"; ALTER TABLE \"Item\" ADD CONSTRAINT \"Item_pkey\" PRIMARY KEY (\"id\"), ADD COLUMN \"x\" INTEGER;")], &[])]

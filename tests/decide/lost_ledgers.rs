@@ -267,3 +267,65 @@ fn what_comes_before_one_that_the_run_applied_has_run() {
     assert_eq!(settle(&mut snapshot), "", "nothing is started");
     assert_eq!(reason(&snapshot.resource.status), reasons::PENDING_FOUND);
 }
+
+/// Its command named what it applied: what of that has no row had its turn. What it named last counts where it came to its end.
+#[rstest]
+#[case::all_of_it(true, Some("All migrations have been successfully applied."), 2, true)]
+#[case::no_end(true, None, 2, false)]
+#[case::the_first_of_two(true, None, 3, true)]
+#[case::elsewhere(
+    false,
+    Some("All migrations have been successfully applied."),
+    2,
+    false
+)]
+fn what_the_command_named_and_has_no_row_has_run(
+    #[case] here: bool,
+    #[case] said: Option<&str>,
+    #[case] begun: usize,
+    #[case] lost: bool,
+) {
+    let mut snapshot = snapshot(1);
+    let image = inventory(3);
+    let rows: Vec<LedgerRow> = image.migrations[..1].iter().map(row).collect();
+    let names: Vec<String> = image.migrations.iter().map(|m| m.name.clone()).collect();
+    snapshot.inventories.insert("db00".to_owned(), image);
+    ledger(&mut snapshot, Ledger::Rows(rows));
+    let facts = |snapshot: &mut Snapshot, digest: &str| {
+        if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+            facts.catalog = Some(digest.to_owned());
+        }
+    };
+    facts(&mut snapshot, "before");
+    let name = write_decision(&mut snapshot);
+    // Somebody deleted all that the run wrote.
+    facts(&mut snapshot, if here { "after" } else { "before" });
+    let JobProgress::Ended(mut end) = ended() else {
+        panic!("it has ended")
+    };
+    let mut summary = *end.summary.take().unwrap_or_else(|| {
+        tables::end(0, "Completed", "", "")
+            .unwrap()
+            .summary
+            .unwrap()
+    });
+    summary.begun = Some(names[begun - 1].clone());
+    summary.message = said.map(|_| dbm_agent::recognise::APPLIED.to_owned());
+    summary.exit_code = Some(0);
+    end.summary = Some(Box::new(summary));
+    let over = job(&snapshot, &name, JobProgress::Ended(end));
+    snapshot.jobs.insert(name, over);
+    settle(&mut snapshot);
+    let status = &snapshot.resource.status;
+    assert_eq!(
+        reason(status) == reasons::LEDGER_LOST,
+        lost,
+        "{}",
+        status.message
+    );
+    if lost {
+        let part = format!("Prisma applied {}", names[1]);
+        assert!(status.message.contains(&part), "{}", status.message);
+        leads_on(&mut snapshot);
+    }
+}

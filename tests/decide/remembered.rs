@@ -245,3 +245,60 @@ fn what_was_told_of_several_is_accepted_at_once() {
     let known = &snapshot.resource.status.databases[1].remembered;
     assert!(known.is_none(), "{known:?}");
 }
+
+/// What is known of a database goes with the database, and not with its name in the spec.
+#[rstest]
+#[case::renamed(true, false)]
+#[case::renamed_and_back(true, true)]
+#[case::away_and_back(false, true)]
+fn what_is_known_goes_with_the_database(#[case] renamed: bool, #[case] back: bool) {
+    let mut snapshot = migrated(3);
+    let known = snapshot.databases["db00"].clone();
+    let image = snapshot.inventories["db00"].clone();
+    let mut name = "db00";
+    if renamed {
+        name = "other";
+        snapshot.resource.spec.databases[0].name = name.to_owned();
+        snapshot.inventories.insert(name.to_owned(), image.clone());
+        snapshot.databases.insert(name.to_owned(), known.clone());
+        snapshot.databases.remove("db00");
+    }
+    // It leads to an empty database for a while, where all of it runs.
+    if back {
+        let mut elsewhere = known.clone();
+        if let Reading::Known(facts) = &mut elsewhere {
+            "another server".clone_into(&mut facts.identity.system_identifier);
+            facts.ledger = Ledger::Rows(Vec::new());
+        }
+        snapshot.databases.insert(name.to_owned(), elsewhere);
+        let mut name_of_job = settle(&mut snapshot);
+        if name_of_job.is_empty() {
+            snapshot.resource.retry = Some("it is the right one".to_owned());
+            name_of_job = settle(&mut snapshot);
+        }
+        if let Some(Reading::Known(facts)) = snapshot.databases.get_mut(name) {
+            facts.ledger = Ledger::Rows(image.migrations.iter().map(row).collect());
+        }
+        let over = super::cases::job(&snapshot, &name_of_job, super::cases::ended());
+        snapshot.jobs.insert(name_of_job, over);
+        settle(&mut snapshot);
+        assert_eq!(reason(&snapshot.resource.status), reasons::SUCCEEDED);
+        snapshot.databases.insert(name.to_owned(), known);
+    }
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut(name)
+        && let Ledger::Rows(rows) = &mut facts.ledger
+    {
+        rows.remove(1);
+    }
+    snapshot.resource.spec.image.push_str("-more");
+    snapshot.resource.generation += 1;
+    assert_eq!(settle(&mut snapshot), "", "nothing is started");
+    let status = &snapshot.resource.status;
+    assert_eq!(reason(status), reasons::PENDING_FOUND, "{}", status.message);
+    assert!(
+        status
+            .former
+            .iter()
+            .all(|it| it.turn != status.databases[0].turn)
+    );
+}

@@ -43,15 +43,15 @@ fn word<'a>(
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
 ) -> history::Word<'a> {
+    let passes = |accepted: &[String]| {
+        let policies = &pass.spec.preflight.history;
+        history::lets_pass(inventory, rows(facts), policies, accepted)
+    };
     history::Word {
         marks: marks(pass, database),
         new: false,
-        doubts: history::lets_pass(
-            inventory,
-            rows(facts),
-            &pass.spec.preflight.history,
-            pass.database(database).map_or(&[], |entry| &entry.accepted),
-        ),
+        doubts: passes(pass.database(database).map_or(&[], |entry| &entry.accepted)),
+        by_policy: passes(&[]),
     }
 }
 

@@ -169,8 +169,18 @@ fn unseen(
         .map(|finding| finding.migration.as_str())
         .collect();
     if let Some(last) = last(found) {
+        let made: String = found
+            .iter()
+            .filter_map(|finding| {
+                let lacks = missing(finding)?;
+                Some(format!(
+                    ", and have made by hand what of {} is not there ({lacks})",
+                    finding.migration
+                ))
+            })
+            .collect();
         let title = format!(
-            "once you have seen that {} ran, too (in its rows, say), which the catalog does not show: tell Prisma so; nothing of its SQL is run; {}",
+            "once you have seen that {} ran, too (in its rows, say), which the catalog does not show{made}: tell Prisma so; nothing of its SQL is run; {}",
             names(&open),
             next(entry, &[])
         );

@@ -9,7 +9,7 @@ use dbm_agent::protocol::{DatabaseInventory, Migration};
 
 use crate::api::digest;
 use crate::facts::LedgerRow;
-use crate::tools::prisma;
+use crate::tools::prisma::{self, RowState};
 
 /// How many blocks of comment lines are left out, one at a time.
 const BLOCKS: usize = 10;
@@ -42,7 +42,11 @@ impl<'a> Contents<'a> {
             .iter()
             .any(|row| !contents.names(row).is_some_and(|names| named(row, names)));
         if needed {
-            let found = applied.iter().filter_map(|row| contents.names(row));
+            // What was marked applied may be there for an applied one whose text was another then.
+            let ran = applied
+                .iter()
+                .filter(|row| prisma::row_state(row) == RowState::Applied);
+            let found = ran.filter_map(|row| contents.names(row));
             let known: BTreeSet<&str> = found.flatten().copied().collect();
             for migration in &inventory.migrations {
                 let text = migration.sql.as_deref();

@@ -27,6 +27,9 @@ pub(in super::super) struct Rewritten {
     unseen: BTreeSet<String>,
     /// Of `squashed`, those that are there in part: what is there, and what speaks against their having run.
     partial: BTreeMap<String, (Vec<String>, Vec<String>)>,
+    /// Those that have not run as they are, and of which something that changes rows may have run in an earlier form: that, and
+    /// what speaks against the rest.
+    mixed: BTreeMap<String, (Vec<String>, Vec<String>)>,
     /// Of `squashed`, those of which a baseline said that they ran.
     marked: BTreeSet<String>,
     /// The last of `squashed` up to which the catalog shows, or a baseline said, that all are there as a whole.
@@ -79,12 +82,19 @@ impl Rewritten {
 
     /// What of one of `squashed` that is there in part is not there, in words.
     pub(in super::super) fn lacks(&self, name: &str) -> String {
-        let part = self.partial.get(name);
+        let part = self.partial.get(name).or_else(|| self.mixed.get(name));
         part.map_or_else(String::new, |(_, missing)| first(missing))
     }
 
     /// What is known of one of `squashed`, in words.
     pub(in super::super) fn words(&self, name: &str) -> String {
+        if let Some((open, missing)) = self.mixed.get(name) {
+            return format!(
+                "not there: {}; the catalog does not show whether this ran before: {}",
+                first(missing),
+                first(open)
+            );
+        }
         if self.unseen.contains(name) {
             return "the catalog does not show whether it ran".to_owned();
         }
@@ -147,7 +157,7 @@ impl Rewritten {
                 names(&squashed),
                 self.reworded
             );
-            return blocked(reasons::UNSEEN_FOUND, message);
+            return blocked(reasons::UNSEEN_FOUND, message + &in_part(self));
         }
         if lost.is_empty() && squashed.iter().all(|name| self.unseen.contains(*name)) {
             let (it, verb) = match squashed.len() {
@@ -158,7 +168,7 @@ impl Rewritten {
                 "{database}: {} {verb} pending beside what was marked applied for migrations that the image does not have, and the catalog does not show whether {it} ran with those, so nothing was started. Look at what {it} would change (rows, say): if {it} ran, tell Prisma so; if {it} {verb} new, say that {it} {verb} to run.",
                 names(&squashed)
             );
-            return blocked(reasons::UNSEEN_FOUND, message);
+            return blocked(reasons::UNSEEN_FOUND, message + &in_part(self));
         }
         if self.doubted && squashed.iter().all(|name| self.unseen.contains(*name)) {
             let it = if squashed.len() == 1 { "it" } else { "they" };
@@ -170,7 +180,7 @@ impl Rewritten {
                 },
                 names(lost)
             );
-            return blocked(reasons::UNSEEN_FOUND, message);
+            return blocked(reasons::UNSEEN_FOUND, message + &in_part(self));
         }
         let common = match (self.said, self.nothing_in_common) {
             (true, _) => "something was marked applied for migrations that the image does not have"
@@ -189,7 +199,7 @@ impl Rewritten {
             self.there().join("; "),
             self.then()
         );
-        blocked(reasons::SQUASHED_FOUND, message)
+        blocked(reasons::SQUASHED_FOUND, message + &in_part(self))
     }
 
     /// What is there, and what is not.
@@ -231,6 +241,22 @@ impl Rewritten {
     }
 }
 
+/// What `squashed` holds that has run in part at most, as sentences to come after others.
+fn in_part(found: &Rewritten) -> String {
+    let of_squashed = found
+        .mixed
+        .iter()
+        .filter(|(name, _)| found.squashed.contains(name));
+    let sentences = of_squashed.take(3).map(|(name, (open, missing))| {
+        format!(
+            " As it is, {name} has not run ({}); what of it may have run is {}.",
+            first(missing),
+            first(open)
+        )
+    });
+    sentences.collect()
+}
+
 fn first(list: &[String]) -> String {
     let list: Vec<&str> = list.iter().map(String::as_str).collect();
     names(&list)
@@ -243,8 +269,10 @@ pub(in super::super) struct Word<'a> {
     pub(in super::super) marks: &'a [String],
     /// What the catalog does not show, beside what was marked applied, is new.
     pub(in super::super) new: bool,
-    /// The policies let pass that the image lacks what is applied: see [`lets_pass`].
+    /// The policies, or a human who accepted it, let pass that the image lacks what is applied: see [`lets_pass`].
     pub(in super::super) doubts: bool,
+    /// The policies alone let it pass.
+    pub(in super::super) by_policy: bool,
 }
 
 /// Whether the policies let pass what is applied and not in the image, so that nothing else stands against what is pending
@@ -288,8 +316,12 @@ pub(in super::super) fn rewritten(
         found.unseen.clear();
     }
     if (word.doubts || !found.reworded.is_empty()) && !word.new && !found.doubtful.is_empty() {
-        found.doubted = found.squashed.is_empty();
-        let doubtful = std::mem::take(&mut found.doubtful);
+        let mut doubtful = std::mem::take(&mut found.doubtful);
+        // Who accepted what is lacking knows what it is: what makes something new is new then.
+        doubtful.retain(|name| {
+            word.by_policy || !found.reworded.is_empty() || !found.mixed.contains_key(name)
+        });
+        found.doubted = found.squashed.is_empty() && !doubtful.is_empty();
         found.unseen.extend(doubtful.iter().cloned());
         found.squashed.extend(doubtful);
     }
@@ -337,17 +369,42 @@ fn beside_reworded(
     let Some(name) = edited.iter().find(never_ran) else {
         return;
     };
+    for migration in pending {
+        let against = held
+            .get(migration.name.as_str())
+            .map_or_else(Vec::new, sql::Held::against);
+        mix(found, migration, against, schema, objects);
+    }
     let hides = |m: &&&Migration| {
         let script = m.sql.as_deref().unwrap_or_default();
         let held = held.get(m.name.as_str());
-        held.is_some_and(sql::Held::is_unseen) && !sql::statements(script).is_empty()
+        let unseen = held.is_some_and(sql::Held::is_unseen) && !sql::statements(script).is_empty();
+        unseen || found.mixed.contains_key(&m.name)
     };
+    let doubtful: Vec<&&Migration> = pending.iter().filter(hides).collect();
     found.reworded = (*name).to_owned();
-    found.doubtful = pending
+    found.doubtful = doubtful.into_iter().map(|m| m.name.clone()).collect();
+}
+
+/// One that has not run as it is may have statements that have. `against`: what speaks against its having run.
+fn mix(
+    found: &mut Rewritten,
+    migration: &Migration,
+    against: Vec<String>,
+    schema: &str,
+    objects: &BTreeSet<Object>,
+) {
+    let script = migration.sql.as_deref().unwrap_or_default();
+    let open = sql::apart_from_new(script, schema, objects);
+    if against.is_empty() || open.is_empty() {
+        return;
+    }
+    let open = open
         .iter()
-        .filter(hides)
-        .map(|m| m.name.clone())
-        .collect();
+        .map(|statement| format!("statement {} ({})", statement.number, statement.text));
+    found
+        .mixed
+        .insert(migration.name.clone(), (open.collect(), against));
 }
 
 fn seen(
@@ -404,9 +461,12 @@ fn seen(
             let effects = sql::effects(script, schema);
             effects.into_iter().any(|effects| !effects.adds.is_empty())
         };
+        let none = BTreeSet::new();
+        let hides =
+            |script: &str| !adds(script) || !sql::apart_from_new(script, schema, &none).is_empty();
         let doubtful = pending.iter().filter(|m| !older(m));
         found.doubtful = doubtful
-            .filter(|m| m.sql.as_deref().is_none_or(|script| !adds(script)))
+            .filter(|m| m.sql.as_deref().is_none_or(hides))
             .map(|m| m.name.clone())
             .collect();
         return found;
@@ -436,7 +496,10 @@ fn seen(
                 found.squashed.push(name);
             }
             // It has not run: what it makes is not there, or what it takes away still is.
-            (true, false) => new_before = true,
+            (true, false) => {
+                new_before = true;
+                mix(&mut found, migration, against, schema, objects);
+            }
             (true, true) if sql::statements(script).is_empty() => {}
             (true, true) => unseen.push((name, new_before)),
         }
@@ -452,5 +515,11 @@ fn seen(
             found.doubtful.push(name);
         }
     }
+    // Beside what stands for the others one that makes something new came after them.
+    if beside {
+        found.mixed.clear();
+    }
+    found.doubtful.extend(found.mixed.keys().cloned());
+    found.doubtful.sort();
     found
 }

@@ -178,7 +178,7 @@ pub(super) fn nothing_open(
             reasons::OTHER_DATABASE_MIGRATED,
             failed_status,
             format!(
-                "{database}: the command failed with exit code {}{said}{}. It speaks of {name}, which is not in the watched ledger: it migrates another database or schema than connection.secretKeyRef names, and what it did there is not known here; {} not applied. Compare envVar, env, prisma.migrate and a search_path in the URL's options with the schema's datasource.",
+                "{database}: the command failed with exit code {}{said}{}. It speaks of {name}, which is not in the watched ledger: it migrates another database or schema than connection.secretKeyRef names, where what it did is not known here, or somebody deleted its row meanwhile; {} not applied. Compare envVar, env, prisma.migrate and a search_path in the URL's options with the schema's datasource.",
                 end.exit_code,
                 meaning(&code),
                 waits(missing)
