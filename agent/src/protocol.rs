@@ -390,8 +390,8 @@ pub struct Summary {
     /// or `the schema "NAME" of the database "NAME"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elsewhere: Option<String>,
-    /// The last migration that Prisma says it applies, whether it came to its end or not. It takes them by name, so those that
-    /// were pending before it had their turn.
+    /// The last migration that Prisma says it applies, or applied, whether it came to its end or not. It takes them by name, so
+    /// those that were pending before it had their turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun: Option<String>,
     /// Lines worth a look, the first ones; how many there are is `findings_count`.

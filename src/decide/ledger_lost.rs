@@ -1,7 +1,7 @@
 //! A ledger that held more while a migration ran than it holds now: its table was dropped or emptied by somebody else, or by a
 //! migration. What stands in it then says nothing of what was executed.
 
-use dbm_agent::protocol::DatabaseInventory;
+use dbm_agent::protocol::{DatabaseInventory, Summary};
 use dbm_agent::recognise::APPLIED;
 
 use super::evidence::missing;
@@ -17,6 +17,9 @@ use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow};
 
 /// Prisma's code for a table that it uses and that is not there.
 const TABLE_MISSING: &str = "P1014";
+
+/// Its code for a migration that failed.
+const APPLY_FAILED: &str = "P3018";
 
 /// Says once that it is so, where people see it. None: it is not.
 pub(super) fn seen(
@@ -78,8 +81,15 @@ fn unrecorded(
     facts: &DatabaseFacts,
 ) -> Vec<String> {
     let summary = end.and_then(|end| end.summary.as_deref());
-    let Some((summary, begun)) = summary.and_then(|said| Some((said, said.begun.as_deref()?)))
-    else {
+    let Some(summary) = summary else {
+        return Vec::new();
+    };
+    // What failed had its turn, too; P3009 names one that failed in an earlier run.
+    let failed = summary
+        .migration
+        .as_deref()
+        .filter(|_| matches!(summary.code.as_deref(), None | Some(APPLY_FAILED)));
+    let Some(begun) = summary.begun.as_deref().or(failed) else {
         return Vec::new();
     };
     let rows: &[LedgerRow] = match &facts.ledger {
@@ -98,13 +108,47 @@ fn unrecorded(
     if !here || !of_image {
         return Vec::new();
     }
-    let done = summary.exit_code == Some(0) && summary.message.as_deref() == Some(APPLIED);
+    had_turn(step, inventory, rows, |name| {
+        name < begun || done(summary) && name == begun
+    })
+}
+
+/// It came to its end and said so.
+fn done(summary: &Summary) -> bool {
+    summary.exit_code == Some(0) && summary.message.as_deref() == Some(APPLIED)
+}
+
+/// Those of what was pending before the step that have no row. Prisma takes what is pending by name.
+fn had_turn(
+    step: &StepStatus,
+    inventory: &DatabaseInventory,
+    rows: &[LedgerRow],
+    turn: impl Fn(&str) -> bool,
+) -> Vec<String> {
     let recorded = |name: &str| rows.iter().any(|row| row.migration_name == name);
-    missing(inventory, rows)
-        .into_iter()
-        .filter(|name| (*name < begun || done && *name == begun) && !recorded(name))
+    inventory
+        .migrations
+        .iter()
+        .skip(step.applied.unwrap_or(0) as usize)
+        .map(|migration| migration.name.as_str())
+        .filter(|name| turn(name) && !recorded(name))
         .map(str::to_owned)
         .collect()
+}
+
+/// Of a ledger that is gone, and that a migration of the step drops: what came up to that one.
+fn before_own_drop(
+    step: &StepStatus,
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+) -> Vec<String> {
+    let own = own_writes(step, inventory, facts).lost;
+    match (&facts.ledger, own.first()) {
+        (Ledger::Absent { .. }, Some(last)) => {
+            had_turn(step, inventory, &[], |name| name <= last.as_str())
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// A verdict that trusts the ledger is none where that is lost. A row that stands there and is open is one.
@@ -134,20 +178,28 @@ pub(super) fn corrected(
     if !trusts {
         return verdict;
     }
+    let image: Vec<&str> = inventory
+        .migrations
+        .iter()
+        .map(|migration| migration.name.as_str())
+        .collect();
     if matches!(&verdict, Verdict::Failed { reason, .. } if *reason == reasons::LEDGER_LOST) {
         // It ran, and only its own row says so.
         let ran = own_writes(step, inventory, facts).lost;
-        remembered::has_run(pass, &step.database, &ran);
+        remembered::has_run(pass, &step.database, &ran, &image);
         return verdict;
     }
     let mut overtaken = overtaken(step, inventory, facts, &verdict);
     overtaken.extend(unrecorded(step, end, inventory, facts));
     overtaken.sort();
     overtaken.dedup();
-    if seen.is_none() {
-        // Where something is seen to be gone, it is in what is remembered.
-        remembered::has_run(pass, &step.database, &overtaken);
+    let mut ran = overtaken.clone();
+    if seen.is_some() || missed || told {
+        ran.extend(before_own_drop(step, inventory, facts));
+        ran.sort();
+        ran.dedup();
     }
+    remembered::has_run(pass, &step.database, &ran, &image);
     let text = match seen {
         Some(text) => text,
         None if !overtaken.is_empty() => {

@@ -73,8 +73,9 @@ pub(super) fn remember(pass: &mut Pass<'_>, database: &str, facts: &DatabaseFact
     }
 }
 
-/// What has run, and of which the ledger says nothing, is remembered with what it held.
-pub(super) fn has_run(pass: &mut Pass<'_>, database: &str, ran: &[String]) {
+/// What has run, and of which the ledger says nothing, is remembered with what it held. `image`: the names of its migrations in order.
+/// What is remembered mostly is the first ones of them, and then all of it is known by name.
+pub(super) fn has_run(pass: &mut Pass<'_>, database: &str, ran: &[String], image: &[&str]) {
     let Some(entry) = pass.database_mut(database) else {
         return;
     };
@@ -82,9 +83,12 @@ pub(super) fn has_run(pass: &mut Pass<'_>, database: &str, ran: &[String]) {
         return;
     };
     let Some(before) = sum_of(known) else { return };
-    let new = ran
-        .iter()
-        .filter(|name| !known.newest.contains(&cut(name, NAME_LIMIT)));
+    let first = image.get(..known.count as usize);
+    let first = first.filter(|first| sum(*first) == before);
+    let new = ran.iter().filter(|name| match first {
+        Some(first) => !first.contains(&name.as_str()),
+        None => !known.newest.contains(&cut(name, NAME_LIMIT)),
+    });
     let new: Vec<&String> = new.collect();
     let all = new.iter().map(|name| number(name));
     known.digest = format!("{:032x}", all.fold(before, u128::wrapping_add));

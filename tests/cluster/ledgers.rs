@@ -159,3 +159,47 @@ async fn a_row_that_vanished_is_missed_after_a_mark_too() {
     })
     .await;
 }
+
+/// A database's first release, in which the last migration drops the ledger: what Prisma named as applied is asked about before it
+/// runs again, also after the baseline that is printed.
+#[tokio::test]
+async fn what_ran_before_a_migration_dropped_the_ledger_does_not_run_again() {
+    Stage::with(async |stage| {
+        let db = stage.database(Server::Identity, "main").await;
+        stage.apply(&project("dropped")).await;
+        let failed = stage.until_failed("app").await;
+        let text = message(&failed);
+        assert_eq!(reason(&failed), reasons::LEDGER_LOST, "{text}");
+        db.run("INSERT INTO \"Item\" VALUES (1, 5), (2, 7)").await;
+        stage.retry("app", "again").await;
+        let blocked = stage.until_reason("app", reasons::BASELINE_NEEDED).await;
+        let last = database(&blocked, "main").baseline;
+        let plan_hash = status(&blocked).plan_hash;
+        let more = json!({"database": "main", "migrationName": last, "planHash": plan_hash});
+        stage.done(action(&blocked, "Baseline", &more)).await;
+        let blocked = stage.until_reason("app", reasons::PENDING_FOUND).await;
+        untouched(stage, &db, &message(&blocked), &["main: ", "002_cents"]).await;
+    })
+    .await;
+}
+
+/// All that a run wrote to the ledger is gone by its end: it was this database, and the migrations have run.
+#[tokio::test]
+async fn a_run_whose_rows_were_all_deleted_is_no_run_of_another_database() {
+    Stage::with(async |stage| {
+        let db = begun(stage).await;
+        db.run("CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM _prisma_migrations WHERE id = NEW.id; RETURN NULL; END $$")
+            .await;
+        db.run("CREATE TRIGGER forget AFTER UPDATE ON _prisma_migrations FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL) EXECUTE FUNCTION forget()")
+            .await;
+        stage.apply(&project("appended")).await;
+        let failed = stage.until_failed("app").await;
+        let text = message(&failed);
+        assert_eq!(reason(&failed), reasons::LEDGER_LOST, "{text}");
+        for untrue in ["another database", "reads other", "engine was ended"] {
+            assert!(!text.contains(untrue), "{text}");
+        }
+        assert_eq!(db.applied().await, ["001_init", "002_cents"]);
+    })
+    .await;
+}

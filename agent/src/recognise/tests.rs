@@ -35,6 +35,21 @@ fn the_window_knows_what_was_begun_last() {
         window.push(line);
     }
     assert_eq!(window.begun(), Some("2 with ` and more"));
+    for line in [
+        "  └─ 4_unlisted/",
+        "The following migration(s) have been applied:",
+        "",
+        "migrations/",
+        "  └─ 5_a/",
+        "    └─ migration.sql",
+        "  └─ 6_b/",
+        "    └─ migration.sql",
+        "      ",
+        "All migrations have been successfully applied.",
+    ] {
+        window.push(line);
+    }
+    assert_eq!(window.begun(), Some("6_b"));
 }
 
 #[test]

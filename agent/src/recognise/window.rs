@@ -18,8 +18,12 @@ const CLOSING: [&str; 2] = [APPLIED, NOTHING_PENDING];
 /// How the line begins in which Prisma says what it works on, before it does anything.
 const DATASOURCE: &str = "Datasource \"";
 
-/// How the line begins in which it names what it applies, before it does so.
+/// How the line begins in which a native engine names what it applies, before it does so.
 const APPLYING: &str = "Applying migration `";
+
+/// After this line its closing words name all that it applied, a folder in a line of its own.
+const LISTED: &str = "The following migration(s) have been applied:";
+const FOLDER: &str = "  \u{2514}\u{2500} ";
 
 /// Keeps what stands around the first error of an output, and what stands last.
 #[derive(Debug, Default)]
@@ -29,6 +33,7 @@ pub struct Window {
     tail_size: usize,
     datasource: Option<String>,
     begun: Option<String>,
+    listed: bool,
 }
 
 impl Window {
@@ -37,8 +42,12 @@ impl Window {
         if line.starts_with(DATASOURCE) {
             self.datasource = Some(line.to_owned());
         }
+        self.listed |= line == LISTED;
         let applying = line.strip_prefix(APPLYING);
-        if let Some((name, "")) = applying.and_then(|rest| rest.rsplit_once('`')) {
+        let applying = applying.and_then(|rest| rest.strip_suffix('`'));
+        let applied = line.strip_prefix(FOLDER).filter(|_| self.listed);
+        let applied = applied.and_then(|rest| rest.strip_suffix('/'));
+        if let Some(name) = applying.or(applied) {
             self.begun = Some(name.to_owned());
         }
         if (!self.error.is_empty() || begins_error(line)) && self.error.len() + line.len() < LIMIT {
@@ -87,7 +96,7 @@ impl Window {
         self.datasource.as_deref()
     }
 
-    /// The last migration that Prisma says it applies. It says so before the migration's row is written.
+    /// The last migration that Prisma says it applies, or applied. It may say so before the migration's row is written.
     #[must_use]
     pub fn begun(&self) -> Option<&str> {
         self.begun.as_deref()
