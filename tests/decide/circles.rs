@@ -531,6 +531,10 @@ fn a_baseline_that_is_cut_off_is_gone_on_with(#[case] name: &str, #[case] force:
         stage.edit(|resource| resource.retry = Some(format!("{:?}", resource.retry)));
         stage.go(30);
     }
+    if stage.reason() == reasons::SQUASHED_FOUND {
+        let title = &stage.world.objects[0].resource.status.choices[0].title;
+        assert!(title.starts_with("go on with the baseline"), "{title}");
+    }
     stage.choose("baseline");
     stage.go(60);
     assert_eq!(stage.reason(), reasons::SUCCEEDED, "{}", stage.said());

@@ -81,8 +81,15 @@ fn squashed(
             .map(|finding| finding.migration.as_str())
             .filter(|name| *name <= baseline)
             .collect();
+        let cut_off = marked
+            .iter()
+            .all(|name| entry.marks.iter().any(|mark| mark == name));
+        let lead = match cut_off {
+            true => "go on with the baseline that was cut off",
+            false => "it is a squashed history",
+        };
         let title = format!(
-            "it is a squashed history: tell Prisma that {} is applied; it is checked that what it makes is there, and nothing of its SQL is run; {}",
+            "{lead}: tell Prisma that {} is applied; it is checked that what it makes is there, and nothing of its SQL is run; {}",
             names(&marked),
             next(entry, &rest)
         );
