@@ -267,6 +267,9 @@ pub struct CurrentStatus {
     /// When Prisma started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
+    /// What its session does, and how much of that is left, as far as PostgreSQL tells.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub activity: String,
 }
 
 /// The migration that failed.

@@ -8,8 +8,8 @@ use super::failure::unexpected;
 use super::pooler;
 use super::url::Target;
 use crate::facts::{
-    Column, DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind, OtherDatabase,
-    OwnTimeout, Session, TableName, Unreadable, UnreadableReason, Wait,
+    Activity, Column, DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind,
+    OtherDatabase, OwnTimeout, Progress, Session, TableName, Unreadable, UnreadableReason, Wait,
 };
 use crate::tools::text::is_deceiving;
 
@@ -109,6 +109,42 @@ impl From<SessionBody> for Session {
 }
 
 #[derive(Deserialize)]
+struct ActivityBody {
+    pid: i32,
+    state: Option<String>,
+    seconds: Option<i64>,
+    wait_type: Option<String>,
+    progress: Option<ProgressBody>,
+}
+
+#[derive(Deserialize)]
+struct ProgressBody {
+    command: String,
+    phase: String,
+    done: Option<i64>,
+    total: Option<i64>,
+    unit: String,
+}
+
+impl From<ActivityBody> for Activity {
+    fn from(body: ActivityBody) -> Self {
+        Activity {
+            pid: body.pid,
+            state: body.state,
+            seconds: body.seconds.map(not_negative),
+            wait_type: body.wait_type,
+            progress: body.progress.map(|progress| Progress {
+                command: progress.command,
+                phase: progress.phase,
+                done: progress.done.unwrap_or_default(),
+                total: progress.total.unwrap_or_default(),
+                unit: progress.unit,
+            }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
 struct WaitBody {
     waiting: i32,
     seconds: Option<i64>,
@@ -195,6 +231,7 @@ pub(super) fn first(rows: &[Row], target: &Target) -> Result<First, Unreadable> 
                 tables.push(TableName { schema, name });
             }
             "building" => building.push(number(row)?),
+            "activity" => facts.activities.push(body::<ActivityBody>(row)?.into()),
             "snapshot" => facts.old_snapshots.push(body::<SessionBody>(row)?.into()),
             "timeout" => {
                 let body: TimeoutBody = body(row)?;

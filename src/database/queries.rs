@@ -34,8 +34,9 @@ const PROCESS: &str = "select 'process', pg_backend_pid()::text";
 /// The lock, the sessions, the server, and whether the ledger is there and may be read.
 pub(super) fn first(schema: &str) -> String {
     format!(
-        "{PROCESS};\n{};\n{};\n{};\n{};\n{};\n{};\n{}",
+        "{PROCESS};\n{};\n{};\n{};\n{};\n{};\n{};\n{};\n{}",
         sessions(),
+        ACTIVITY,
         SNAPSHOTS,
         TIMEOUTS,
         BUILDING,
@@ -153,6 +154,24 @@ const SNAPSHOTS: &str = "select 'snapshot', json_build_object('pid', a.pid, 'app
       and a.backend_type = 'client backend' and a.backend_xmin is not null \
       and a.xact_start < clock_timestamp() - interval '2 s' and a.application_name not like 'dbm/%' \
     order by a.xact_start, a.pid limit 5";
+
+/// What our sessions do, and how far a statement is that has a progress view (on PostgreSQL 13 a COPY has none). Of an index a phase
+/// counts in lockers, blocks or tuples; what it does not count is 0.
+const ACTIVITY: &str = "select 'activity', json_build_object('pid', a.pid, 'state', a.state, \
+       'seconds', floor(extract(epoch from clock_timestamp() - a.state_change))::bigint, \
+       'wait_type', a.wait_event_type, 'progress', p.progress)::text \
+    from pg_stat_activity a left join lateral ( \
+      select json_build_object('command', i.command, 'phase', i.phase, \
+          'done', case when i.phase like 'waiting for %' then i.lockers_done when i.blocks_total > 0 then i.blocks_done else i.tuples_done end, \
+          'total', case when i.phase like 'waiting for %' then i.lockers_total when i.blocks_total > 0 then i.blocks_total else i.tuples_total end, \
+          'unit', case when i.phase like 'waiting for %' then 'sessions' when i.blocks_total > 0 then 'blocks' else 'tuples' end) as progress \
+        from pg_stat_progress_create_index i where i.pid = a.pid and i.phase is not null \
+      union all \
+      select json_build_object('command', c.command, 'phase', c.phase, 'done', c.heap_blks_scanned, 'total', c.heap_blks_total, 'unit', 'blocks') \
+        from pg_stat_progress_cluster c where c.pid = a.pid and c.phase is not null \
+      limit 1) p on true \
+    where a.datname = current_database() and a.application_name like 'dbm/%' \
+      and a.backend_type is distinct from 'parallel worker' and a.pid <> pg_backend_pid() order by a.pid limit 10";
 
 /// The time-outs that are set for our role, in this database or in all, or for this database: the one that is nearer
 /// counts. They hold for a session that does not say otherwise, as ours do. 0 is none.

@@ -20,6 +20,7 @@
 //! ```
 
 mod actions;
+mod at_work;
 mod choices;
 mod concurrently;
 mod datasource;

@@ -3,6 +3,7 @@
 use dbm_agent::protocol::{CONFIG_SECONDS, DatabaseInventory, QUESTION_SECONDS, REACH_SECONDS};
 use jiff::Timestamp;
 
+use super::at_work;
 use super::concurrently;
 use super::evidence::missing;
 use super::inventory::Inventories;
@@ -28,6 +29,8 @@ const FIRST_SESSION: i64 = 10;
 const ELSEWHERE: &str = "; no session of it is in the watched database, and its ledger is as it was: it has not begun to \
     migrate yet, or it migrates another database than connection.secretKeyRef names. Compare envVar, env, job.env and \
     prisma.migrate with the schema's datasource. Nothing is ended; at its end the ledger decides";
+/// What is kept of what a server says that a session does, characters.
+const ACTIVITY_LIMIT: usize = 200;
 /// How long a session may outlive its process before that is said, seconds.
 const BACKEND_GRACE: i64 = 3;
 /// The pod's own agent ends a migration after `timeouts.kill`; so much later the operator takes its Job away, seconds: that counts from
@@ -98,6 +101,13 @@ pub(super) fn running(
             let shown = age - age % observe;
             if shown > 0 {
                 message.push_str(&format!(", running for {shown}s"));
+                let activity = at_work::words(facts, &application);
+                let activity = status::cut(&activity, ACTIVITY_LIMIT);
+                let current = pass.database_mut(&name).and_then(|it| it.current.as_mut());
+                if let Some(current) = current.filter(|_| !activity.is_empty()) {
+                    message.push_str(&format!(": {activity}"));
+                    current.activity = activity;
+                }
             }
             if concurrent {
                 message.push_str(&concurrently::other_snapshots(facts, None));
@@ -342,6 +352,7 @@ pub(super) fn progress(
     entry.current = current.map(|row| CurrentStatus {
         name: status::cut(&row.migration_name, status::NAME_LIMIT),
         started_at: Some(Time(status::seconds(row.started_at))),
+        activity: String::new(),
     });
     count_applied(pass, name);
 }

@@ -43,6 +43,8 @@ pub struct DatabaseFacts {
     pub our_sessions: Vec<Session>,
     /// Who waits for whom, among our sessions and Prisma's lock.
     pub waits: Vec<Wait>,
+    /// What our sessions do, as far as their role's state is visible.
+    pub activities: Vec<Activity>,
     /// Other sessions of this database that have held a snapshot for some seconds, the oldest first: a statement that is
     /// run CONCURRENTLY waits for each that is older than itself. Empty where they cannot be seen.
     pub old_snapshots: Vec<Session>,
@@ -166,6 +168,36 @@ impl Session {
     pub fn is_dump(&self) -> bool {
         ["pg_dump", "pg_dumpall"].contains(&self.application_name.as_str())
     }
+}
+
+/// What a session does: `pg_stat_activity`, without its statement, which may hold values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// The backend's pid.
+    pub pid: i32,
+    /// `active`, `idle in transaction` ..., where it is visible.
+    pub state: Option<String>,
+    /// For how long it has been in that state, seconds.
+    pub seconds: Option<i64>,
+    /// `Lock`, `IO`, `Client` ...; none where it waits for nothing.
+    pub wait_type: Option<String>,
+    /// How far its statement is, where PostgreSQL reports that.
+    pub progress: Option<Progress>,
+}
+
+/// How far a statement is, by one of PostgreSQL's progress views.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// `CREATE INDEX CONCURRENTLY`, `VACUUM FULL`, `COPY FROM` ...
+    pub command: String,
+    /// PostgreSQL's name for what it does now.
+    pub phase: String,
+    /// What of `total` is done.
+    pub done: i64,
+    /// How much this phase has to do; 0 where that is not known.
+    pub total: i64,
+    /// Of what: `blocks`, `tuples`, `sessions` or `bytes`.
+    pub unit: String,
 }
 
 /// A time-out that is set for a role or a database.

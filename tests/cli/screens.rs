@@ -555,3 +555,17 @@ fn live_lines_fit_the_terminal() {
         assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
     }
 }
+
+/// What a session does that waits for nobody stands beside its migration.
+#[test]
+fn what_a_migration_does_is_shown() {
+    let mut resource = status("lock");
+    let shown = resource.status.as_mut().unwrap();
+    let current = shown.databases[0].current.as_mut().unwrap();
+    "CREATE INDEX makes progress: building index, 45 % of the blocks of this phase"
+        .clone_into(&mut current.activity);
+    let text = screen::status(&screen(&resource, None));
+    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let expected = "20261122110000_index runs for 38 s: CREATE INDEX makes progress: building index, 45 % of the blocks of this phase";
+    assert!(joined.contains(expected), "{text}");
+}

@@ -3,7 +3,7 @@
 use database_migration_operator::api::{DatabasePhase, reasons};
 use database_migration_operator::decide::{Effect, Snapshot, decide};
 use database_migration_operator::facts::{
-    JobProgress, Ledger, Reading, Unreadable, UnreadableReason,
+    Activity, JobProgress, Ledger, Progress, Reading, Session, Unreadable, UnreadableReason,
 };
 
 use super::cases::{ended, job, reason, row, snapshot, write};
@@ -133,4 +133,61 @@ fn one_database_that_cannot_be_read_holds_up_no_judgement_of_another() {
         DatabasePhase::Planned,
         "nothing is started meanwhile"
     );
+}
+
+/// Whether a long migration makes progress is told where PostgreSQL tells it, in steps, because each is a write.
+#[test]
+fn what_a_long_migration_does_is_told_as_far_as_it_is_known() {
+    let mut snapshot = snapshot(1);
+    let decision = decide(&snapshot);
+    let name = write(&mut snapshot, &decision);
+    let application = format!(
+        "dbm/{}/db00",
+        snapshot.resource.status.run.as_ref().unwrap().id
+    );
+    let migration = snapshot.inventories["db00"].migrations[0].clone();
+    let builds = |snapshot: &mut Snapshot, done: i64| {
+        let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") else {
+            panic!("it is known")
+        };
+        let mut open = row(&migration);
+        open.finished_at = None;
+        facts.ledger = Ledger::Rows(vec![open]);
+        facts.our_sessions = vec![Session {
+            pid: 7,
+            application_name: application.clone(),
+            ..Session::default()
+        }];
+        facts.activities = vec![Activity {
+            pid: 7,
+            state: Some("active".to_owned()),
+            progress: Some(Progress {
+                command: "CREATE INDEX".to_owned(),
+                phase: "building index: scanning table".to_owned(),
+                done,
+                total: 1_000,
+                unit: "blocks".to_owned(),
+            }),
+            ..Activity::default()
+        }];
+    };
+    let mut told = Vec::new();
+    for (age, done) in [(2, 10), (12, 310), (14, 349), (16, 351)] {
+        builds(&mut snapshot, done);
+        later(&mut snapshot, &name, age);
+        let status = &snapshot.resource.status;
+        let current = status.databases[0].current.as_ref().unwrap();
+        assert!(
+            status.message.contains(&current.activity),
+            "{}",
+            status.message
+        );
+        told.push(current.activity.clone());
+    }
+    let at = |share: i64| {
+        format!(
+            "CREATE INDEX makes progress: building index: scanning table, {share} % of the blocks of this phase"
+        )
+    };
+    assert_eq!(told, [String::new(), at(30), at(30), at(35)]);
 }

@@ -288,6 +288,14 @@ async fn a_concurrent_build_names_the_snapshot_that_it_waits_for() {
             assert!([holder, also].contains(&wait.blocker.pid), "{wait:?}");
         }
         let facts = db.look().await;
+        let activity = &facts.activities[0];
+        assert_eq!((activity.pid, facts.activities.len()), (waiting, 1));
+        assert_eq!(activity.state.as_deref(), Some("active"));
+        assert_eq!(activity.wait_type.as_deref(), Some("Lock"));
+        let progress = activity.progress.as_ref().unwrap();
+        assert_eq!(progress.command, "CREATE INDEX CONCURRENTLY");
+        assert!(progress.phase.starts_with("waiting for "), "{progress:?}");
+        assert_eq!(progress.unit, "sessions");
         let oldest = &facts.old_snapshots[0];
         assert_eq!(
             (oldest.pid, oldest.application_name.as_str()),

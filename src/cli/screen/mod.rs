@@ -8,6 +8,7 @@ mod instance;
 mod live;
 mod parts;
 mod plan;
+mod runs;
 mod sql;
 mod table;
 mod tree;

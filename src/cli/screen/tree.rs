@@ -1,6 +1,7 @@
 //! PURE. The steps of a run as a tree: inventory, plan, each database with what belongs to it, smoke tests.
 
 use super::parts::{part, smoke_test};
+use super::runs::runs;
 use super::{COLUMN, Screen, unknown};
 use crate::api::{
     DatabasePhase, DatabaseStatus, Phase, RunStatus, SmokeTestSpec, StepKind, StepOutcome,
@@ -305,7 +306,12 @@ fn database_line(
             Mark::Running,
             format!(
                 "{done} of {planned} applied{}",
-                running(screen, database, step)
+                runs(
+                    screen.now,
+                    database,
+                    step,
+                    step.and_then(|step| took(screen, step))
+                )
             ),
         ),
         DatabasePhase::Failed => (Mark::Failed, failed(database, step)),
@@ -343,23 +349,6 @@ fn went_back(database: &DatabaseStatus) -> String {
     match database.applied_by_run {
         0 => format!("{name} {what}"),
         done => format!("{done} applied; {name} {what}"),
-    }
-}
-
-/// `; X runs for 12 s`.
-fn running(screen: &Screen, database: &DatabaseStatus, step: Option<&StepStatus>) -> String {
-    match (&database.current, step) {
-        (Some(current), _) => {
-            let time = current.started_at.as_ref().map_or(String::new(), |at| {
-                format!(" for {}", between(at.0, screen.now))
-            });
-            format!("; {} runs{time}", safe(&current.name))
-        }
-        (None, Some(step)) if step.finished_at.is_none() => {
-            let time = took(screen, step).unwrap_or_default();
-            format!("; its Job was created {time} ago")
-        }
-        _ => String::new(),
     }
 }
 
