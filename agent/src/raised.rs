@@ -3,10 +3,10 @@
 //! The author's words stand in the migrations, so they are told from the values. What was raised by code that no
 //! migration holds, or whose words are made at run time, is not shown at all.
 
-/// What stands in place of a value.
-const VALUE: &str = "(redacted)";
+/// What stands in place of a secret, or of a value of a row.
+pub const REDACTED: &str = "[redacted]";
 /// What stands in place of a whole text.
-pub const HIDDEN: &str = "(redacted: a text that was raised, which may hold values of rows)";
+pub const HIDDEN: &str = "[redacted: a text that was raised, which may hold values of rows]";
 /// A format with fewer letters of its own would fit any text.
 const LEAST_WORDS: usize = 4;
 
@@ -107,7 +107,7 @@ pub fn without_quoted(line: &str) -> (String, bool) {
     };
     let (before, rest) = (&line[..at], &line[at + open.len_utf8()..]);
     let Some((inside, after)) = rest.split_once(close) else {
-        return (format!("{before}{open}{VALUE}"), true);
+        return (format!("{before}{open}{REDACTED}"), true);
     };
     let of_type = ["enum ", "type ", "domain "]
         .iter()
@@ -122,7 +122,7 @@ pub fn without_quoted(line: &str) -> (String, bool) {
         .map_or(rest.len(), |at| at + close.len_utf8());
     let goes_on = open == close && rest.matches(close).count() % 2 == 0;
     (
-        format!("{before}{open}{VALUE}{close}{}", &rest[end..]),
+        format!("{before}{open}{REDACTED}{close}{}", &rest[end..]),
         goes_on,
     )
 }
@@ -156,7 +156,7 @@ fn filled(parts: &[String], line: &str) -> Shown {
     };
     let mut shown = line[..at].to_owned();
     for (number, part) in rest.iter().enumerate() {
-        shown.push_str(VALUE);
+        shown.push_str(REDACTED);
         let last = number + 1 == rest.len();
         // The last part may be empty: then the value ends with the text, before what others add.
         let found = if part.is_empty() && last {
@@ -264,18 +264,18 @@ mod tests {
         for (text, expected) in [
             (
                 "ERROR: user alice@example.com has no e-mail, it's % (SQLSTATE P0001)",
-                "ERROR: user (redacted) has no e-mail, it's % (SQLSTATE P0001)",
+                "ERROR: user [redacted] has no e-mail, it's % (SQLSTATE P0001)",
             ),
             (
                 "ERROR: balance of account 4711 is 12.50 (SQLSTATE P0001)",
-                "ERROR: balance of account (redacted) is (redacted) (SQLSTATE P0001)",
+                "ERROR: balance of account [redacted] is [redacted] (SQLSTATE P0001)",
             ),
             (
                 "ERROR: balance of account is is is 1 is 12.50",
-                "ERROR: balance of account (redacted) is (redacted)|",
+                "ERROR: balance of account [redacted] is [redacted]|",
             ),
-            ("ERROR: user alice", "ERROR: user (redacted)|"),
-            ("ERROR: 17 rows are bad", "ERROR: (redacted) rows are bad"),
+            ("ERROR: user alice", "ERROR: user [redacted]|"),
+            ("ERROR: 17 rows are bad", "ERROR: [redacted] rows are bad"),
             ("17 rows are bad", "other"),
             ("ERROR: plain text", "other"),
             ("ERROR: nobody alice here", "other"),
@@ -290,7 +290,7 @@ mod tests {
     fn a_text_that_goes_on_is_open() {
         let raised = Raised::of(["RAISE EXCEPTION 'these users are bad:\n%', names;"]);
         let line = "ERROR: these users are bad:";
-        let open = Shown::Open(format!("{line}{VALUE}"));
+        let open = Shown::Open(format!("{line}{REDACTED}"));
         assert_eq!(raised.of_code(line), open);
         assert_eq!(raised.line(line), open);
         assert_eq!(
@@ -309,7 +309,7 @@ mod tests {
         );
         assert_eq!(
             raised.of_code("ERROR: user alice has no e-mail, it's %"),
-            Shown::Without("ERROR: user (redacted) has no e-mail, it's %".to_owned())
+            Shown::Without("ERROR: user [redacted] has no e-mail, it's %".to_owned())
         );
         let plain = "ERROR: plain text (SQLSTATE P0001)";
         assert_eq!(raised.of_code(plain), Shown::Without(plain.to_owned()));

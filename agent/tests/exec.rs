@@ -92,8 +92,44 @@ fn fails_with_what_the_output_says_and_without_secrets() {
     assert_eq!(summary.migration.as_deref(), Some("0_init"));
     assert_eq!(
         summary.message.as_deref(),
-        Some("ERROR: duplicate key for (redacted) and (redacted)")
+        Some("ERROR: duplicate key for [redacted] and [redacted]")
     );
+}
+
+/// A password that is a common word, or a name of the image's own, hides nothing of what failed.
+#[test]
+fn a_password_that_is_a_common_word_leaves_the_cause_to_be_read() {
+    let image = Image::new();
+    image.file(
+        "prisma/migrations/1_customers/migration.sql",
+        "ALTER TABLE \"customer_accounts\" ADD COLUMN \"email\" TEXT;",
+    );
+    let error =
+        "ERROR: column \"email\" of relation \"customer_accounts\" of app_users already exists";
+    for word in [
+        "app", "email", "prisma", "postgres", "x", "customer", "accounts", "column",
+    ] {
+        let url = format!("postgresql://app:{word}@db.example:5432/shop");
+        image.file(
+            "said",
+            &format!(
+                "connecting to {url}, password={word}, {{ password: '{word}' }}\nError: P3018\n\nMigration name: 1_customers\n\nDatabase error code: 42701\n\nDatabase error:\n{error}\n"
+            ),
+        );
+        let output = image
+            .exec(&[], "cat said; exit 1")
+            .env("DATABASE_URL", &url)
+            .output()
+            .unwrap();
+        let text = shown(&output);
+        let first = text.lines().find(|line| line.contains("connecting"));
+        assert_eq!(
+            first,
+            Some("connecting to [redacted], password=[redacted], { password: '[redacted]' }"),
+            "{word}"
+        );
+        assert_eq!(image.summary().message.as_deref(), Some(error), "{word}");
+    }
 }
 
 /// Whatever it is called, what comes from a Secret is not printed.
@@ -112,7 +148,7 @@ fn what_comes_from_a_secret_is_not_printed() {
         ])
         .output()
         .unwrap();
-    assert_eq!(shown(&output), "(redacted), on, in-time, keeper\n");
+    assert_eq!(shown(&output), "[redacted], on, in-time, keeper\n");
 }
 
 #[test]

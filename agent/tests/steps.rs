@@ -164,7 +164,7 @@ fn lines_worth_a_look_are_reported_for_success_and_failure() {
         assert_eq!(found[0], (1, None, warning));
         assert_eq!((found[1].0, found[1].1), (4, Some(0)));
         assert!(
-            found[1].2.starts_with("is DEPRECATED, see (redacted)"),
+            found[1].2.starts_with("is DEPRECATED, see [redacted]"),
             "{found:?}"
         );
         assert_eq!(found[2], (5, Some(1), "took 12ms"));

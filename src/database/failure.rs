@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use dbm_agent::exec::secrets::{REDACTED, Secrets};
 
 use super::pooler;
 use super::url::{SslMode, Target};
@@ -264,29 +264,28 @@ fn wants_tls(said: &str) -> bool {
     said.contains("no encryption") || said.contains("SSL off")
 }
 
-/// The first line of a server's text, without the user's name (which PostgreSQL quotes) and without the password in any
-/// of its spellings. A password of under four characters may stand anywhere by chance: then nothing of the text is kept.
+/// The first line of a server's text, without the user's name (where PostgreSQL says it is one) and without the password in any
+/// of its spellings.
 pub(super) fn redacted(text: &str, target: &Target) -> String {
-    let line = text
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .replace(&format!("\"{}\"", target.user), "\"***\"");
+    let mut line = text.lines().next().unwrap_or_default().to_owned();
+    for of in ["user", "role"] {
+        line = line.replace(
+            &format!("{of} \"{}\"", target.user),
+            &format!("{of} \"{REDACTED}\""),
+        );
+    }
     let line = without_password(line, target);
     line.chars().take(MAX_SERVER_MESSAGE).collect()
 }
 
-/// A text without the password in any of its spellings.
+/// A text without the password in any of its spellings; one that is short or common may stand anywhere by chance, and is
+/// hidden where it is used as one.
 pub(super) fn without_password(text: String, target: &Target) -> String {
     let password = target.password.reveal();
     if password.is_empty() {
         return text;
     }
-    if password.chars().count() < 4 && text.contains(password) {
-        return "***".to_owned();
-    }
-    let encoded = utf8_percent_encode(password, NON_ALPHANUMERIC).to_string();
-    text.replace(&encoded, "***")
-        .replace(&encoded.to_lowercase(), "***")
-        .replace(password, "***")
+    let secrets = Secrets::collect([("PASSWORD", password)], &[]);
+    let lines: Vec<String> = text.split('\n').map(|line| secrets.hide(line)).collect();
+    lines.join("\n")
 }

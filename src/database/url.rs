@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use dbm_agent::connection::{self, Wrong};
+use dbm_agent::raised::REDACTED;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -52,7 +53,7 @@ impl Password {
 
 impl fmt::Debug for Password {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("<redacted>")
+        formatter.write_str(REDACTED)
     }
 }
 

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use percent_encoding::percent_decode_str;
 
+use super::secrets::REDACTED;
+
 /// PostgreSQL's own port.
 const PORT: u16 = 5432;
 /// Where Prisma keeps its ledger when the URL names no schema.
 const SCHEMA: &str = "public";
-/// What stands in a line for what is not shown.
-const REDACTED: &str = "(redacted)";
 /// Between two attempts to resolve a name.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -212,7 +212,7 @@ mod tests {
             (r#""my%20shop", schema "app" at "other:1""#, None),
             (r#""my shop", schemas "app, other" at "db:5432""#, None),
             (r#""my shop""#, None),
-            (r#""(redacted)", schema "app" at "db:5432""#, None),
+            (r#""[redacted]", schema "app" at "db:5432""#, None),
             (
                 r#""ti", schema "public" using driver adapter "@prisma/adapter-pg""#,
                 None,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access};
 
+use super::common::Known;
 use super::elsewhere;
 use super::secrets::{Secrets, is_secret};
 use super::url::{self, Settings};
@@ -248,12 +249,29 @@ pub fn secrets(
             )
         })
         .collect();
-    Secrets::collect(
+    Secrets::collect_beside(
         texts
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str())),
         &whole,
+        &known(request, project),
     )
+}
+
+/// The words of the image's own migrations, and of where they are.
+fn known(request: &ExecRequest, project: Option<&Project>) -> Known {
+    let migrations = project.map_or(&[][..], |project| &project.inventory.migrations);
+    let paths = [&request.project.database, &request.project.schema];
+    let names = migrations
+        .iter()
+        .map(|migration| &migration.name)
+        .chain(paths)
+        .map(String::as_str);
+    let scripts = migrations
+        .iter()
+        .flat_map(|migration| [migration.sql.as_deref(), migration.down_sql.as_deref()])
+        .flatten();
+    Known::of(names, scripts)
 }
 
 #[cfg(test)]

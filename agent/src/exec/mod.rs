@@ -4,8 +4,10 @@
 
 mod call;
 pub mod command;
+pub mod common;
 pub mod config;
 mod confirm;
+mod dumps;
 pub mod elsewhere;
 mod encodings;
 pub mod environment;
@@ -21,6 +23,7 @@ pub mod secrets;
 pub mod signals;
 pub mod summary;
 pub mod url;
+mod used;
 
 use std::ffi::OsStr;
 use std::io::Write;

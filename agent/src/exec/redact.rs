@@ -1,5 +1,6 @@
 //! Makes a child's output fit to be shown: clean lines without credentials and without values of rows.
 
+use super::dumps::Open;
 use super::lines::{Line, Lines};
 use super::rows::Rows;
 use super::secrets::{REDACTED, Secrets};
@@ -18,6 +19,7 @@ pub struct Redactor {
 
 struct Shown {
     secrets: Secrets,
+    encoded: Open,
     rows: Rows,
 }
 
@@ -31,6 +33,7 @@ impl Redactor {
             lines,
             shown: Shown {
                 secrets,
+                encoded: Open::default(),
                 rows: Rows::new(raised),
             },
         }
@@ -51,7 +54,8 @@ impl Redactor {
 impl Shown {
     fn line(&mut self, line: Line) -> String {
         let cut = line.overflowed || line.text.len() > LINE_LIMIT;
-        let text = self.secrets.redact(&line.text, LINE_LIMIT);
+        let encoded = &mut self.encoded;
+        let text = self.secrets.redact_line(&line.text, LINE_LIMIT, encoded);
         let mut text = self.rows.redact(user_info(text, cut));
         if cut {
             text.truncate(text.floor_char_boundary(LINE_LIMIT));
@@ -107,6 +111,8 @@ pub fn redact_text(secrets: &Secrets, text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
     use proptest::prelude::*;
 
@@ -119,15 +125,15 @@ mod tests {
         for (text, expected) in [
             (
                 "at postgresql://app:pass@db:5432/x?y=z.",
-                "at postgresql://(redacted)@db:5432/x?y=z.",
+                "at postgresql://[redacted]@db:5432/x?y=z.",
             ),
             (
                 "postgres://app:p@s/s@db, \"postgres://a:b@c\"",
-                "postgres://(redacted)@db, \"postgres://(redacted)@c\"",
+                "postgres://[redacted]@db, \"postgres://[redacted]@c\"",
             ),
             (
                 "https://user:pass@host/p and https://host/p:1@2",
-                "https://(redacted)@host/p and https://host/p:1@2",
+                "https://[redacted]@host/p and https://host/p:1@2",
             ),
             ("postgresql://db:5432/x", "postgresql://db:5432/x"),
             ("postgresql://app@db/x", "postgresql://app@db/x"),
@@ -165,10 +171,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_password_survives(
-            password in "[!-~é]{4,20}",
+            password in "[!-~é]{8,20}",
             before in "[ -~]{0,30}",
             after in "[ -~\\n]{0,30}",
-            spelling in 0usize..4,
+            spelling in 0usize..7,
             chunk in 1usize..50,
         ) {
             let encoded = utf8_percent_encode(&password, NON_ALPHANUMERIC).to_string();
@@ -178,6 +184,9 @@ mod tests {
                 0 => password.clone(),
                 1 => encoded.clone(),
                 2 => url.clone(),
+                3 => STANDARD.encode(&url),
+                4 => url.bytes().map(|byte| format!("{byte:02x}")).collect(),
+                5 => url.bytes().map(|byte| format!("{byte:02X} ")).collect(),
                 _ => format!("{password}{encoded}{password}"),
             };
             let mut redactor = Redactor::new(secrets, Raised::default());
@@ -187,7 +196,27 @@ mod tests {
             }
             shown.extend(redactor.finish());
             let shown = shown.join("\n");
-            prop_assert!(contains_none(&shown, &[&password, &encoded, &url]), "{}", shown);
+            let decoded = [&password, &encoded, &url].map(String::as_str);
+            prop_assert!(contains_none(&shown, &decoded), "{}", shown);
+            let pairs: String = password.bytes().map(|byte| format!("{byte:02x}")).collect();
+            let spaced: String = password.bytes().map(|byte| format!("{byte:02X} ")).collect();
+            prop_assert!(contains_none(&shown, &[&pairs, spaced.trim(), &STANDARD.encode(&url)]), "{}", shown);
+        }
+
+        #[test]
+        fn a_text_without_secrets_is_left_as_it_is(
+            password in "[a-z]{1,7}|app|email|prisma|postgres|x|[!-~]{8,20}",
+            text in "([a-z_]{1,12}[ .,()]){0,12}",
+        ) {
+            let encoded = utf8_percent_encode(&password, NON_ALPHANUMERIC).to_string();
+            let url = format!("postgresql://app:{encoded}@db.example:5432/shop?schema=public");
+            let secrets = Secrets::collect([("DATABASE_URL", url.as_str())], &["DATABASE_URL"]);
+            prop_assume!(password.len() < 8 || !text.contains(&password));
+            prop_assert_eq!(redact_text(&secrets, &text), text.clone());
+            let named = format!("ERROR: missing of relation \"{password}_users\", column \"{text}\"");
+            if password.len() < 8 || password == "postgres" {
+                prop_assert_eq!(redact_text(&secrets, &named), named.clone());
+            }
         }
     }
 }

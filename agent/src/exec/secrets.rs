@@ -1,17 +1,16 @@
 //! What must not stand in any output: the credentials of the child's environment, in every spelling they are likely to
 //! be printed in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::encodings;
+use super::common::{Known, Strength};
+use super::dumps::{Open, Windows};
+use super::{encodings, used};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What a secret is replaced by.
-pub const REDACTED: &str = "(redacted)";
-
-/// Shorter ones are replaced only where they stand as a word of their own: a password `a` would leave no text.
-const SHORT: usize = 4;
+pub use crate::raised::REDACTED;
 
 /// Parts of names of variables whose values are secret.
 const SECRET_NAMES: [&str; 13] = [
@@ -34,7 +33,7 @@ const PUBLIC_NAMES: [&str; 15] = [
     "USER", "USERNAME", "ROLE", "OWNER", "HOST", "HOSTNAME", "SERVER", "ENDPOINT", "REGION",
     "PORT", "DATABASE", "DB", "NAME", "SCHEMA", "MODE",
 ];
-/// Values of such variables that are shorter are more likely a switch than a secret.
+/// Whole values, and lines of several, that are shorter are more likely a switch or a brace than a secret.
 const SHORTEST_OF_NAMES: usize = 6;
 /// Parameters of URLs that are secret.
 const SECRET_PARAMETERS: [&str; 3] = ["password", "sslpassword", "api_key"];
@@ -48,10 +47,14 @@ pub(super) fn is_secret(name: &str, length: usize) -> bool {
 /// The secrets of an environment.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    /// Longest first.
-    all: Vec<String>,
+    /// What is hidden wherever it stands, longest first, and whether only as a word of its own.
+    all: Vec<(String, bool)>,
     /// Of each first byte, where they stand in `all`.
     by_first: Vec<Vec<usize>>,
+    /// What is hidden where it is used as a password, in its spellings.
+    used: BTreeSet<String>,
+    /// Of what is hidden wherever it stands, pieces as others encode them.
+    windows: Windows,
 }
 
 impl Secrets {
@@ -61,42 +64,49 @@ impl Secrets {
         environment: impl IntoIterator<Item = (&'a str, &'a str)>,
         whole: &[&str],
     ) -> Secrets {
-        let mut found = BTreeSet::new();
+        Secrets::collect_beside(environment, whole, &Known::default())
+    }
+
+    /// The same, where some words are no secret.
+    pub fn collect_beside<'a>(
+        environment: impl IntoIterator<Item = (&'a str, &'a str)>,
+        whole: &[&str],
+        known: &Known,
+    ) -> Secrets {
+        let mut found = Found::default();
         for (name, value) in environment {
             let upper = name.to_ascii_uppercase();
-            let named = value.len() >= SHORTEST_OF_NAMES
-                && SECRET_NAMES.iter().any(|part| upper.contains(part));
+            let named = SECRET_NAMES.iter().any(|part| upper.contains(part));
             let mut in_url = Vec::new();
             passwords(value, &mut in_url);
             if named || !in_url.is_empty() || whole.contains(&name) {
-                spellings(value, &mut found);
+                found.add(value, known);
             }
             in_url
                 .iter()
-                .for_each(|password| spellings(password, &mut found));
+                .for_each(|password| found.add(password, known));
         }
-        let mut all: Vec<String> = found.into_iter().filter(|text| !text.is_empty()).collect();
-        all.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        let mut by_first = vec![Vec::new(); 256];
-        for (index, text) in all.iter().enumerate() {
-            by_first[usize::from(text.as_bytes()[0])].push(index);
-        }
-        Secrets { all, by_first }
+        found.secrets()
     }
 
     /// The length of the longest, bytes.
     #[must_use]
     pub fn longest(&self) -> usize {
-        self.all.first().map_or(0, String::len)
+        self.all.first().map_or(0, |(text, _)| text.len())
     }
 
     /// The first `limit` bytes of the text with every secret replaced. A secret that lies across the limit is replaced
     /// as a whole.
     #[must_use]
     pub fn redact(&self, text: &str, limit: usize) -> String {
+        self.redact_line(text, limit, &mut Open::default())
+    }
+
+    /// The same of a line that may go on with what the line before it began to encode.
+    pub(super) fn redact_line(&self, text: &str, limit: usize, open: &mut Open) -> String {
         let mut output = String::with_capacity(text.len().min(limit));
         let mut position = 0;
-        for range in self.ranges(text) {
+        for range in self.ranges(text, open) {
             if range.start >= limit {
                 break;
             }
@@ -111,7 +121,30 @@ impl Secrets {
     }
 
     /// Where secrets stand; those that overlap or touch as one.
-    fn ranges(&self, text: &str) -> Vec<Range<usize>> {
+    fn ranges(&self, text: &str, open: &mut Open) -> Vec<Range<usize>> {
+        let mut found = self.spelled(text);
+        found.extend(used::ranges(text, true, |said| self.is_secret(said)));
+        found.extend(self.windows.ranges(text, open));
+        joined(found)
+    }
+
+    /// The text without these secrets, and with everything else: what is only used as a password is left.
+    #[must_use]
+    pub fn hide(&self, text: &str) -> String {
+        let mut found = self.spelled(text);
+        found.extend(used::ranges(text, false, |said| self.is_secret(said)));
+        let mut output = text.to_owned();
+        for range in joined(found).into_iter().rev() {
+            output.replace_range(range, REDACTED);
+        }
+        output
+    }
+
+    fn is_secret(&self, text: &str) -> bool {
+        self.used.contains(text) || self.all.iter().any(|(secret, _)| secret == text)
+    }
+
+    fn spelled(&self, text: &str) -> Vec<Range<usize>> {
         let mut ranges: Vec<Range<usize>> = Vec::new();
         for (start, byte) in text.bytes().enumerate() {
             let candidates = match self.by_first.get(usize::from(byte)) {
@@ -119,21 +152,79 @@ impl Secrets {
                 _ => continue,
             };
             let rest = &text[start..];
-            let longest = candidates
-                .iter()
-                .map(|index| &self.all[*index])
-                .find(|secret| {
-                    rest.starts_with(secret.as_str())
-                        && (secret.len() >= SHORT || is_word(text, start..start + secret.len()))
-                });
-            let Some(secret) = longest else { continue };
-            let end = start + secret.len();
-            match ranges.last_mut() {
-                Some(last) if last.end >= start => last.end = last.end.max(end),
-                _ => ranges.push(start..end),
+            let longest =
+                candidates
+                    .iter()
+                    .map(|index| &self.all[*index])
+                    .find(|(secret, word)| {
+                        rest.starts_with(secret.as_str())
+                            && (!word || is_word(text, start..start + secret.len()))
+                    });
+            if let Some((secret, _)) = longest {
+                ranges.push(start..start + secret.len());
             }
         }
         ranges
+    }
+}
+
+/// In order; those that overlap or touch as one.
+fn joined(mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    found.sort_by_key(|range| range.start);
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for range in found {
+        match ranges.last_mut() {
+            Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
+            _ => ranges.push(range),
+        }
+    }
+    ranges
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    /// In all spellings, and whether as words only.
+    spelled: BTreeMap<String, bool>,
+    used: BTreeSet<String>,
+    windows: Windows,
+}
+
+impl Found {
+    fn add(&mut self, secret: &str, known: &Known) {
+        let decoded = percent_decode_str(secret).decode_utf8_lossy();
+        let strength = known.strength(&decoded);
+        let mut spelled = BTreeSet::new();
+        spellings(secret, &mut spelled);
+        spelled.remove("");
+        match strength {
+            Strength::Used => self.used.extend(spelled),
+            Strength::Word | Strength::Everywhere => {
+                // What hides more counts.
+                for text in spelled {
+                    let word = strength == Strength::Word;
+                    let entry = self.spelled.entry(text).or_insert(word);
+                    *entry &= word;
+                }
+                self.windows.add(secret.as_bytes());
+                self.windows.add(decoded.as_bytes());
+            }
+        }
+    }
+
+    fn secrets(self) -> Secrets {
+        let mut all: Vec<(String, bool)> = self.spelled.into_iter().collect();
+        all.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        let mut by_first = vec![Vec::new(); 256];
+        for (index, (text, _)) in all.iter().enumerate() {
+            by_first[usize::from(text.as_bytes()[0])].push(index);
+        }
+        Secrets {
+            all,
+            by_first,
+            used: self.used,
+            windows: self.windows,
+        }
     }
 }
 
@@ -255,7 +346,7 @@ mod tests {
         ] {
             assert_eq!(
                 redact(&environment, &[], &format!("x {text} y")),
-                "x (redacted) y",
+                "x [redacted] y",
                 "{text}"
             );
         }
@@ -264,7 +355,7 @@ mod tests {
     #[test]
     fn a_password_that_nobody_encoded() {
         let environment = [("DATABASE_URL", "postgresql://app:a/b@c#d@db:5432/shop")];
-        assert_eq!(redact(&environment, &[], "got a/b@c#d."), "got (redacted).");
+        assert_eq!(redact(&environment, &[], "got a/b@c#d."), "got [redacted].");
     }
 
     #[test]
@@ -281,7 +372,7 @@ mod tests {
         let text = "correct horse production direct-url-to-hide hunter22 line one tls word https://example.com/a@b";
         assert_eq!(
             redact(&environment, &["MODE"], text),
-            "(redacted) production (redacted) (redacted) (redacted) (redacted) https://example.com/a@b"
+            "[redacted] production [redacted] [redacted] [redacted] [redacted] https://example.com/a@b"
         );
     }
 
@@ -306,7 +397,7 @@ mod tests {
         ] {
             assert_eq!(
                 redact(&environment, &[], &format!("x {text} y")),
-                "x (redacted) y",
+                "x [redacted] y",
                 "{text}"
             );
         }
@@ -334,26 +425,38 @@ mod tests {
         let encoded = STANDARD.encode(&url);
         assert_eq!(
             redact(&environment, &[], &format!("{encoded}\n")),
-            "(redacted)\n"
+            "[redacted]\n"
         );
     }
 
     #[test]
     fn short_ones_only_as_words() {
-        let environment = [("DATABASE_URL", "postgresql://app:a@db/shop")];
+        let environment = [("DATABASE_URL", "postgresql://app:a1b2@db/shop")];
         assert_eq!(
-            redact(&environment, &[], "a database a, (a) ab"),
-            "(redacted) database (redacted), ((redacted)) ab"
+            redact(&environment, &[], "a1b2 database a1b2, (a1b2) a1b2c"),
+            "[redacted] database [redacted], ([redacted]) a1b2c"
+        );
+        let environment = [
+            ("DATABASE_URL", "postgresql://app:a@db/shop"),
+            ("DB_PASSWORD", "b"),
+        ];
+        assert_eq!(
+            redact(
+                &environment,
+                &[],
+                "a b, a:a@b postgresql://app:a@db/shop PASSWORD=b"
+            ),
+            "a b, a:[redacted]@b [redacted] PASSWORD=[redacted]"
         );
     }
 
     #[test]
     fn overlapping_ones_leave_no_rest_and_a_limit_cuts_none() {
-        let environment = [("A_SECRET", "abcdef"), ("B_SECRET", "efghij")];
-        assert_eq!(redact(&environment, &[], "-abcdefghij-"), "-(redacted)-");
+        let environment = [("A_SECRET", "abcdefgh"), ("B_SECRET", "efghijkl")];
+        assert_eq!(redact(&environment, &[], "-abcdefghijkl-"), "-[redacted]-");
         let secrets = Secrets::collect(environment, &[]);
-        assert_eq!(secrets.redact("12345678abcdef", 10), "12345678(redacted)");
-        assert_eq!(secrets.redact("12345678abcdef", 8), "12345678");
+        assert_eq!(secrets.redact("12345678abcdefgh", 10), "12345678[redacted]");
+        assert_eq!(secrets.redact("12345678abcdefgh", 8), "12345678");
         assert_eq!(Secrets::default().redact("1234é", 5), "1234");
     }
 }

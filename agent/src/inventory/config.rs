@@ -17,6 +17,7 @@ use super::prisma::{Call, Prisma, on_path};
 use super::{Surroundings, loader};
 use crate::machine;
 use crate::protocol::{CONFIG_SECONDS, Configured, Problem};
+use crate::raised::REDACTED;
 
 /// How long all configurations of an image may take.
 const LIMIT: Duration = Duration::from_secs(CONFIG_SECONDS);
@@ -261,7 +262,7 @@ fn redacted(error: &str) -> String {
         .split(' ')
         .map(|word| {
             if word.contains("://") && !word.starts_with("file://") {
-                "(redacted)"
+                REDACTED
             } else {
                 word
             }
@@ -284,7 +285,7 @@ mod tests {
     fn errors_hold_no_url() {
         assert_eq!(
             redacted("bad url postgresql://u:p@h/d here\u{1b}"),
-            "it cannot be loaded: bad url (redacted) here"
+            "it cannot be loaded: bad url [redacted] here"
         );
     }
 

@@ -78,7 +78,7 @@ fn forms_of_the_sql_state() {
             "DbError { code: SqlState(E55P03), message: \"x\" }",
             Some("55P03"),
         ),
-        ("  code: '23505',\n  detail: '(redacted)'", Some("23505")),
+        ("  code: '23505',\n  detail: '[redacted]'", Some("23505")),
         ("error: {\"code\":\"42P01\"}", Some("42P01")),
         (
             "Raw query failed. Code: `42501`. Message: `permission denied`",

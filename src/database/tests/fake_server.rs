@@ -144,9 +144,9 @@ async fn unknown(target: &Target) -> Unreadable {
 )]
 #[case(
     "XX000",
-    "could not use p@ss w/ord of \"me\", p%40ss%20w%2Ford",
+    "could not use p@ss w/ord of user \"me\", p%40ss%20w%2Ford",
     QueryFailed,
-    "could not use *** of \"***\", ***"
+    "could not use [redacted] of user \"[redacted]\", [redacted]"
 )]
 #[tokio::test]
 async fn errors_of_the_server(

@@ -10,7 +10,7 @@ mod position;
 mod tests;
 
 use dbm_agent::protocol::DatabaseInventory;
-use dbm_agent::raised::{self, Raised, Shown};
+use dbm_agent::raised::{self, REDACTED, Raised, Shown};
 
 /// A summary is cut after this many bytes.
 const MAX_SUMMARY: usize = 1024;
@@ -254,9 +254,9 @@ fn hide(line: &str, open: &str, close: &str) -> (String, bool) {
     match line.split_once(open) {
         None => (line.to_owned(), false),
         Some((before, after)) => match after.rsplit_once(close) {
-            Some((_, rest)) => (format!("{before}{open}***{close}{rest}"), false),
+            Some((_, rest)) => (format!("{before}{open}{REDACTED}{close}{rest}"), false),
             None if open == "://" => (line.to_owned(), false),
-            None => (format!("{before}{open}***"), true),
+            None => (format!("{before}{open}{REDACTED}"), true),
         },
     }
 }

@@ -4,7 +4,7 @@ use super::cursor::Cursor;
 use super::{split, token};
 
 /// What PostgreSQL says of a label that is not committed yet, as it is shown without what it quotes.
-const HIDDEN: &str = "unsafe use of new value \"***\"";
+const HIDDEN: &str = "unsafe use of new value \"[redacted]\"";
 
 /// A message with the label that it is about, where the text adds just one.
 pub fn with_label(message: &str, sql: &str) -> String {
@@ -23,7 +23,7 @@ pub fn with_label(message: &str, sql: &str) -> String {
         (alone && !first.contains(char::is_control)).then_some(first)
     };
     match label().filter(|_| message.contains(HIDDEN)) {
-        Some(label) => message.replace(HIDDEN, &HIDDEN.replace("***", &label)),
+        Some(label) => message.replace(HIDDEN, &HIDDEN.replace("[redacted]", &label)),
         None => message.to_owned(),
     }
 }
@@ -32,7 +32,7 @@ pub fn with_label(message: &str, sql: &str) -> String {
 mod tests {
     use super::with_label;
 
-    const SAID: &str = "ERROR: unsafe use of new value \"***\"\nHINT: ...";
+    const SAID: &str = "ERROR: unsafe use of new value \"[redacted]\"\nHINT: ...";
 
     #[rstest::rstest]
     #[case(
@@ -40,9 +40,12 @@ mod tests {
         "OWNER"
     )]
     #[case("ALTER TYPE app.r ADD VALUE IF NOT EXISTS 'OWNER' BEFORE 'A'", "OWNER")]
-    #[case("ALTER TYPE r ADD VALUE 'A'; ALTER TYPE r ADD VALUE 'B';", "***")]
-    #[case("UPDATE t SET a = 'OWNER'", "***")]
+    #[case(
+        "ALTER TYPE r ADD VALUE 'A'; ALTER TYPE r ADD VALUE 'B';",
+        "[redacted]"
+    )]
+    #[case("UPDATE t SET a = 'OWNER'", "[redacted]")]
     fn the_label_is_shown_where_it_is_the_files(#[case] sql: &str, #[case] expected: &str) {
-        assert_eq!(with_label(SAID, sql), SAID.replace("***", expected));
+        assert_eq!(with_label(SAID, sql), SAID.replace("[redacted]", expected));
     }
 }

@@ -62,24 +62,24 @@ fn values_are_taken_out_and_names_stay() {
     for (said, expected) in [
         (
             "invalid input syntax for type integer: \"4 \"secret\" 2\"",
-            "invalid input syntax for type integer: \"***\"",
+            "invalid input syntax for type integer: \"[redacted]\"",
         ),
         (
             "invalid input value for enum \"Role\": \"secret\"",
-            "invalid input value for enum \"Role\": \"***\"",
+            "invalid input value for enum \"Role\": \"[redacted]\"",
         ),
         (
             "value \"secret\" is out of range for type integer",
-            "value \"***\" is out of range for type integer",
+            "value \"[redacted]\" is out of range for type integer",
         ),
         (
             "Key (a, b)=(secret, (x)) already exists.",
-            "Key (a, b)=(***) already exists.",
+            "Key (a, b)=([redacted]) already exists.",
         ),
-        ("Key (a)=(secret", "Key (a)=(***"),
+        ("Key (a)=(secret", "Key (a)=([redacted]"),
         (
             "no server at postgresql://me:secret@w@host:1/db",
-            "no server at postgresql://***@host:1/db",
+            "no server at postgresql://[redacted]@host:1/db",
         ),
         (
             "relation \"shop.users\" does not exist",
@@ -119,7 +119,7 @@ fn what_code_raised_keeps_the_authors_words() {
     for (said, expected) in [
         (
             "no address for alice, stopped",
-            "no address for (redacted), stopped",
+            "no address for [redacted], stopped",
         ),
         ("not now", "not now"),
         ("alice\nand bob", dbm_agent::raised::HIDDEN),

@@ -96,13 +96,13 @@ fn query(sql: &str, state: &str, message: &str) -> Option<String> {
 #[case::integer(
     "ALTER TABLE t ALTER COLUMN \"n\" TYPE INTEGER USING (\"n\"::integer)",
     "22P02",
-    "invalid input syntax for type integer: \"***\"",
+    "invalid input syntax for type integer: \"[redacted]\"",
     "SELECT * FROM t WHERE \"n\"::text !~ '^\\s*[-+]?[0-9]+\\s*$' LIMIT 20"
 )]
 #[case::uuid(
     "ALTER TABLE t ALTER COLUMN n TYPE uuid USING CAST(n AS uuid)",
     "22P02",
-    "invalid input syntax for type uuid: \"***\"",
+    "invalid input syntax for type uuid: \"[redacted]\"",
     "SELECT * FROM t WHERE n::text !~* '^\\{?([0-9a-f]{4}-?){7}[0-9a-f]{4}\\}?$' LIMIT 20"
 )]
 #[case::label(
@@ -115,7 +115,7 @@ DROP TYPE "Role_old";
 ALTER TABLE "User" ALTER COLUMN "role" SET DEFAULT 'USER';
 COMMIT;"#,
     "22P02",
-    "invalid input value for enum \"Role_new\": \"***\"",
+    "invalid input value for enum \"Role_new\": \"[redacted]\"",
     "SELECT * FROM \"User\" WHERE \"role\"::text NOT IN ('USER', 'ADMIN') LIMIT 20"
 )]
 #[case::range(
@@ -169,12 +169,12 @@ fn rows_that_are_in_the_way(
 #[case::an_expression(
     "ALTER TABLE t ALTER a TYPE int USING trim(a)::int",
     "22P02",
-    "invalid input syntax for type integer: \"***\""
+    "invalid input syntax for type integer: \"[redacted]\""
 )]
 #[case::an_index_casts(
     "ALTER TABLE t ALTER a TYPE int USING a::int; CREATE INDEX i ON u ((b::int));",
     "22P02",
-    "invalid input syntax for type integer: \"***\""
+    "invalid input syntax for type integer: \"[redacted]\""
 )]
 #[case::no_pattern(
     "ALTER TABLE t ALTER a TYPE json USING a::json",
