@@ -3,11 +3,13 @@
 use dbm_agent::protocol::DatabaseInventory;
 
 use super::concurrently;
+use super::evidence;
 use super::invalid;
 use super::known;
 use super::pass::Pass;
 use super::plan::{self, DatabasePlan};
 use super::remembered;
+use super::time_limits;
 use super::unplanned;
 use crate::api::{DatabasePhase, FindingKind, StepKind};
 use crate::facts::DatabaseFacts;
@@ -77,6 +79,7 @@ fn show(
     facts: &DatabaseFacts,
     plan: &DatabasePlan,
 ) {
+    let spec = pass.spec;
     let Some(entry) = pass.database_mut(name) else {
         return;
     };
@@ -106,6 +109,8 @@ fn show(
         if let Some(open) = &mut entry.failed {
             let known = known.iter().flatten();
             known::fill(open, known, inventory, facts);
+            let script = evidence::script(inventory, &open.name).unwrap_or_default();
+            time_limits::renew(spec, facts, open, script);
         }
     }
     count_applied(pass, name);

@@ -16,6 +16,9 @@ pub(super) fn meaning(sql_state: &str, said: &str) -> Option<&'static str> {
     }
 }
 
+/// What follows where nothing is left of it.
+const THEN: &str = "; then mark it rolled back and retry";
+
 /// The setting that cut a statement.
 fn setting(failed: &FailedStatus) -> Option<&'static str> {
     let said = failed.summary.to_ascii_lowercase();
@@ -80,11 +83,41 @@ pub(super) fn advice(
         (None, _) => format!("It is a {name} of the server or of the URL"),
     };
     let then = if failed.traces == Traces::None {
-        "; then mark it rolled back and retry"
+        THEN
     } else {
         ""
     };
     format!(" {what}{then}.")
+}
+
+/// Of a failure of an earlier run what helps, by what is set now: the time-out may have been raised since.
+pub(super) fn renew(
+    spec: &DatabaseMigrationSpec,
+    facts: &DatabaseFacts,
+    failed: &mut FailedStatus,
+    script: &str,
+) {
+    let Some(name) = setting(failed).filter(|_| !failed.remedy.is_empty()) else {
+        return;
+    };
+    let now = advice(spec, facts, failed, script, false);
+    let what = |text: &str| {
+        let text = text.trim().trim_end_matches('.');
+        text.strip_suffix(THEN).unwrap_or(text).to_owned()
+    };
+    if now.is_empty() || what(&now) == what(&failed.remedy) {
+        return;
+    }
+    let limit = &spec.timeouts.statement;
+    let of_spec = name == "statement_timeout" && limit.seconds().unwrap_or(0) > 0;
+    failed.remedy = if of_spec && !sql::sets(script, name) {
+        format!(
+            "What limits it was changed since it failed: timeouts.statement of the spec is {} now, unless the URL sets another. Where that is enough, nothing else is to be changed before it is run again.",
+            limit.0
+        )
+    } else {
+        now.trim().to_owned()
+    };
 }
 
 /// `The role's own statement_timeout is 2s (ALTER ROLE app)`.
@@ -95,4 +128,37 @@ fn whose(own: &OwnTimeout) -> String {
         "The role's"
     };
     format!("{whose} own {} is {}", own.name, own.value)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_time_out_that_was_raised_is_not_to_be_raised() {
+        let spec = |limit: &str| -> DatabaseMigrationSpec {
+            serde_json::from_value(serde_json::json!({
+                "image": "i", "databases": [], "timeouts": {"statement": limit}
+            }))
+            .unwrap()
+        };
+        let facts = DatabaseFacts::default();
+        let mut failed = FailedStatus {
+            sql_state: "57014".to_owned(),
+            summary: "ERROR: canceling statement due to statement timeout".to_owned(),
+            ..FailedStatus::default()
+        };
+        let advice = advice(&spec("2s"), &facts, &failed, "", false);
+        failed.remedy = advice.trim().to_owned();
+        // By now nothing of it is left.
+        failed.traces = Traces::None;
+        renew(&spec("2s"), &facts, &mut failed, "");
+        assert!(failed.remedy.contains("2s: raise it"), "{}", failed.remedy);
+        for _ in 0..2 {
+            renew(&spec("10m"), &facts, &mut failed, "");
+            assert!(failed.remedy.contains("is 10m now"), "{}", failed.remedy);
+            assert!(!failed.remedy.contains("raise it"), "{}", failed.remedy);
+        }
+    }
 }
