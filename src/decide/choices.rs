@@ -144,9 +144,12 @@ pub(super) fn choices(
                 }) => format!(
                     "release the SQL that {migration} holds now under a new name, and {migration} not at all: what was applied under that name is {text}"
                 ),
-                None => "release an image in which it is as it was applied".to_owned(),
+                None => "release an image in which it is as it was applied; the ledger has only its checksum, and `git log -p` of its migration.sql, in the repository of the image, shows what was edited".to_owned(),
             };
             push(&mut list, title, String::new());
+            if let Some(entry) = entry.filter(|_| reused.is_none()) {
+                passed::edited(&mut list, &commands, spec, entry);
+            }
         }
         (reasons::INVALID_INDEX_FOUND, _) => indexes::of_applied(&mut list, &commands, now),
         (reasons::SMOKE_TEST_FAILED | reasons::LOG_LINE_FOUND, _) => {

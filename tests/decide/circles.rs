@@ -149,7 +149,7 @@ pub const TABLE: &[(&str, &[&str])] = &[
     ("unknown, and rows are pending", &["", ""]),
     ("ahead, and something is pending", &["", ""]),
     ("ahead, and rows are pending", &["", ""]),
-    ("edited", &[""]),
+    ("edited", &["", ""]),
     ("the first one is there", &["baseline"]),
     ("all are there", &["baseline"]),
     ("only another one's table is there", &[""]),

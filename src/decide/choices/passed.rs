@@ -72,6 +72,32 @@ pub(super) fn of(
     push(list, title, patch(commands, setting, value));
 }
 
+/// The second choice for `EditedFound`: Prisma runs no applied migration again, whatever its file says by now.
+pub(super) fn edited(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    spec: &DatabaseMigrationSpec,
+    entry: &DatabaseStatus,
+) {
+    let denied = |finding: &&FindingStatus| {
+        finding.kind == FindingKind::Edited && finding.policy == Policy::Deny
+    };
+    let edited = entry.findings.iter().filter(denied);
+    let edited: Vec<&str> = edited.map(|finding| finding.migration.as_str()).collect();
+    if edited.is_empty() {
+        return;
+    }
+    let all = match spec.databases.len() {
+        1 => "",
+        _ => "; it counts for every database of this resource",
+    };
+    let title = format!(
+        "only if this database needs nothing of what was edited in {} (a comment, say), or has it already: only warn of edited migrations (preflight.history.edited), in your manifest, or here{all}; Prisma does not run an applied migration again, so what the edit adds is not made here, and what is pending runs",
+        names(&edited)
+    );
+    push(list, title, patch(commands, "edited", "Warn"));
+}
+
 /// The command that sets a policy of the history.
 fn patch(commands: &Commands<'_>, setting: &str, value: &str) -> String {
     let history = serde_json::json!({ setting: value });
