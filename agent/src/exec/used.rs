@@ -267,8 +267,7 @@ mod tests {
         #[test]
         fn any_text_is_taken(text in "(\\PC|\u{a0}|\u{2003}|password|[=:@;&?'\"\\\\ ])*") {
             let secrets = Secrets::collect([("DATABASE_URL", "postgresql://app:app@db/shop")], &[]);
-            secrets.hide(&text);
-            secrets.redact(&text, usize::MAX);
+            let _ = (secrets.hide(&text), secrets.redact(&text, usize::MAX));
         }
     }
 
