@@ -43,6 +43,8 @@ mod invariants;
 mod inventory;
 #[path = "decide/kept_waiting.rs"]
 mod kept_waiting;
+#[path = "decide/lock_held.rs"]
+mod lock_held;
 #[path = "decide/locks.rs"]
 mod locks;
 #[path = "decide/lost_ledgers.rs"]

@@ -118,6 +118,8 @@ pub const IMAGE_KEEPS_CHANGING: &str = "ImageKeepsChanging";
 pub const WAITING_FOR_BACKEND: &str = "WaitingForBackend";
 /// The migration waits for another session's lock.
 pub const WAITING_LOCK: &str = "WaitingLock";
+/// A session has been in the way of a migration, or of its start, for longer than a moment, and does not end by itself so far.
+pub const LOCK_HELD: &str = "LockHeld";
 /// It is about to be tried again.
 pub const WAITING_RETRY: &str = "WaitingRetry";
 /// A migration's command runs, and no session of it is in the watched database.

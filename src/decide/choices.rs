@@ -66,6 +66,7 @@ pub(super) fn choices(
         if ready && spec.rollback.restore.is_some() {
             restore(&mut list, &commands, now, None);
         }
+        locks::not_begun(&mut list, now);
         // It waits for somebody who corrects something.
         fix::of(&mut list, &commands, spec, now, status::ready_reason(now));
         return list;

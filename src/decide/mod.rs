@@ -39,6 +39,7 @@ mod judge;
 mod kept;
 mod known;
 mod ledger_lost;
+mod lock_held;
 mod migrate;
 mod names;
 mod outcome;

@@ -51,7 +51,7 @@ pub(super) fn by_status(
     now: Timestamp,
 ) -> i64 {
     let age = (now.as_second() - since.as_second()).max(0);
-    let waits = status::ready_reason(before) == reasons::WAITING_LOCK
+    let waits = [reasons::WAITING_LOCK, reasons::LOCK_HELD].contains(&status::ready_reason(before))
         && before.message.starts_with(&format!("{}: ", step.database));
     seconds(timeouts, before, step, age, waits)
 }

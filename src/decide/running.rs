@@ -8,6 +8,7 @@ use super::concurrently;
 use super::evidence::missing;
 use super::inventory::Inventories;
 use super::ledger_lost;
+use super::lock_held::{self, InTheWay};
 use super::names::lease_name;
 use super::outcome;
 use super::pass::Pass;
@@ -15,7 +16,7 @@ use super::plan::ledger_digest;
 use super::rhythm;
 use super::run;
 use super::shown::{bounded, count_applied};
-use super::snapshot::Effect;
+use super::snapshot::{Effect, Event};
 use super::status;
 use super::steps::is_confirmed;
 use super::waiting;
@@ -31,6 +32,9 @@ const ELSEWHERE: &str = "; no session of it is in the watched database, and its 
     prisma.migrate with the schema's datasource. Nothing is ended; at its end the ledger decides";
 /// What is kept of what a server says that a session does, characters.
 const ACTIVITY_LIMIT: usize = 200;
+/// What is said of one that is at work while the run was asked to end.
+const ABORTING: &str =
+    ". An abort was asked for: the run ends when this migration has ended, which is not cut off";
 /// How long a session may outlive its process before that is said, seconds.
 const BACKEND_GRACE: i64 = 3;
 /// The pod's own agent ends a migration after `timeouts.kill`; so much later the operator takes its Job away, seconds: that counts from
@@ -75,9 +79,16 @@ pub(super) fn running(
                 "{lost}. Nothing is ended; at its end nothing that the ledger says is believed"
             );
         } else if let Some(wait) = waits(facts, &application) {
-            reason = reasons::WAITING_LOCK;
+            let it = in_the_way(&name, wait);
+            let (judged, mut held) = self::held(pass, &it);
+            reason = judged;
             let holder = holder(wait);
             next = end_it(&wait.blocker);
+            if reason == reasons::LOCK_HELD {
+                let (how, command) = ends_it(&wait.blocker);
+                held.push_str(&how);
+                next = command;
+            }
             if let Some(entry) = pass.step_mut(&step.job) {
                 entry.message.clone_from(&holder);
             }
@@ -96,6 +107,10 @@ pub(super) fn running(
                 )
             };
             message.push_str(&format!(" waits {seconds}for {holder}{then}"));
+            if reason == reasons::LOCK_HELD {
+                message.push_str(&format!(".{held}"));
+                tell_held(pass, &it, &message);
+            }
         } else {
             // Every second of it would be a write.
             let shown = age - age % observe;
@@ -119,6 +134,10 @@ pub(super) fn running(
                 waiting::tell_once(pass, step, reason, &message);
             }
         }
+    }
+    if pass.run().aborting {
+        message.truncate(message.trim_end_matches('.').len());
+        message.push_str(ABORTING);
     }
     let overdue = pass.spec.timeouts.overdue.seconds().unwrap_or(0);
     if overdue > 0 && age > overdue {
@@ -224,6 +243,11 @@ pub(super) fn terminate(pid: i32) -> String {
     psql(&format!("SELECT pg_terminate_backend({pid})"))
 }
 
+/// The same for whoever may end what the migration's role may not.
+pub(super) fn terminate_as_admin(pid: i32) -> String {
+    format!("psql \"$ADMIN_DATABASE_URL\" -c 'SELECT pg_terminate_backend({pid})'")
+}
+
 /// The command that shows which sessions of the database hold locks on its tables.
 pub(super) fn holders() -> String {
     psql(
@@ -237,6 +261,64 @@ fn psql(sql: &str) -> String {
     format!("psql \"${{DATABASE_URL%%\\?*}}\" -c '{sql}'")
 }
 
+/// The reason with which a session in the way is waited for, and what is said of it then, or nothing while it is too early.
+pub(super) fn held(pass: &mut Pass<'_>, it: &InTheWay<'_>) -> (&'static str, String) {
+    let before = (reasons::WAITING_LOCK, String::new());
+    let unknown = pass.spec.timeouts.unknown.seconds().unwrap_or(900);
+    let now = status::seconds(pass.now());
+    let Some(run) = &mut pass.status.run else {
+        return before;
+    };
+    let judged = lock_held::judged(run, now, unknown, it);
+    pass.waiting.insert(judged.subject);
+    match judged.left {
+        Some(left) => {
+            pass.requeue(u64::try_from(left).unwrap_or(1) * 1000);
+            before
+        }
+        None => (reasons::LOCK_HELD, judged.said),
+    }
+}
+
+/// Tells of it, once in a run.
+pub(super) fn tell_held(pass: &mut Pass<'_>, it: &InTheWay<'_>, message: &str) {
+    let run = pass.status.run.as_mut();
+    if run.is_some_and(|run| lock_held::is_news(run, it)) {
+        pass.calls.push(Event {
+            warning: true,
+            reason: reasons::LOCK_HELD,
+            message: status::cut(message, status::MESSAGE_LIMIT),
+        });
+    }
+}
+
+/// Who may end it, and how, as a sentence that begins with a blank, and the command.
+pub(super) fn ends_it(session: &Session) -> (String, String) {
+    match who_may_end(&who(session)) {
+        Some(may) => (
+            format!(
+                " To end it: SELECT pg_terminate_backend({}), which the role of the migration may not run: {may}.",
+                session.pid
+            ),
+            terminate_as_admin(session.pid),
+        ),
+        None => (
+            format!(" To end it: SELECT pg_terminate_backend({}).", session.pid),
+            terminate(session.pid),
+        ),
+    }
+}
+
+/// Whom a step waits for, as a session that is in the way.
+pub(super) fn in_the_way<'a>(database: &'a str, wait: &'a Wait) -> InTheWay<'a> {
+    InTheWay {
+        database,
+        session: &wait.blocker,
+        of_transaction: wait.relation.is_some(),
+    }
+}
+
+/// Whom the session of that name waits for.
 pub(super) fn waits<'a>(facts: &'a DatabaseFacts, application: &str) -> Option<&'a Wait> {
     let ours: Vec<i32> = facts
         .our_sessions
@@ -414,10 +496,17 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
         .as_ref()
         .or_else(|| facts.our_sessions.first())
     {
-        let (then, next) = match left_behind(session) {
-            Some(left) => (format!(". {left}"), end_it(session)),
+        let session = session.clone();
+        let it = InTheWay {
+            database: name,
+            session: &session,
+            of_transaction: false,
+        };
+        let (reason, held) = self::held(pass, &it);
+        let (then, mut next) = match left_behind(&session) {
+            Some(left) => (format!(". {left}"), end_it(&session)),
             None => {
-                let then = match who_may_end(&who(session)) {
+                let then = match who_may_end(&who(&session)) {
                     Some(may) => format!(
                         ". It goes on by itself when that session has ended; if it does not end, have it ended by SELECT pg_terminate_backend({}), which the role of the migration may not run: {may}",
                         session.pid
@@ -428,10 +517,23 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
             }
         };
         let text = format!(
-            "{name}: waits for {}, which holds Prisma's lock or is a migration's session{then}",
-            who(session)
+            "{name}: waits for {}, which holds Prisma's lock or is a migration's session",
+            who(&session)
         );
-        pass.working(Phase::Pending, reasons::WAITING_LOCK, text);
+        let text = if reason == reasons::LOCK_HELD {
+            let (how, command) = ends_it(&session);
+            next = command;
+            let how = match left_behind(&session) {
+                Some(left) if session.may_end != Some(false) => format!(" {left}"),
+                _ => how,
+            };
+            let text = format!("{text}.{held}{how} The run then goes on by itself.");
+            tell_held(pass, &it, &text);
+            text
+        } else {
+            format!("{text}{then}")
+        };
+        pass.working(Phase::Pending, reason, text);
         pass.status.next_command = next;
         pass.requeue(2_000);
         return false;

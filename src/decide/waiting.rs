@@ -256,8 +256,11 @@ pub(super) fn tidy(pass: &mut Pass<'_>) {
         return;
     };
     let over = run.finished_at.is_some();
-    run.waits
-        .retain(|wait| pass.waiting.contains(&wait.subject) || wait.told && !over);
+    run.waits.retain(|wait| {
+        // Between two attempts nobody waits for it.
+        let kept = wait.told || wait.reason == reasons::LOCK_HELD;
+        pass.waiting.contains(&wait.subject) || kept && !over
+    });
     let many = run.waits.len().saturating_sub(WAITS_LIMIT);
     run.waits.drain(..many);
 }

@@ -114,6 +114,8 @@ const EXITS: &[Row] = &[
         ],
         &[(Working, 3, 3), (Stalled("Pending"), 3, 3)],
     ),
+    // Somebody has to look, and it goes on by itself when the session has ended.
+    (&["LockHeld"], &[(Working, 3, 3)]),
     // The same, before a container ran; of one that ran the run has failed.
     (
         &["WrongArchitecture", "ContainerNotStarted", "OutOfMemory"],

@@ -365,8 +365,13 @@ fn reasons_to_follow() -> BTreeSet<String> {
     }
     let types = rows("Conditions");
     asked.retain(|word| !types.contains(word) || word == reasons::ROLLED_BACK);
-    // A step is at work, and goes on once the session that holds it up has ended: `locks` and `cases` look at those.
-    for held_up in [reasons::WAITING_LOCK, reasons::WAITING_FOR_BACKEND] {
+    // A step is at work, and goes on once the session that holds it up has ended: `locks`, `lock_held` and `cases` look at those.
+    let held_up = [
+        reasons::WAITING_LOCK,
+        reasons::LOCK_HELD,
+        reasons::WAITING_FOR_BACKEND,
+    ];
+    for held_up in held_up {
         asked.remove(held_up);
     }
     assert!(asked.len() > 80, "the sources have moved: {asked:?}");

@@ -49,6 +49,8 @@ const AT_ONCE: &[&str] = &[
     IMAGE_USER_ROOT,
     WRONG_ARCHITECTURE,
     POD_SECURITY_VIOLATED,
+    // It is said only when it has lasted, and has an Event of its own.
+    LOCK_HELD,
     // From here on it is Stalled, or the run has ended, as soon as it is said.
     ROLLBACK_FAILED,
     RESTORE_FAILED,

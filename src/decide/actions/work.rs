@@ -247,8 +247,17 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
     } else {
         (best.to_owned(), running::at_work(wait.blocker.pid))
     };
-    let text = format!("{text}; it waits for {holder}{then}");
-    pass.working(phase, reasons::WAITING_LOCK, text);
+    let it = running::in_the_way(&step.database, &wait);
+    let (reason, held) = running::held(pass, &it);
+    let mut text = format!("{text}; it waits for {holder}{then}");
+    let mut next = next;
+    if reason == reasons::LOCK_HELD {
+        let (how, command) = running::ends_it(&wait.blocker);
+        text = format!("{}; it waits for {holder}.{held}{how}", words(pass, step).2);
+        running::tell_held(pass, &it, &text);
+        next = command;
+    }
+    pass.working(phase, reason, text);
     pass.status.next_command = next;
     true
 }

@@ -73,6 +73,27 @@ pub(super) fn of(
             let title = "look whether the server runs, and at network policies and firewalls; it goes on by itself once the server answers";
             push(list, title, String::new());
         }
+        // Not even a refusal came back: what drops packets is no wrong password, and seldom a wrong URL.
+        (reasons::UNREACHABLE, Some(key)) if silent(&now.message).is_some() => {
+            let title = "see whether a NetworkPolicy of this namespace keeps pods from the server; one of the database's namespace, or of the operator's, from which it is looked, may do so as well";
+            push(list, title, kubectl("get", "networkpolicy"));
+            let title = "try the same address from a pod of this namespace: where that gets no answer either, a firewall or a security group drops it, or the address is wrong or down";
+            let image = "run dbm-reach --rm -i --restart=Never --image=postgres:16-alpine";
+            let (host, port) = silent(&now.message).unwrap_or_default();
+            let command = format!(
+                "kubectl {image} -n {} -- pg_isready -t 5 -h {} -p {}",
+                shell_quote(commands.namespace),
+                shell_quote(host),
+                shell_quote(port)
+            );
+            push(list, title, command);
+            let title = format!(
+                "only if host or port are wrong: correct the URL under the key {} of Secret {}",
+                key.key, key.name
+            );
+            let secret = format!("secret {}", shell_quote(&key.name));
+            push(list, title, kubectl("edit", &secret));
+        }
         (reasons::IMAGE_PULL_FAILED, _) => {
             let title =
                 "push the image, or correct its name in your manifest and apply it, or here";
@@ -109,6 +130,14 @@ pub(super) fn of(
         }
         _ => {}
     }
+}
+
+/// The host and the port of a server that sent nothing at all.
+fn silent(message: &str) -> Option<(&str, &str)> {
+    let (_, place) = message.split_once(": no answer from ")?;
+    let (place, _) = place.split_once(" within ")?;
+    let (host, port) = place.rsplit_once(':')?;
+    Some((host.trim_matches(['[', ']']), port))
 }
 
 /// Where nothing else can be done than what the message says, and a run starts only when it is asked for.

@@ -46,7 +46,7 @@ pub(super) fn undone(now: &DatabaseMigrationStatus) -> Option<&str> {
 /// What holds up a step that is at work, if that can be ended.
 pub(super) fn held_up(list: &mut Vec<ChoiceStatus>, now: &DatabaseMigrationStatus) {
     let title = match status::ready_reason(now) {
-        reasons::WAITING_LOCK => {
+        reasons::WAITING_LOCK | reasons::LOCK_HELD => {
             "end the session that holds the lock; the migration then goes on by itself"
         }
         reasons::WAITING_FOR_BACKEND => {
@@ -96,13 +96,57 @@ pub(super) fn held_up(list: &mut Vec<ChoiceStatus>, now: &DatabaseMigrationStatu
         push(list, title, command);
         return;
     }
-    if !now.next_command.is_empty() {
+    if let Some((who, _)) = who.zip(may).filter(|_| is_held(now)) {
+        by_another(list, who);
+    } else if !now.next_command.is_empty() {
         push(list, title, now.next_command.clone());
     } else if let Some((who, may)) = who.zip(may) {
         let title = format!(
             "wait for the session's end, or have it ended; the migration then goes on by itself: {}",
             ended(who, may)
         );
+        push(list, title, String::new());
+    }
+}
+
+/// It has been waited for longer than a moment.
+fn is_held(now: &DatabaseMigrationStatus) -> bool {
+    status::ready_reason(now) == reasons::LOCK_HELD
+}
+
+/// What holds up the start of a migration for longer than a moment.
+pub(super) fn not_begun(list: &mut Vec<ChoiceStatus>, now: &DatabaseMigrationStatus) {
+    if !is_held(now) {
+        return;
+    }
+    let Some((_, who)) = now.message.split_once("waits for ") else {
+        return;
+    };
+    let Some(pid) = blocker(who) else {
+        return;
+    };
+    if running::who_may_end(who).is_some() {
+        by_another(list, who);
+    } else {
+        let title = "end the session that is in the way; the run then goes on by itself";
+        push(list, title, running::terminate(pid));
+    }
+    let title =
+        "or wait: look what it is at; the run goes on by itself when that session has ended";
+    push(list, title, running::at_work(pid));
+}
+
+/// A session is in the way that the migration's role may not end.
+fn by_another(list: &mut Vec<ChoiceStatus>, who: &str) {
+    let Some((pid, may)) = blocker(who).zip(running::who_may_end(who)) else {
+        return;
+    };
+    let title = format!(
+        "end the session that is in the way, which the migration's role may not ({may}): ADMIN_DATABASE_URL is the URL of one who may, for this server; where that is a pod, the same statement goes through kubectl exec and psql. It then goes on by itself"
+    );
+    push(list, title, running::terminate_as_admin(pid));
+    if !who.contains(running::OF_SUPERUSER) {
+        let title = "or let the migration's role end such sessions from now on: a superuser runs GRANT pg_signal_backend TO it, or makes it a member of that session's role";
         push(list, title, String::new());
     }
 }

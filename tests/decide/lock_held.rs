@@ -1,0 +1,183 @@
+//! A lock that does not get free by itself: told once for each session, with who may end it and how, and a person is needed.
+
+use database_migration_operator::api::{DatabaseMigrationStatus, reasons};
+use database_migration_operator::decide::{Snapshot, decide};
+use database_migration_operator::facts::{
+    DatabaseFacts, JobProgress, Reading, Session, Unreadable, UnreadableReason, Wait,
+};
+use rstest::rstest;
+
+use super::cases::{job, migrating, reason, snapshot, write};
+use super::world::{START, at};
+
+fn facts(snapshot: &mut Snapshot) -> &mut DatabaseFacts {
+    match snapshot.databases.get_mut("db00") {
+        Some(Reading::Known(facts)) => facts,
+        _ => panic!("no facts"),
+    }
+}
+
+fn session(pid: i32, program: &str, state: &str) -> Session {
+    Session {
+        pid,
+        application_name: program.to_owned(),
+        user: Some("boss".to_owned()),
+        state: (!state.is_empty()).then(|| state.to_owned()),
+        ..Session::default()
+    }
+}
+
+/// Decides at that second; the Events of a lock that is held.
+fn look(snapshot: &mut Snapshot, seconds: i64) -> Vec<String> {
+    snapshot.now = at(START + seconds);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let decision = decide(snapshot);
+        write(snapshot, &decision);
+        let held = |reason: &str| reason == reasons::LOCK_HELD;
+        let events = decision.events.iter().filter(|event| held(event.reason));
+        told.extend(events.map(|event| event.message.clone()));
+        if !decision.again {
+            break;
+        }
+    }
+    told
+}
+
+fn shown(snapshot: &Snapshot) -> &DatabaseMigrationStatus {
+    &snapshot.resource.status
+}
+
+#[rstest]
+#[case::of_a_superuser(true, "only a superuser may", 2)]
+#[case::of_another_role(false, "pg_signal_backend", 3)]
+fn prismas_lock_that_our_role_cannot_free(
+    #[case] superuser: bool,
+    #[case] may: &str,
+    #[case] choices: usize,
+) {
+    let mut snapshot = snapshot(1);
+    facts(&mut snapshot).lock_holder = Some(Session {
+        superuser,
+        may_end: Some(false),
+        ..session(42, "psql", "")
+    });
+    assert!(look(&mut snapshot, 0).is_empty());
+    assert!(look(&mut snapshot, 59).is_empty());
+    assert_eq!(reason(shown(&snapshot)), reasons::WAITING_LOCK);
+    let told = look(&mut snapshot, 60);
+    assert_eq!(told.len(), 1, "{told:?}");
+    for part in ["pid 42 (psql", "boss", "first seen in the way at", may] {
+        assert!(told[0].contains(part), "{part}: {}", told[0]);
+    }
+    let now = shown(&snapshot);
+    assert_eq!(reason(now), reasons::LOCK_HELD);
+    let end = "psql \"$ADMIN_DATABASE_URL\" -c 'SELECT pg_terminate_backend(42)'";
+    assert_eq!(now.next_command, end);
+    assert_eq!(now.choices[0].command, end);
+    assert_eq!(now.choices.len(), choices, "{:?}", now.choices);
+    assert!(look(&mut snapshot, 61).is_empty());
+    assert!(look(&mut snapshot, 4000).is_empty());
+    // It goes on by itself.
+    facts(&mut snapshot).lock_holder = None;
+    look(&mut snapshot, 4001);
+    let now = shown(&snapshot);
+    assert_eq!(reason(now), reasons::MIGRATING, "{}", now.message);
+    assert!(now.choices.is_empty() && now.next_command.is_empty());
+}
+
+#[rstest]
+#[case::a_migration_at_work(session(42, "dbm/r1-1/db00", "active"), &[900])]
+#[case::one_that_was_left(session(42, "dbm/r1-1/db00", "idle"), &[60])]
+#[case::an_idle_client(session(42, "psql", "idle"), &[60])]
+#[case::a_client_at_work(session(42, "psql", "active"), &[60])]
+fn patience_is_for_what_is_known_to_work(#[case] holder: Session, #[case] expected: &[i64]) {
+    let mut snapshot = snapshot(1);
+    snapshot.resource.spec.timeouts.unknown.0 = "15m".to_owned();
+    facts(&mut snapshot).lock_holder = Some(holder);
+    let mut found = Vec::new();
+    for second in [0, 59, 60, 300, 899, 900, 901] {
+        found.extend(look(&mut snapshot, second).iter().map(|_| second));
+    }
+    assert_eq!(found, expected, "{}", shown(&snapshot).message);
+}
+
+fn waits_for(snapshot: &mut Snapshot, pid: i32, open: i64) {
+    let run = shown(snapshot).run.as_ref().unwrap().id.clone();
+    let facts = facts(snapshot);
+    facts.our_sessions = vec![session(9, &format!("dbm/{run}/db00"), "active")];
+    facts.waits = vec![Wait {
+        waiting: 9,
+        seconds: Some(open),
+        relation: Some("t".to_owned()),
+        blocker: Session {
+            transaction_seconds: Some(open),
+            ..session(pid, "portal", "idle in transaction")
+        },
+    }];
+}
+
+/// Of a table's lock: one transaction counts, and each session is told of once.
+#[test]
+fn a_table_lock_is_told_once_for_each_session() {
+    let (mut snapshot, name) = migrating();
+    let running = JobProgress::Running { since: at(START) };
+    let found = job(&snapshot, &name, running);
+    snapshot.jobs.insert(name, found);
+    waits_for(&mut snapshot, 42, 1);
+    assert!(look(&mut snapshot, 1).is_empty());
+    // Between two attempts nobody waits, and then it is the same session in another transaction.
+    facts(&mut snapshot).waits.clear();
+    assert!(look(&mut snapshot, 30).is_empty());
+    waits_for(&mut snapshot, 42, 3);
+    assert!(look(&mut snapshot, 70).is_empty());
+    waits_for(&mut snapshot, 42, 63);
+    assert_eq!(look(&mut snapshot, 130).len(), 1);
+    let now = shown(&snapshot);
+    assert_eq!(reason(now), reasons::LOCK_HELD, "{}", now.message);
+    assert_eq!(now.choices[0].command, now.next_command);
+    assert!(now.next_command.contains("pg_terminate_backend(42)"));
+    assert!(look(&mut snapshot, 200).is_empty());
+    waits_for(&mut snapshot, 43, 1);
+    assert!(look(&mut snapshot, 201).is_empty());
+    assert_eq!(reason(shown(&snapshot)), reasons::WAITING_LOCK);
+    waits_for(&mut snapshot, 43, 61);
+    assert_eq!(look(&mut snapshot, 261).len(), 1);
+    // An abort says that this is why it does not end.
+    snapshot.resource.status.run.as_mut().unwrap().aborting = true;
+    look(&mut snapshot, 262);
+    let message = &shown(&snapshot).message;
+    assert!(message.contains("pid 43 (portal"), "{message}");
+    assert!(message.contains("An abort was asked for"), "{message}");
+    assert!(!message.contains(".."), "{message}");
+}
+
+#[test]
+fn a_server_that_sends_nothing_is_looked_for_in_the_network_first() {
+    let mut snapshot = snapshot(1);
+    let why = Unreadable {
+        reason: UnreadableReason::Unreachable,
+        message: "no answer from db.prod:6432 within 10 s: check the host, the port, network policies and firewalls".to_owned(),
+    };
+    snapshot
+        .databases
+        .insert("db00".to_owned(), Reading::Unknown(why));
+    look(&mut snapshot, 20);
+    let commands: Vec<&str> = shown(&snapshot)
+        .choices
+        .iter()
+        .map(|choice| choice.command.as_str())
+        .collect();
+    assert!(
+        commands[0].starts_with("kubectl get networkpolicy -n "),
+        "{commands:?}"
+    );
+    assert!(
+        commands[1].ends_with("pg_isready -t 5 -h db.prod -p 6432"),
+        "{commands:?}"
+    );
+    assert!(
+        commands[2].starts_with("kubectl edit secret "),
+        "{commands:?}"
+    );
+}
