@@ -112,7 +112,7 @@ mod tests {
     #[case(49, 100, "scanning table, 45 % of the blocks of this phase")]
     #[case(300, 200, "100 %")]
     #[case(-1, 200, " 0 %")]
-    #[case(i64::MAX / 200, i64::MAX / 100, " 45 %")]
+    #[case(i64::MAX / 200, i64::MAX / 100, " 50 %")]
     fn how_far_it_is(#[case] done: i64, #[case] total: i64, #[case] expected: &str) {
         let facts = facts(Activity {
             progress: Some(Progress {
