@@ -222,10 +222,9 @@ fn own_row_gone(
         reasons::LEDGER_LOST,
         FailedStatus::default(),
         format!(
-            "{database}: the command ended well, and the SQL of {} itself deletes or changes rows of _prisma_migrations, its own row among them, so the ledger does not say what ran. Look whether what {} makes is there: then record that (prisma migrate resolve --applied {}), and take that statement out of the next such file. A new run asks before anything of it runs a second time.",
+            "{database}: the command ended well, and the SQL of {} itself deletes or changes rows of _prisma_migrations, its own row among them, so the ledger does not say what ran. Look whether what {} makes is there: take that statement out of the next such file, and ask for a new run: it asks before anything of it runs a second time, and `kubectl dbm baseline` records what is there.",
             list_of(&own.removes),
             list_of(&own.lost),
-            own.lost.first().map_or("", String::as_str)
         ),
     ))
 }

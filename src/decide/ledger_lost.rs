@@ -240,7 +240,13 @@ pub(super) fn corrected(
         reason: reasons::LEDGER_LOST,
         failed: Box::new(failed),
         message: format!(
-            "{text}. What was executed cannot be told by it any more: look at what the schema holds. If the table was renamed, rename it back; then ask for a new run, which plans anew and, where tables stand and no ledger, asks for a baseline."
+            "{text}. What was executed cannot be told by it any more: look at what the schema holds. {}",
+            match facts.ledger {
+                Ledger::Absent { .. } =>
+                    "If the table was renamed, rename it back; then ask for a new run, which plans anew and, where tables stand and no ledger, asks for a baseline.",
+                _ =>
+                    "Then ask for a new run, which plans anew and asks before anything runs a second time that may have run.",
+            }
         ),
     }
 }

@@ -2,6 +2,7 @@
 //! what of it stands in the catalog.
 
 mod alter;
+mod apart;
 mod catalog_only;
 mod change;
 mod columns;
@@ -35,9 +36,10 @@ mod transactions;
 
 use token::{Kind, Token, Tokens};
 
+pub use apart::apart_from_new;
 pub use change::Unseen;
 pub use concurrent::{Indexes, indexes, is_named, waits_beside_others, waits_for_snapshots};
-pub use doubts::{apart_from_new, may_run_twice, unchecked, unshown};
+pub use doubts::{may_run_twice, unchecked, unshown};
 pub use effects::{StatementEffects, describe, effects};
 pub use expected::{expected, missing_objects, not_there};
 pub use held::{Held, held, held_up_to, left_of, made_again, otherwise};

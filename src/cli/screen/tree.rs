@@ -368,6 +368,9 @@ fn failed(database: &DatabaseStatus, step: Option<&StepStatus>) -> String {
             format!(" ({})", safe(&failed.code))
         };
         return match database.applied_by_run {
+            _ if failed.elsewhere => {
+                format!("{done}, as far as this ledger says; what else ran it does not say{code}")
+            }
             0 => format!("{done}; it failed before it came to a migration{code}"),
             _ => format!("{done}; it failed after them{code}"),
         };

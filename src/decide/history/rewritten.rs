@@ -10,6 +10,7 @@ use crate::api::{HistorySpec, Policy, reasons};
 use crate::decide::plan::Blocker;
 use crate::decide::status::names;
 use crate::facts::{LedgerRow, Object};
+use crate::tools::prisma::{self, RowState};
 use crate::tools::sql;
 
 /// What of an image stands for what has run already.
@@ -276,7 +277,8 @@ pub(in super::super) struct Word<'a> {
 }
 
 /// Whether the policies let pass what is applied and not in the image, so that nothing else stands against what is pending
-/// and may be such a one, renamed and edited. What is older than `since` was accounted for. `accepted`: what a human took as it is.
+/// and may be such a one, renamed and edited. What is older than `since` counts until Prisma has deployed something of the image
+/// after it: what was renamed comes with the next release. `accepted`: what a human took as it is.
 pub(in super::super) fn lets_pass(
     inventory: &DatabaseInventory,
     rows: &[LedgerRow],
@@ -285,10 +287,19 @@ pub(in super::super) fn lets_pass(
 ) -> bool {
     let newest = names_of(inventory).last().copied().unwrap_or_default();
     let lost = lost(inventory, rows);
-    let mut judged = lost.keys().filter(|name| **name >= policies.since.as_str());
+    let known = names_of(inventory);
+    let deployed = rows.iter().filter(|row| {
+        known.contains(row.migration_name.as_str()) && prisma::row_state(row) == RowState::Applied
+    });
+    let last = deployed.map(|row| row.started_at).max();
+    let is_old = |name: &str| name < policies.since.as_str();
+    let mut judged = lost
+        .iter()
+        .filter(|(name, row)| !is_old(name) || Some(row.started_at) > last)
+        .map(|(name, _)| *name);
     let taken = |name: &str| accepted.iter().any(|accepted| accepted == name);
-    let denied = |name: &&str| match *name > newest {
-        _ if taken(name) => false,
+    let denied = |name: &str| match name > newest {
+        _ if taken(name) || is_old(name) => false,
         true => policies.ahead != Policy::Ignore,
         false => policies.unknown == Policy::Deny,
     };

@@ -80,7 +80,7 @@ pub(super) fn nothing_open(
             (
                 reasons::OTHER_DATABASE_MIGRATED,
                 format!(
-                    "{database}: Prisma reported success and wrote nothing to the watched ledger: {} not applied. It migrates another database or schema than connection.secretKeyRef names: compare envVar, env, prisma.migrate and a search_path in the URL's options with the schema's datasource.",
+                    "{database}: Prisma reported success and wrote nothing to the watched ledger: {} not applied. It migrates another database or schema than connection.secretKeyRef names, and what it says that it applied stands there now: look at that one, too. Compare envVar, env, job.env, prisma.migrate, a search_path in the URL's options and the variables that prisma.config reads with the schema's datasource.",
                     waits(missing)
                 ),
             )

@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use super::change::{self, Read, Unseen};
 use super::cursor::Cursor;
-use super::effects::effects;
 use super::left_behind::{Stopped, explanations, failed_statement, look};
 use super::reference::{StatementRef, statement};
-use super::replay::holds;
 use super::token::{Kind, Token};
-use super::{split, text_of, token};
+use super::{split, token};
 use crate::facts::Object;
 
 /// The statements of which the catalog would show whether they took effect, if their names did not lead elsewhere since the
@@ -53,31 +51,6 @@ pub fn unshown(sql: &str, schema: &str) -> Vec<StatementRef> {
         .iter()
         .zip(1..)
         .filter(|((tokens, read), _)| hidden(tokens, read))
-        .filter_map(|(_, number)| statement(sql, number))
-        .collect()
-}
-
-/// The statements that change rows and use nothing that the text makes and that is not there: they may have run before, in another text
-/// or an earlier form of it, where the text as a whole has not.
-pub fn apart_from_new(sql: &str, schema: &str, objects: &BTreeSet<Object>) -> Vec<StatementRef> {
-    let read = token::tokens(sql);
-    let statements = change::read(sql, &split(&read.tokens), schema);
-    let new: Vec<Object> = effects(sql, schema)
-        .into_iter()
-        .flat_map(|effects| effects.adds)
-        .filter(|object| !objects.contains(object))
-        .collect();
-    let uses = |text: &str, object: &Object| {
-        holds(text, &object.name) && (object.part.is_empty() || holds(text, &object.part))
-    };
-    let apart = |tokens: &[Token]| {
-        let text = text_of(sql, tokens).unwrap_or_default().to_lowercase();
-        !new.iter().any(|object| uses(&text, object))
-    };
-    statements
-        .iter()
-        .zip(1..)
-        .filter(|((tokens, read), _)| changes_rows(tokens, read) && apart(tokens))
         .filter_map(|(_, number)| statement(sql, number))
         .collect()
 }
@@ -133,7 +106,7 @@ fn open_since(sql: &str, statements: &[(&[Token], Read)]) -> usize {
 }
 
 /// It may change what stands in rows.
-fn changes_rows(tokens: &[Token], read: &Read) -> bool {
+pub(super) fn changes_rows(tokens: &[Token], read: &Read) -> bool {
     let word = |token: &Token| match &token.kind {
         Kind::Word(word) => Some(word.clone()),
         _ => None,
@@ -210,25 +183,6 @@ mod tests {
     fn what_the_catalog_never_shows(#[case] sql: &str, #[case] expected: &[usize]) {
         let found: Vec<usize> = unshown(sql, "public").iter().map(|at| at.number).collect();
         assert_eq!(found, expected);
-    }
-
-    /// What is there; the text; which of it may have run before.
-    #[rstest]
-    #[case("", "CREATE TABLE n (a int); UPDATE t SET a = 1;", &[2])]
-    #[case("", "CREATE TABLE n (a int); INSERT INTO n SELECT a FROM t;", &[])]
-    #[case("CREATE TABLE n (a int);", "CREATE TABLE IF NOT EXISTS n (a int); INSERT INTO n SELECT a FROM t;", &[2])]
-    #[case("CREATE TABLE t (a int);", "ALTER TABLE t ADD COLUMN b int; UPDATE t SET b = a; UPDATE t SET a = 1;", &[3])]
-    #[case("CREATE TABLE t (a int);", "ALTER TABLE t ADD COLUMN b int; UPDATE o SET b = 1;", &[2])]
-    #[case("CREATE TABLE t (a int);", "ALTER TABLE t ADD COLUMN \"B c\" int; UPDATE t SET \"B c\" = a;", &[])]
-    #[case("", "CREATE TABLE n (a int); SELECT count(*) FROM t;", &[])]
-    fn what_may_have_run_in_another_text(
-        #[case] there: &str,
-        #[case] sql: &str,
-        #[case] expected: &[usize],
-    ) {
-        let found = apart_from_new(sql, "public", &expected_of(there));
-        let numbers: Vec<usize> = found.iter().map(|found| found.number).collect();
-        assert_eq!(numbers, expected);
     }
 
     const NOPE: &str = "ALTER TABLE nope ADD COLUMN x int;";

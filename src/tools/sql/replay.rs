@@ -405,8 +405,7 @@ pub(super) fn names(text: &str, object: &Object) -> bool {
     holds(text, &object.name) || !object.part.is_empty() && holds(text, &object.part)
 }
 
-/// Whether a text in lower case holds a name, as a word of its own.
-pub(super) fn holds(text: &str, name: &str) -> bool {
+fn holds(text: &str, name: &str) -> bool {
     let name = name.to_lowercase();
     let apart = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     !name.is_empty()
