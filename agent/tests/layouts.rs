@@ -300,9 +300,22 @@ fn configurations_say_by_which_variables_they_connect() {
 /// By which of several variables it connects is known where they are set, before anything runs.
 #[test]
 fn a_variable_that_only_the_job_sets_does_not_lead_elsewhere() {
-    let packages = installed(7);
-    let text = "export default { datasource: { url: process.env.DIRECT_URL ?? process.env.DATABASE_URL } }";
-    let (image, paths, surroundings) = with_configuration(7, &packages, text);
+    for (major, text) in [
+        (
+            7,
+            "export default { datasource: { url: process.env.DIRECT_URL ?? process.env.DATABASE_URL } }",
+        ),
+        (
+            6,
+            "export default { experimental: { adapter: true }, engine: 'js', adapter: async () => ({ url: process.env.DIRECT_URL ?? process.env.DATABASE_URL }) }",
+        ),
+    ] {
+        leads_nowhere_else(major, text);
+    }
+}
+
+fn leads_nowhere_else(major: u32, text: &str) {
+    let (image, paths, surroundings) = with_configuration(major, &installed(major), text);
     let project = inventory::read(&paths, &surroundings, None);
     let configured = project.inventory.configured.unwrap();
     let run = |direct: &str| {
@@ -324,8 +337,8 @@ fn a_variable_that_only_the_job_sets_does_not_lead_elsewhere() {
     let (code, summary) = run("postgresql://u:in-spotting@h/other");
     assert_eq!(code, Some(64), "{summary}");
     assert!(
-        summary.contains("DIRECT_URL, by which Prisma migrates")
-            && summary.contains("to another database than DATABASE_URL"),
+        summary.contains("DIRECT_URL")
+            && summary.contains("leads to another database than DATABASE_URL"),
         "{summary}"
     );
     assert!(!image.path().join("ran").exists());

@@ -82,6 +82,9 @@ pub fn merge_connections(
         merge_into(variables, name, &settings, why)?;
         check_place(variables, request, project, name)?;
     }
+    if project.has_config && !request.project.own_command {
+        check_others(variables, request, variables_of_code)?;
+    }
     let others = [&datasource.url, &datasource.direct_url]
         .into_iter()
         .filter_map(Setting::variable)
@@ -124,6 +127,41 @@ fn check_place(
          to {name} and connection.secretKeyRef to what it holds",
         elsewhere.text()
     )))
+}
+
+/// The configuration's code names this variable beside the operator's own, and by which of them it connects is not known: then they
+/// have to lead to one database. One for a shadow database, and a pooler's, it does not migrate by.
+fn check_others(
+    variables: &Variables,
+    request: &ExecRequest,
+    variables_of_code: &[String],
+) -> Result<(), Refusal> {
+    let own = request.env_var.as_str();
+    let value = |name: &str| {
+        let value = variables.get(OsStr::new(name)).and_then(|v| v.to_str());
+        value.and_then(|value| url::check(value).ok())
+    };
+    let patience = Duration::from_secs(request.reach_seconds);
+    let Some(watched) = value(own) else {
+        return Ok(());
+    };
+    let others = variables_of_code
+        .iter()
+        .filter(|name| *name != own && !name.to_ascii_uppercase().contains("SHADOW"));
+    for name in others {
+        let Some(other) = value(name).filter(|other| !url::is_pooled(other)) else {
+            continue;
+        };
+        if let Some(elsewhere) = elsewhere::leads(watched, other, patience) {
+            return Err(Refusal::ConnectionInvalid(format!(
+                "prisma.config asks for {name}, too, which leads {} than {own}, which holds connection.secretKeyRef and is watched, and by \
+                 which of the two Prisma would migrate is not known. Take {name} out of job.env, env and the image, or let both lead to \
+                 one database, under the same host",
+                elsewhere.text()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn literal() -> Refusal {
