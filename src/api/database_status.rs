@@ -63,6 +63,9 @@ pub struct DatabaseStatus {
     /// gone: the last migration that is known to be among them.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub baseline: String,
+    /// Of what a baseline up to there marks the catalog shows nothing of one or more, so that it needs `force`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub baseline_unseen: bool,
     /// Where applied migrations that the image does not have are denied as unknown: the value of spec.preflight.history.since that
     /// passes over them. Empty where something that is pending may be one of them, which that would let run.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -199,11 +199,18 @@ pub(super) fn choices(
                     [] => "nothing else is pending".to_owned(),
                     new => format!("the run then goes on with {}", status::names(new)),
                 };
+                let (look, force) = match entry.baseline_unseen {
+                    true => (
+                        "the catalog does not show all of that, so look yourself, in the rows, say",
+                        " --force",
+                    ),
+                    false => ("that is checked against the catalog", ""),
+                };
                 let title = format!(
-                    "if {} ran on this database as it is now, and only the rows are gone: tell Prisma so; that is checked against the catalog (of what changed nothing but rows look yourself, and add --force), and nothing of their SQL is run; {then}",
+                    "if {} ran on this database as it is now, and only the rows are gone: tell Prisma so; {look}, and nothing of their SQL is run; {then}",
                     status::names(&marked)
                 );
-                push(&mut list, title, up_to(&commands, entry, last));
+                push(&mut list, title, up_to(&commands, entry, last) + force);
             }
             let title = "only if it is the right database, and what is pending has not run on it as it is now: run it";
             push(&mut list, title, commands.dbm("retry", &[]));

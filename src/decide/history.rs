@@ -83,6 +83,27 @@ pub(super) fn up_to(inventory: &DatabaseInventory, facts: &DatabaseFacts) -> Opt
     scripts.get(at).map(|(name, _)| (*name).to_owned())
 }
 
+/// Whether of one of these, up to the last, the catalog shows nothing, by its text alone: it only changes rows, say.
+pub(super) fn has_unseen(
+    inventory: &DatabaseInventory,
+    pending: &[String],
+    last: &str,
+    facts: &DatabaseFacts,
+) -> bool {
+    let marked = inventory
+        .migrations
+        .iter()
+        .filter(|migration| migration.name.as_str() <= last && pending.contains(&migration.name));
+    let mut scripts = marked.map(|migration| migration.sql.as_deref());
+    scripts.any(|script| {
+        script.is_none_or(|script| {
+            let effects = sql::effects(script, &facts.identity.schema);
+            let mut effects = effects.iter();
+            effects.all(|effects| effects.adds.is_empty() && effects.removes.is_empty())
+        })
+    })
+}
+
 /// Rows that say that a migration is in the database, by name.
 pub(super) fn applied(rows: &[LedgerRow]) -> BTreeMap<&str, &LedgerRow> {
     rows.iter()

@@ -38,6 +38,8 @@ pub struct DatabasePlan {
     pub by_name: bool,
     /// Where a baseline is needed: the last migration up to which the database holds what they make.
     pub baseline: String,
+    /// What a baseline up to there marks cannot all be seen in the catalog.
+    pub baseline_unseen: bool,
     /// Where what is applied and not in the image is denied as unknown: the value of spec.preflight.history.since that passes
     /// over it. Empty where something pending may be such a one, which that would let run.
     pub since: String,

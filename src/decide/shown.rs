@@ -4,6 +4,7 @@ use dbm_agent::protocol::DatabaseInventory;
 
 use super::concurrently;
 use super::evidence;
+use super::history;
 use super::invalid;
 use super::known;
 use super::pass::Pass;
@@ -50,6 +51,7 @@ pub(super) fn planned(
         && let Some(entry) = pass.database(name)
         && let Some(last) = remembered::gone(entry, facts, &plan.pending).pop()
     {
+        plan.baseline_unseen = history::has_unseen(inventory, &plan.pending, &last, facts);
         plan.baseline = last;
     }
     show(pass, name, inventory, facts, &plan);
@@ -86,6 +88,7 @@ fn show(
     entry.inventory_hash.clone_from(&inventory.hash);
     entry.by_name = plan.by_name;
     entry.baseline.clone_from(&plan.baseline);
+    entry.baseline_unseen = plan.baseline_unseen;
     entry.since.clone_from(&plan.since);
     if plan.blocker.is_none() || plan.total > 0 {
         entry.total = bounded(plan.total);

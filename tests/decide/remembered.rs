@@ -302,3 +302,27 @@ fn what_is_known_goes_with_the_database(#[case] renamed: bool, #[case] back: boo
             .all(|it| it.turn != status.databases[0].turn)
     );
 }
+
+/// The printed baseline is taken as it is printed: of what the catalog does not show it has `--force`, and says to look.
+#[rstest]
+#[case::rows("UPDATE a SET b = 1;", true)]
+#[case::a_table("CREATE TABLE a (b int);", false)]
+fn the_printed_baseline_needs_nothing_more(#[case] text: &str, #[case] unseen: bool) {
+    let mut snapshot = finished();
+    ledger(&mut snapshot, Vec::clear);
+    release(&mut snapshot);
+    let image = snapshot.inventories.get_mut("db00").unwrap();
+    for migration in &mut image.migrations {
+        migration.sql = Some(text.to_owned());
+    }
+    assert_eq!(settle(&mut snapshot), "");
+    let status = &snapshot.resource.status;
+    assert_eq!(reason(status), reasons::PENDING_FOUND);
+    let first = &status.choices[0];
+    assert!(
+        first.command.starts_with("kubectl dbm baseline"),
+        "{first:?}"
+    );
+    assert_eq!(first.command.ends_with(" --force"), unseen, "{first:?}");
+    assert_eq!(first.title.contains("look yourself"), unseen, "{first:?}");
+}
