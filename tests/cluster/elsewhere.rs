@@ -5,7 +5,12 @@ use serde_json::json;
 
 use crate::harness::*;
 
-/// Row 55: it is said while the command runs, and at its end the ledger decides.
+/// A command of the user's own that leads Prisma elsewhere, of which nothing is known before.
+const LEADS: &str = "process.env.DATABASE_URL = process.env.OTHER_URL; \
+    require('child_process').execFileSync(process.execPath, ['node_modules/prisma/build/index.js', 'migrate', 'deploy', \
+    '--schema', 'packages/db/prisma/schema.prisma'], {stdio: 'inherit'})";
+
+/// Row 55: what can be known is refused; else it is said while the command runs, and at its end the ledger decides.
 #[tokio::test]
 async fn a_command_that_migrates_another_database_is_said_while_it_runs() {
     Stage::with(async |stage| {
@@ -25,13 +30,27 @@ async fn a_command_that_migrates_another_database_is_said_while_it_runs() {
         run(&mut blocker, "BEGIN; LOCK TABLE \"User\"").await;
 
         let mut object = identity_resource("shop", &variant("lock"));
-        // The settings reach each variable that Prisma may migrate by. It has to wait for longer than the agent may for the network.
-        object["spec"]["timeouts"] = json!({"lock": "5m"});
+        let leads = |name: &str| {
+            json!([{
+                "name": name,
+                "valueFrom": {"secretKeyRef": {"name": other.secret, "key": "DATABASE_URL"}},
+            }])
+        };
+        // The configuration names this one: by which of the two it connects is its code's to say.
         object["spec"]["databases"][0]["envVar"] = "SHOP_URL".into();
-        object["spec"]["databases"][0]["env"] = json!([{
-            "name": "DATABASE_URL",
-            "valueFrom": {"secretKeyRef": {"name": other.secret, "key": "DATABASE_URL"}},
-        }]);
+        object["spec"]["databases"][0]["env"] = leads("DATABASE_URL");
+        stage.apply(&object).await;
+        let refused = stage
+            .until_reason("shop", reasons::CONNECTION_INVALID)
+            .await;
+        for part in ["DATABASE_URL", "another database than SHOP_URL"] {
+            assert!(message(&refused).contains(part), "{}", message(&refused));
+        }
+        assert_eq!(other.applied().await.len(), 7, "nothing ran there");
+
+        object["spec"]["databases"][0]["envVar"] = "DATABASE_URL".into();
+        object["spec"]["databases"][0]["env"] = leads("OTHER_URL");
+        object["spec"]["databases"][0]["prisma"]["migrate"] = json!(["node", "-e", LEADS]);
         stage.apply(&object).await;
         let found = stage.until_reason("shop", reasons::SESSION_MISSING).await;
         let text = message(&found);
@@ -54,7 +73,7 @@ async fn a_command_that_migrates_another_database_is_said_while_it_runs() {
         );
         assert_eq!(watched.ledger().await, []);
         assert_eq!(other.applied().await.len(), 8, "it ran there to its end");
-        assert_eq!(stage.jobs_of("shop", "migrate").len(), 1);
+        assert_eq!(stage.jobs_of("shop", "migrate").len(), 2);
     })
     .await;
 }
