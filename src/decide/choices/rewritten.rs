@@ -81,9 +81,8 @@ fn squashed(
             .map(|finding| finding.migration.as_str())
             .filter(|name| *name <= baseline)
             .collect();
-        let cut_off = marked
-            .iter()
-            .all(|name| entry.marks.iter().any(|mark| mark == name));
+        let is_mark = |name: &&str| entry.marks.iter().any(|mark| mark == name);
+        let cut_off = !marked.is_empty() && marked.iter().all(is_mark);
         let lead = match cut_off {
             true => "go on with the baseline that was cut off",
             false => "it is a squashed history",
