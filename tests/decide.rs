@@ -19,6 +19,8 @@ mod circles;
 mod concurrently;
 #[path = "decide/deciding.rs"]
 mod deciding;
+#[path = "decide/forced.rs"]
+mod forced;
 #[path = "decide/found.rs"]
 mod found;
 #[path = "decide/found_actions.rs"]

@@ -414,7 +414,8 @@ pub struct FindingStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     /// Of a line of the output its text, redacted; of what is run CONCURRENTLY what to know of it; of what has the SQL of another
-    /// one its name; of what may stand for applied ones what of it is there, or that this cannot be seen.
+    /// one its name; of what may stand for applied ones what of it is there, or that this cannot be seen;
+    /// of what was forced what contradicts it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
     /// Of what may stand for applied ones: the catalog does not show whether it ran.
@@ -478,6 +479,8 @@ pub enum FindingKind {
     NotValidated,
     /// A schema of this name stands in the database: Prisma 8 migrates it, too, and keeps a ledger of its own there.
     PrismaContract,
+    /// A human marked it applied with force, and the catalog contradicts that: `text` has what.
+    Forced,
     /// A line of the migration's output: a warning of Prisma, or a match of a pattern.
     Log,
 }

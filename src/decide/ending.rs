@@ -8,7 +8,7 @@ use super::run;
 use super::snapshot::Event;
 use super::status::{self, count};
 use super::validate;
-use crate::api::{DatabasePhase, Phase, RunOutcome, WentBack, reasons};
+use crate::api::{DatabasePhase, FindingKind, Phase, RunOutcome, WentBack, reasons};
 
 /// Ends a run that stopped at a database: what failed was not undone, or was.
 pub(super) fn finish_stopped(pass: &mut Pass<'_>) {
@@ -90,7 +90,7 @@ pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
         database
             .findings
             .iter()
-            .any(|finding| finding.kind == crate::api::FindingKind::Ahead)
+            .any(|finding| finding.kind == FindingKind::Ahead)
     });
     migrated(pass);
     // What was pending when it was planned is not pending any more.
@@ -116,6 +116,10 @@ pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
             count(applied as usize, "migration")
         )
     };
+    let message = match forced(pass) {
+        Some(text) => format!("{message}; {text}"),
+        None => message,
+    };
     let news = match only_database(pass) {
         Some(migrated) => format!("{message}; {migrated}"),
         None => message.clone(),
@@ -130,6 +134,28 @@ pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
         pass.ready(reasons::SUCCEEDED, message);
     }
     super::finished::schedule(pass);
+}
+
+/// What was marked applied although the catalog contradicts it.
+fn forced(pass: &Pass<'_>) -> Option<String> {
+    let all = pass.status.databases.iter().flat_map(|database| {
+        let forced = database
+            .findings
+            .iter()
+            .filter(|finding| finding.kind == FindingKind::Forced);
+        forced.map(|finding| {
+            let name = &database.name;
+            format!("{name}: {} ({})", finding.migration, finding.text)
+        })
+    });
+    let all: Vec<String> = all.collect();
+    let names: Vec<&str> = all.iter().map(String::as_str).collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "marked applied with --force although the catalog contradicts it: {}",
+            status::names(&names)
+        )
+    })
 }
 
 /// The news of the only database, where it was migrated in this very pass: one Event says both.

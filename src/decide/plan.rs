@@ -485,6 +485,7 @@ fn denied(database: &str, plan: &DatabasePlan) -> Option<Blocker> {
         | FindingKind::InvalidIndex
         | FindingKind::NotValidated
         | FindingKind::PrismaContract
+        | FindingKind::Forced
         | FindingKind::Log => return None,
     };
     Some(Blocker {

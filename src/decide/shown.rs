@@ -96,10 +96,10 @@ fn show(
         entry.pending_count = bounded(plan.pending.len());
         entry.pending.clone_from(&plan.pending);
         entry.marks.retain(|name| plan.pending.contains(name));
-        // What a migration's output said stays; the rest is what is so now.
+        // What a migration's output said stays, and what was forced; the rest is what is so now.
         let said = std::mem::take(&mut entry.findings)
             .into_iter()
-            .filter(|finding| finding.kind == FindingKind::Log);
+            .filter(|finding| [FindingKind::Log, FindingKind::Forced].contains(&finding.kind));
         entry.findings = plan.findings.iter().cloned().chain(said).collect();
         entry.findings_count = bounded(entry.findings.len());
         if entry.phase == DatabasePhase::Unknown {

@@ -51,6 +51,10 @@ pub(super) fn finding(finding: &FindingStatus) -> String {
         FindingKind::PrismaContract => format!(
             "schema {name} is Prisma 8's ledger: what it migrates in this database stands there, and is not seen here"
         ),
+        FindingKind::Forced => format!(
+            "{name} was marked applied with --force, although {}",
+            safe(&finding.text)
+        ),
         FindingKind::Log => {
             let line = finding
                 .line

@@ -13,7 +13,7 @@ use super::fits::{Fit, refused, rows};
 use super::still::not_read;
 use crate::api::{DatabaseSpec, MigrationActionSpec};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Object};
-use crate::tools::{prisma, prisma::RowState};
+use crate::tools::{prisma, prisma::RowState, sql};
 
 /// What a baseline marks: up to and including the named migration, what is not applied yet. Of a history that was
 /// rewritten, and where the named one is of those that stand for what ran, such ones only.
@@ -172,7 +172,11 @@ pub(super) fn fits(
             "{name}: the migrations' SQL was too big to be kept, so it cannot be checked what they make. If you know that it is there, add --force"
         ));
     }
-    let against = against(inventory, facts, &wanted, objects, word);
+    let against: Vec<String> = against(inventory, facts, &wanted, objects)
+        .into_iter()
+        .map(|(migration, what)| format!("{what} ({migration})"))
+        .chain(unseen(inventory, facts, &wanted, objects, word))
+        .collect();
     if !against.is_empty() {
         let first: Vec<&str> = against.iter().map(String::as_str).collect();
         let earlier = history::up_to(inventory, facts).filter(|earlier| earlier < last);
@@ -191,42 +195,79 @@ pub(super) fn fits(
     Ok(())
 }
 
-/// What speaks against it that these ran, in words.
+/// What a baseline marks although the catalog contradicts it: each migration with what does, in words.
+pub(super) fn contradicted(
+    pass: &Pass<'_>,
+    database: &str,
+    last: &str,
+    facts: &DatabaseFacts,
+) -> Vec<(String, String)> {
+    let inventory = pass.snapshot.inventories.get(database);
+    let Some((inventory, objects)) = inventory.zip(facts.objects.as_ref()) else {
+        return Vec::new();
+    };
+    let word = word(pass, database, inventory, facts);
+    let wanted = to_mark(inventory, facts, last, word);
+    against(inventory, facts, &wanted, objects)
+}
+
+/// These, and what is applied: all of it is taken as run.
+fn taken_as_run<'a>(
+    inventory: &'a DatabaseInventory,
+    facts: &DatabaseFacts,
+    wanted: &[&Migration],
+) -> Vec<&'a Migration> {
+    let applied = history::applied(rows(facts));
+    let names: BTreeSet<&str> = wanted.iter().map(|m| m.name.as_str()).collect();
+    inventory
+        .migrations
+        .iter()
+        .filter(|m| names.contains(m.name.as_str()) || applied.contains_key(m.name.as_str()))
+        .collect()
+}
+
+/// What speaks against it that these ran: each with what does, in words.
 fn against(
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    wanted: &[&Migration],
+    objects: &BTreeSet<Object>,
+) -> Vec<(String, String)> {
+    let ran = taken_as_run(inventory, facts, wanted);
+    let held = history::held(&ran, &facts.identity.schema, objects);
+    let of = |migration: &&Migration| {
+        let found = held.get(migration.name.as_str()).map(sql::Held::against);
+        let name = migration.name.clone();
+        let found = found.unwrap_or_default().into_iter();
+        found.map(move |what| (name.clone(), what))
+    };
+    wanted.iter().flat_map(of).collect()
+}
+
+/// What of these neither shows in the catalog nor is told by what does, in words: that nothing speaks against it is not enough where
+/// nothing speaks for it.
+fn unseen(
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
     wanted: &[&Migration],
     objects: &BTreeSet<Object>,
     word: history::Word<'_>,
 ) -> Vec<String> {
-    let rows = rows(facts);
     let schema = &facts.identity.schema;
-    let applied = history::applied(rows);
-    let names: BTreeSet<&str> = wanted.iter().map(|m| m.name.as_str()).collect();
-    let ran: Vec<&Migration> = inventory
-        .migrations
-        .iter()
-        .filter(|m| names.contains(m.name.as_str()) || applied.contains_key(m.name.as_str()))
-        .collect();
+    let ran = taken_as_run(inventory, facts, wanted);
     let held = history::held(&ran, schema, objects);
-    let rewritten = history::rewritten(inventory, rows, schema, Some(objects), word);
+    let rewritten = history::rewritten(inventory, rows(facts), schema, Some(objects), word);
     let up_to = history::up_to(inventory, facts);
-    let mut against = Vec::new();
-    for migration in wanted {
-        let name = migration.name.as_str();
-        let Some(held) = held.get(name) else { continue };
-        let found = held.against();
-        against.extend(found.into_iter().map(|what| format!("{what} ({name})")));
-        // That nothing speaks against it is not enough where nothing speaks for it.
-        let shown = match &facts.ledger {
-            Ledger::Absent { .. } => up_to.as_deref().is_some_and(|last| name <= last),
-            _ => rewritten.is_proven(name),
-        };
-        if (held.is_unseen() || rewritten.is_unseen(name)) && !shown {
-            against.push(format!(
-                "what {name} does cannot be seen in the catalog: look whether it ran"
-            ));
-        }
-    }
-    against
+    let names = wanted.iter().map(|migration| migration.name.as_str());
+    names
+        .filter(|name| {
+            let unseen = held.get(name).is_some_and(sql::Held::is_unseen);
+            let shown = match &facts.ledger {
+                Ledger::Absent { .. } => up_to.as_deref().is_some_and(|last| *name <= last),
+                _ => rewritten.is_proven(name),
+            };
+            (unseen || rewritten.is_unseen(name)) && !shown
+        })
+        .map(|name| format!("what {name} does cannot be seen in the catalog: look whether it ran"))
+        .collect()
 }

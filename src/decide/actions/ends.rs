@@ -10,6 +10,7 @@ use super::super::plan::ledger_digest;
 use super::super::run;
 use super::super::shown;
 use super::super::status::{self, count};
+use super::forced;
 use super::work::{self, said};
 use crate::api::{
     AcceptedStatus, ActionKind, ActionOutcome, DatabasePhase, FindingKind, MigrationActionSpec,
@@ -27,6 +28,7 @@ pub(super) fn failed(pass: &mut Pass<'_>, step: Option<&StepStatus>, why: &str) 
     if let Some(step) = step {
         pass.end_step(&step.job, StepOutcome::Failed);
         outcome::release(pass, &step.database);
+        forced::forget(pass, &step.database);
     }
     super::done(pass, ActionOutcome::Failed, why);
     let (reason, rollback) = match kind {

@@ -171,6 +171,16 @@ fn invalid(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -
         .collect()
 }
 
+/// What the catalog contradicts where a migration is marked applied, in words.
+pub(super) fn contradicted(
+    pass: &Pass<'_>,
+    spec: &MigrationActionSpec,
+    facts: &DatabaseFacts,
+) -> Vec<String> {
+    let row = rows(facts).iter().find(|row| row.id == spec.ledger_row);
+    row.map_or_else(Vec::new, |row| against(pass, spec, facts, row))
+}
+
 /// What the catalog holds against it, in words; what cannot be compared is none of it.
 fn against(
     pass: &Pass<'_>,

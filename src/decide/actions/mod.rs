@@ -15,6 +15,7 @@
 mod baseline;
 mod ends;
 mod fits;
+mod forced;
 mod marks;
 mod orphans;
 mod still;

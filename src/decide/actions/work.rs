@@ -14,6 +14,7 @@ use super::super::waiting;
 use super::baseline;
 use super::ends;
 use super::fits::{is_other, rows, target_row};
+use super::forced;
 use crate::api::{ActionKind, Phase, Resolution, StepKind, StepStatus, TakenAction, reasons};
 use crate::facts::{ActionFacts, ContainerEnd, DatabaseFacts, JobProgress, Reading};
 use crate::tools::{prisma, sql};
@@ -31,6 +32,7 @@ pub(super) fn begin(pass: &mut Pass<'_>, action: &ActionFacts) {
     };
     match spec.action {
         ActionKind::MarkApplied | ActionKind::Baseline => {
+            forced::note(pass, spec, facts);
             step.name = StepKind::Resolve;
             step.resolution = Some(Resolution::Applied);
             if spec.action == ActionKind::Baseline {
