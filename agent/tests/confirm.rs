@@ -369,3 +369,75 @@ fn where_prisma_would_migrate_another_database_nothing_is_applied() {
     let output = agent.output().unwrap();
     assert_eq!(image.summary().outcome, Outcome::Succeeded, "{output:?}");
 }
+
+/// A configuration that gives Prisma its connection by code: by which variable it connects is found out where its code does not tell,
+/// before anything is applied.
+#[test]
+fn what_code_connects_by_is_found_out() {
+    let indirect = "const { DIRECT_URL, DATABASE_URL } = process.env\nmodule.exports = { adapter: async () => new Adapter(DIRECT_URL ?? DATABASE_URL) }";
+    let direct = "module.exports = { adapter: async () => new Adapter(process.env.DIRECT_URL ?? process.env.DATABASE_URL) }";
+    let own = "module.exports = { adapter: async () => new Adapter(process.env.DATABASE_URL) }";
+    let other = "postgresql://app:in-spotting@other.invalid/shop";
+    // The configuration; DIRECT_URL; the variable that Prisma takes; whether it is asked, and what is refused.
+    for (config, set, takes, asked, refused) in [
+        (own, None, "DATABASE_URL", false, ""),
+        (own, Some(other), "DATABASE_URL", false, ""),
+        (direct, None, "DATABASE_URL", false, ""),
+        (direct, Some(other), "DATABASE_URL", true, ""),
+        (
+            direct,
+            Some(other),
+            "DIRECT_URL",
+            true,
+            "DIRECT_URL, which leads to another host or port than DATABASE_URL",
+        ),
+        (indirect, None, "DATABASE_URL", true, ""),
+        (indirect, Some(other), "DATABASE_URL", true, ""),
+        (
+            indirect,
+            Some(other),
+            "DIRECT_URL",
+            true,
+            "does not connect by DATABASE_URL",
+        ),
+    ] {
+        let image = Image::new();
+        image.file("prisma.config.cjs", config);
+        let file = image.path("prisma.config.cjs");
+        let said =
+            json!({"number": 0, "said": {"file": file, "adapter": true, "datasource": false}});
+        let node = format!(
+            "case \"$2\" in --) echo 'DBM-CONFIG {said}'; exit;; esac\ncase \"$*\" in\n*status*) echo \"$DATABASE_URL\" >asked; exec bash -c 'rest=${{{takes}#*@}}; rest=${{rest%%/*}}; exec 3<>/dev/tcp/${{rest%%:*}}/${{rest##*:}} && sleep 9';;\n*deploy*) echo \"$DATABASE_URL\" >ran;;\nesac"
+        );
+        let mut agent = image.prisma(json!({}), &node);
+        if let Some(set) = set {
+            agent.env("DIRECT_URL", set);
+        }
+        let output = agent.output().unwrap();
+        let summary = image.summary();
+        let case = format!("{config} {set:?} {takes}: {}", shown(&output));
+        assert!(!shown(&output).contains("in-spotting"), "{case}");
+        assert_eq!(image.path("asked").exists(), asked, "{case}");
+        assert_eq!(image.path("ran").exists(), refused.is_empty(), "{case}");
+        match summary.outcome {
+            Outcome::Succeeded => {
+                let ran = image.read("ran");
+                assert!(refused.is_empty() && ran.contains("db.example"), "{case}");
+            }
+            Outcome::Refused(Refusal::ConnectionInvalid(message)) => {
+                assert!(
+                    !refused.is_empty() && message.contains(refused),
+                    "{message}"
+                );
+            }
+            other => panic!("{other:?}: {case}"),
+        }
+        if asked {
+            let led = image.read("asked");
+            assert!(
+                led.contains("dbm:dbm@127.0.0.1:") && !led.contains("in-spotting"),
+                "{led}"
+            );
+        }
+    }
+}

@@ -23,6 +23,7 @@ mod left_behind;
 #[cfg(test)]
 mod left_behind_tests;
 mod offending;
+mod own_calls;
 mod reference;
 mod replay;
 mod seen;

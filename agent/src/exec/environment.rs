@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::unistd::{AccessFlags, access};
 
 use super::common::Known;
+use super::config::Code;
 use super::elsewhere;
 use super::secrets::{Secrets, is_secret};
 use super::url::{self, Settings};
@@ -82,9 +83,6 @@ pub fn merge_connections(
         merge_into(variables, name, &settings, why)?;
         check_place(variables, request, project, name)?;
     }
-    if project.has_config && !request.project.own_command {
-        check_others(variables, request, variables_of_code)?;
-    }
     let others = [&datasource.url, &datasource.direct_url]
         .into_iter()
         .filter_map(Setting::variable)
@@ -129,39 +127,55 @@ fn check_place(
     )))
 }
 
-/// The configuration's code names this variable beside the operator's own, and by which of them it connects is not known: then they
-/// have to lead to one database. One for a shadow database, and a pooler's, it does not migrate by.
-fn check_others(
+/// Whether the configuration's code can connect by nothing but the operator's own variable: it is plain, names that one, and what else it
+/// names is set by nobody, leads to the same place, or can name no place.
+#[must_use]
+pub fn is_certain(variables: &Variables, request: &ExecRequest, code: &Code) -> bool {
+    let own = request.env_var.as_str();
+    // What a command of the user's own does is the user's to say.
+    if own.is_empty() || request.project.own_command {
+        return true;
+    }
+    let value = |name: &str| variables.get(OsStr::new(name)).and_then(|v| v.to_str());
+    let harmless = |name: &String| {
+        let text = match value(name) {
+            None | Some("") => return !code.sets,
+            Some(text) => text,
+        };
+        let flag = ["true", "false"].contains(&text) || text.parse::<u64>().is_ok();
+        let same = value(own)
+            .zip(url::check(text).ok())
+            .is_some_and(|(own, text)| elsewhere::leads(own, text, Duration::ZERO).is_none());
+        name == own || flag || same
+    };
+    code.plain && code.named.iter().any(|name| name == own) && code.named.iter().all(harmless)
+}
+
+/// Of the variables that the configuration's code names, one that leads elsewhere than the operator's own, and how, for people. One for
+/// a shadow database, and a pooler's, it does not migrate by.
+#[must_use]
+pub fn other_place(
     variables: &Variables,
     request: &ExecRequest,
     variables_of_code: &[String],
-) -> Result<(), Refusal> {
+) -> Option<String> {
     let own = request.env_var.as_str();
     let value = |name: &str| {
         let value = variables.get(OsStr::new(name)).and_then(|v| v.to_str());
         value.and_then(|value| url::check(value).ok())
     };
-    let patience = Duration::from_secs(request.reach_seconds);
-    let Some(watched) = value(own) else {
-        return Ok(());
-    };
-    let others = variables_of_code
+    let watched = value(own)?;
+    let mut others = variables_of_code
         .iter()
         .filter(|name| *name != own && !name.to_ascii_uppercase().contains("SHADOW"));
-    for name in others {
-        let Some(other) = value(name).filter(|other| !url::is_pooled(other)) else {
-            continue;
-        };
-        if let Some(elsewhere) = elsewhere::leads(watched, other, patience) {
-            return Err(Refusal::ConnectionInvalid(format!(
-                "prisma.config asks for {name}, too, which leads {} than {own}, which holds connection.secretKeyRef and is watched, and by \
-                 which of the two Prisma would migrate is not known. Take {name} out of job.env, env and the image, or let both lead to \
-                 one database, under the same host",
-                elsewhere.text()
-            )));
-        }
-    }
-    Ok(())
+    others.find_map(|name| {
+        let other = value(name).filter(|other| !url::is_pooled(other))?;
+        let elsewhere = elsewhere::leads(watched, other, Duration::ZERO)?;
+        Some(format!(
+            "{name}, which leads {} than {own}",
+            elsewhere.text()
+        ))
+    })
 }
 
 fn literal() -> Refusal {

@@ -294,3 +294,54 @@ fn defaults() {
     assert_eq!(environment[OsStr::new("HOME")], *"/tmp");
     assert_eq!(environment[OsStr::new("NODE_EXTRA_CA_CERTS")], *"/ca.crt");
 }
+
+/// By what a configuration's code connects is certain where nothing that it names leads elsewhere.
+#[test]
+fn what_code_may_connect_by() {
+    let code = |named: &[&str], plain: bool, sets: bool| Code {
+        named: named.iter().map(|name| (*name).to_owned()).collect(),
+        plain,
+        sets,
+    };
+    let own = ("DATABASE_URL", "postgres://u:p@h/d");
+    for (set, code, certain) in [
+        (&[own][..], code(&["DATABASE_URL"], true, false), true),
+        (&[own], code(&["DATABASE_URL"], true, true), true),
+        (&[own], code(&["DATABASE_URL"], false, false), false),
+        (&[own], code(&[], true, false), false),
+        (&[own], code(&["DIRECT_URL"], true, false), false),
+        (
+            &[own],
+            code(&["DIRECT_URL", "DATABASE_URL"], true, false),
+            true,
+        ),
+        (
+            &[own],
+            code(&["DIRECT_URL", "DATABASE_URL"], true, true),
+            false,
+        ),
+        (
+            &[own, ("DIRECT_URL", "postgres://u:p@h/d?x=y")],
+            code(&["DIRECT_URL", "DATABASE_URL"], true, false),
+            true,
+        ),
+        (
+            &[own, ("DIRECT_URL", "postgres://u:p@h/other")],
+            code(&["DIRECT_URL", "DATABASE_URL"], true, false),
+            false,
+        ),
+        (
+            &[own, ("WHOLE", "true"), ("MAX", "1")],
+            code(&["DATABASE_URL", "WHOLE", "MAX"], true, false),
+            true,
+        ),
+        (
+            &[own, ("DB_NAME", "other")],
+            code(&["DATABASE_URL", "DB_NAME"], true, false),
+            false,
+        ),
+    ] {
+        let found = is_certain(&variables(set), &request(), &code);
+        assert_eq!(found, certain, "{code:?}");
+    }
+}

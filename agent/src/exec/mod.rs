@@ -14,6 +14,7 @@ pub mod environment;
 pub mod findings;
 pub mod lines;
 pub mod plain;
+mod probe;
 pub mod reach;
 pub mod redact;
 pub mod rows;
@@ -36,9 +37,11 @@ use crate::inventory::{self, Project, Surroundings};
 use crate::protocol::{ExecRequest, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION};
 use crate::raised::Raised;
 pub use call::Call;
+use config::Code;
 use confirm::Stop;
 use environment::Variables;
 use findings::Findings;
+use probe::Found;
 use redact::{Redactor, redact_text};
 use script::ScriptFile;
 use secrets::Secrets;
@@ -106,6 +109,15 @@ struct Prepared {
     server: Option<(String, u16)>,
     /// What Prisma is asked first, where that is to be.
     question: Option<command::Command>,
+    /// Where its configuration's code may connect by another variable than the one that is watched.
+    doubt: Option<Doubt>,
+}
+
+/// How it is found out by which variable Prisma connects.
+struct Doubt {
+    command: command::Command,
+    /// Another variable that leads elsewhere, and how.
+    other: Option<String>,
 }
 
 fn prepare(call: &Call) -> Result<Prepared, Refusal> {
@@ -120,14 +132,15 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
         without_secrets(refusal, &secrets)
     })?;
     let mut variables = before.clone();
-    let named = match &project {
+    let code = match &project {
         Some(project) if project.has_config => {
-            config::variables(&call.request.project, &surroundings.directory)
+            config::code(&call.request.project, &surroundings.directory)
         }
-        _ => Vec::new(),
+        _ => Code::default(),
     };
+    let named = &code.named;
     let migrates_by =
-        environment::merge_connections(&mut variables, &call.request, project.as_ref(), &named)?;
+        environment::merge_connections(&mut variables, &call.request, project.as_ref(), named)?;
     let server = migrates_by
         .and_then(|name| variables.get(OsStr::new(&name)))
         .and_then(|value| reach::place(value.to_str()?));
@@ -143,6 +156,14 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
     let secrets = environment::secrets(&before, &variables, &call.request, project.as_ref());
     environment::add_defaults(&mut variables, &call.request.ca_file);
     let question = question(call, project.as_ref(), &surroundings)?;
+    let by_code = project.as_ref().is_some_and(|project| project.has_config);
+    let doubt = match by_code && !environment::is_certain(&variables, &call.request, &code) {
+        true => status_call(call, project.as_ref(), &surroundings)?.map(|command| Doubt {
+            command,
+            other: environment::other_place(&variables, &call.request, &code.named),
+        }),
+        false => None,
+    };
     Ok(Prepared {
         commands,
         variables,
@@ -152,6 +173,7 @@ fn prepare(call: &Call) -> Result<Prepared, Refusal> {
         script,
         server,
         question,
+        doubt,
     })
 }
 
@@ -180,9 +202,21 @@ fn question(
     project: Option<&Project>,
     surroundings: &Surroundings,
 ) -> Result<Option<command::Command>, Refusal> {
+    match &call.request.confirm {
+        Some(_) => status_call(call, project, surroundings),
+        None => Ok(None),
+    }
+}
+
+/// How Prisma is asked for its status; none where it is not to deploy, or where a command of the user's own does.
+fn status_call(
+    call: &Call,
+    project: Option<&Project>,
+    surroundings: &Surroundings,
+) -> Result<Option<command::Command>, Refusal> {
     let request = &call.request;
     let deploys = own_command(call).is_empty() && request.prisma_calls.is_empty();
-    if request.confirm.is_none() || !deploys || request.script.is_some() {
+    if !deploys || request.script.is_some() {
         return Ok(None);
     }
     let question = ExecRequest {
@@ -275,7 +309,13 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
         script: _until_the_end,
         server,
         question,
+        doubt,
     } = prepared;
+    if let Some(doubt) = &doubt
+        && let Err(refusal) = connects_by_own(doubt, &variables, &call.request.env_var, &secrets)
+    {
+        return refused(refusal);
+    }
     // Before anybody needs it, the question, too.
     wait_for(server.as_ref(), call);
     if let Err(refusal) = check_still(call) {
@@ -335,6 +375,35 @@ fn start(call: &Call, prepared: Prepared) -> Summary {
     };
     summary.started_at = Some(started_at);
     summary
+}
+
+/// What is watched is what Prisma connects to, as it shows when it is asked.
+fn connects_by_own(
+    doubt: &Doubt,
+    variables: &Variables,
+    own: &str,
+    secrets: &Secrets,
+) -> Result<(), Refusal> {
+    let what = match probe::ask(&doubt.command, variables, own) {
+        Found::Own => return Ok(()),
+        Found::OtherDatabase => {
+            format!("prisma.config takes {own} and connects to another database than it names")
+        }
+        Found::Not => match &doubt.other {
+            Some(other) => format!("prisma.config connects by {other}"),
+            None => {
+                format!("prisma.config does not connect by {own}, as prisma migrate status shows")
+            }
+        },
+        Found::Unasked(why) => format!(
+            "it is not certain that prisma.config connects by {own}, and Prisma could not be asked: {}",
+            redact_text(secrets, &why)
+        ),
+    };
+    Err(Refusal::ConnectionInvalid(format!(
+        "{what}. {own} holds connection.secretKeyRef, which is watched: let the configuration connect by {own}, or set \
+         databases[].envVar to the variable that it takes and connection.secretKeyRef to what that holds"
+    )))
 }
 
 /// Reading a big image, or waiting, may have taken its time, and somebody may have asked to stop meanwhile.

@@ -12,13 +12,13 @@ mod lock_file;
 mod memory;
 mod migrations;
 mod order;
-mod plain;
+pub(crate) mod plain;
 pub mod prisma;
 mod project;
 pub mod schema;
 mod search;
 mod variables;
-mod words;
+pub(crate) mod words;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -12,7 +12,7 @@ use super::words::{Token, tokens};
 const URLS: [&str; 4] = ["url", "directUrl", "shadowDatabaseUrl", "connectionString"];
 
 /// A package may be imported whose functions decide nothing by themselves.
-const MODULES: [&str; 12] = [
+pub const MODULES: [&str; 12] = [
     "prisma/config",
     "@prisma/config",
     "@prisma/adapter-pg",

@@ -2,7 +2,7 @@
 
 /// One of them. Comments are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token<'a> {
+pub enum Token<'a> {
     /// A name or a key word.
     Word(&'a str),
     /// What a literal text holds, escapes as they are written.
@@ -21,7 +21,7 @@ const BEFORE_VALUE: [&str; 8] = [
 ];
 
 /// None where it is cut off, or holds something that no program does.
-pub(super) fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
+pub fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut found = Vec::new();
     loop {

@@ -15,11 +15,7 @@ const TEXT_LIMIT: usize = 200;
 const LIMIT: usize = 8;
 
 /// Notes what the action goes against.
-pub(super) fn note(
-    pass: &mut Pass<'_>,
-    spec: &MigrationActionSpec,
-    facts: Option<&DatabaseFacts>,
-) {
+pub(super) fn note(pass: &mut Pass<'_>, spec: &MigrationActionSpec, facts: Option<&DatabaseFacts>) {
     let Some(facts) = facts.filter(|_| spec.force) else {
         return;
     };

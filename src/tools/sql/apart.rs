@@ -2,33 +2,50 @@
 
 use std::collections::BTreeSet;
 
-use super::change;
+use super::change::{self, Change};
 use super::cursor::Cursor;
 use super::doubts::changes_rows;
 use super::effects::effects;
+use super::own_calls::{calls_own, runs};
 use super::reference::{StatementRef, statement};
 use super::token::{Kind, Token};
 use super::{split, token};
 use crate::facts::{Object, ObjectKind};
 
 /// The statements that change rows which were there before: all but those that write into nothing but what the text makes and is not
-/// there yet. What they only read, filter by or name in a comment does not count: a condition on a new column holds for all rows.
+/// there yet. What they only read, filter by or name in a comment does not count: a condition on a new column holds for all rows. Nor does
+/// what has a new name only, or what writes elsewhere besides: a trigger, a rule, a child table, a function of somebody's own.
 pub fn apart_from_new(sql: &str, schema: &str, objects: &BTreeSet<Object>) -> Vec<StatementRef> {
     let read = token::tokens(sql);
     let statements = change::read(sql, &split(&read.tokens), schema);
+    let is_named = |word: &str| {
+        let mut all = statements.iter();
+        all.any(|(tokens, _)| has(tokens, word))
+    };
+    // What stands under a new name, and rows that were there.
+    let renamed: Vec<&Object> = statements
+        .iter()
+        .flat_map(|(_, read)| &read.changes)
+        .filter_map(|change| match change {
+            Change::Rename { to, .. } => Some(to),
+            _ => None,
+        })
+        .collect();
     let new = New {
         schema,
         objects: effects(sql, schema)
             .into_iter()
             .flat_map(|effects| effects.adds)
-            .filter(|object| !objects.contains(object))
+            .filter(|object| !objects.contains(object) && !renamed.contains(&object))
             .collect(),
+        leads: LEADS.iter().any(|word| is_named(word)),
     };
     statements
         .iter()
         .zip(1..)
         .filter(|((tokens, read), _)| {
             changes_rows(tokens, read) && !new.takes_all(Cursor { sql, tokens })
+                || runs(tokens) && calls_own(tokens)
         })
         .filter_map(|(_, number)| statement(sql, number))
         .collect()
@@ -38,6 +55,8 @@ pub fn apart_from_new(sql: &str, schema: &str, objects: &BTreeSet<Object>) -> Ve
 struct New<'a> {
     schema: &'a str,
     objects: Vec<Object>,
+    /// What is written into it may arrive elsewhere, too.
+    leads: bool,
 }
 
 impl New<'_> {
@@ -60,7 +79,7 @@ impl New<'_> {
 
     /// Whether all that a statement writes is new. What is not surely so is not.
     fn takes_all(&self, mut cursor: Cursor<'_>) -> bool {
-        if writes(cursor.tokens) != 1 {
+        if self.leads || writes(cursor.tokens) != 1 {
             return false;
         }
         if cursor.peek_word() == "WITH" && !skip_to_write(&mut cursor) {
@@ -69,12 +88,6 @@ impl New<'_> {
         match cursor.take_word() {
             Some("INSERT") => cursor.take("INTO") && self.is_new_table(&mut cursor),
             Some("COPY") => self.is_new_table(&mut cursor),
-            Some("DELETE") => {
-                cursor.take("FROM") && {
-                    cursor.take("ONLY");
-                    self.is_new_table(&mut cursor)
-                }
-            }
             Some("UPDATE") => self.sets_new(&mut cursor),
             Some("ALTER") => {
                 cursor.take("TABLE") && {
@@ -128,6 +141,14 @@ impl New<'_> {
                 && targets.iter().all(|column| self.column(&table, column))
         })
     }
+}
+
+/// By these what is written arrives elsewhere: triggers, rules, and tables that belong together.
+const LEADS: [&str; 5] = ["TRIGGER", "RULE", "INHERIT", "INHERITS", "ATTACH"];
+
+fn has(tokens: &[Token], wanted: &str) -> bool {
+    let mut tokens = tokens.iter();
+    tokens.any(|token| matches!(&token.kind, Kind::Word(word) if word == wanted))
 }
 
 /// How many statements that write stand in it; `FOR UPDATE` and `DO UPDATE` are none of their own.
@@ -189,6 +210,31 @@ mod tests {
     #[case(T, "CREATE TABLE n (a int); DELETE FROM t USING n;", &[2])]
     #[case(T, "CREATE TABLE n (a int); MERGE INTO t USING n ON true WHEN MATCHED THEN UPDATE SET a = 1;", &[2])]
     #[case(T, "CREATE TABLE n (a int); DO $$ BEGIN UPDATE t SET a = 1; END $$;", &[2])]
+    // What is new by its name only.
+    #[case(T, "ALTER TABLE t RENAME COLUMN a TO b; UPDATE t SET b = b * 100;", &[2])]
+    #[case(T, "ALTER TABLE t RENAME TO n; UPDATE n SET a = a * 100;", &[2])]
+    #[case(T, "ALTER TABLE t RENAME TO n; ALTER TABLE n ADD COLUMN b int; UPDATE n SET b = a;", &[])]
+    // What is written into something new and arrives elsewhere.
+    #[case(T, "CREATE TABLE n (a int); ALTER TABLE t INHERIT n; UPDATE n SET a = a * 100;", &[3])]
+    #[case(T, "CREATE TABLE n (a int) PARTITION BY LIST (a); ALTER TABLE n ATTACH PARTITION t DEFAULT; UPDATE n SET a = 1;", &[3])]
+    #[case(T, "CREATE TABLE n (a int); CREATE TRIGGER x AFTER INSERT ON n EXECUTE FUNCTION f(); INSERT INTO n VALUES (1);", &[3])]
+    #[case(T, "CREATE TABLE n (a int); CREATE RULE r AS ON INSERT TO n DO ALSO UPDATE t SET a = 1; INSERT INTO n VALUES (1);", &[3])]
+    #[case(T, "CREATE TABLE n (a int); DELETE FROM n;", &[2])]
+    // A function of somebody's own.
+    #[case(T, "CREATE TABLE n (a int); INSERT INTO n SELECT bump();", &[2])]
+    #[case(T, "CREATE TABLE n (a int); INSERT INTO n SELECT app.lower('x');", &[2])]
+    #[case(T, "CREATE FUNCTION \"F\"() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TABLE n (a int); INSERT INTO n SELECT \"F\"();", &[1, 3])]
+    #[case(T, "CREATE TABLE n AS SELECT bump();", &[1])]
+    #[case(T, "CREATE MATERIALIZED VIEW n AS SELECT bump();", &[1])]
+    #[case(T, "CREATE TABLE n (a int DEFAULT bump()); INSERT INTO n DEFAULT VALUES;", &[1])]
+    #[case(T, "CREATE TABLE n (a int CHECK (bump() = 1));", &[1])]
+    #[case(T, "ALTER TABLE t ADD COLUMN b int DEFAULT bump();", &[1])]
+    #[case(T, "ALTER TABLE t ADD COLUMN b int; UPDATE t SET b = bump();", &[2])]
+    // What Prisma and people write, and is new.
+    #[case(T, "CREATE TABLE \"N\" (\"id\" TEXT NOT NULL DEFAULT gen_random_uuid(), \"at\" TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP, \"p\" DECIMAL(65,30), \"v\" CHARACTER VARYING(9), CONSTRAINT \"N_pkey\" PRIMARY KEY (\"id\"), CONSTRAINT \"c\" CHECK (length(\"id\") > 0)); CREATE UNIQUE INDEX \"i\" ON \"N\"(\"at\"); ALTER TABLE \"N\" ADD CONSTRAINT \"f\" FOREIGN KEY (\"id\") REFERENCES \"t\"(\"a\") ON DELETE CASCADE ON UPDATE CASCADE;", &[])]
+    #[case(T, "CREATE TABLE IF NOT EXISTS app.\"N\" (a int); INSERT INTO app.\"N\" (a) SELECT coalesce(max(a), 0) FROM t WHERE a IN (1, 2) AND NOT EXISTS (SELECT 1);", &[])]
+    #[case(T, "CREATE TABLE n AS SELECT lower(x), row_number() OVER (PARTITION BY a) FROM t;", &[])]
+    #[case(T, "ALTER TABLE t ADD COLUMN b int; WITH s AS (SELECT a, count(*) AS c FROM t GROUP BY a) UPDATE t SET b = s.c FROM s WHERE s.a = t.a;", &[])]
     fn what_may_have_run_in_another_text(
         #[case] there: &str,
         #[case] sql: &str,
