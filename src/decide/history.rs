@@ -5,6 +5,7 @@
 //! rows beside it may be a part of that. None of them may run, whatever the policy, before a human has said what it is.
 
 mod content;
+mod reworded;
 mod rewritten;
 
 use std::collections::{BTreeMap, BTreeSet};

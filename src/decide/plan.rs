@@ -154,6 +154,7 @@ pub(super) fn plan_for(
             new: said.left_to_prisma,
             doubts: history::lets_pass(inventory, rows, policies, &said.accepted),
             by_policy: history::lets_pass(inventory, rows, policies, &[]),
+            edits: policies.edited != Policy::Ignore,
         },
     );
     let lost = history::lost(inventory, rows);

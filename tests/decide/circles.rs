@@ -59,6 +59,7 @@ pub fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
         stage.release("v3");
     } else if title.starts_with("release it under its old name")
         || title.starts_with("release an image in which it is as it was applied")
+        || title.starts_with("release an image in which what is applied")
     {
         stage.release("v2");
     } else if title.starts_with("once what the message says is corrected") {
@@ -126,6 +127,11 @@ pub const TABLE: &[(&str, &[&str])] = &[
         "a name has something else, and rows are pending",
         &["baseline", "", "retry"],
     ),
+    (
+        "a name has other rows, and rows are pending",
+        &["baseline", "", "retry"],
+    ),
+    ("a name has other rows, and rows are marked for it", &[""]),
     ("squashed", &["baseline", ""]),
     (
         "squashed, with a seed beside it and a new one after it",

@@ -193,6 +193,24 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
             ]);
             reasons::UNSEEN_FOUND
         }
+        "a name has other rows, and rows are pending" => {
+            stage.then(&[
+                same(FIRST),
+                odd(SECOND, "n", &[]),
+                odd("0301_rows", "r", &[]),
+            ]);
+            reasons::UNSEEN_FOUND
+        }
+        "a name has other rows, and rows are marked for it" => {
+            stage.then(&[
+                same(FIRST),
+                odd(SECOND, "n", &[]),
+                odd("0301_rows", "r", &[]),
+            ]);
+            stage.go(40);
+            stage.choose("baseline");
+            reasons::EDITED_FOUND
+        }
         "squashed" => {
             stage.then(&[odd("0000_squashed", "s", &[FIRST, SECOND])]);
             reasons::SQUASHED_FOUND

@@ -11,7 +11,7 @@ use super::super::remembered;
 use super::super::status::names as list;
 use super::fits::{Fit, refused, rows};
 use super::still::not_read;
-use crate::api::{DatabaseSpec, MigrationActionSpec};
+use crate::api::{DatabaseSpec, MigrationActionSpec, Policy};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Object};
 use crate::tools::{prisma, prisma::RowState, sql};
 
@@ -52,6 +52,7 @@ fn word<'a>(
         new: false,
         doubts: passes(pass.database(database).map_or(&[], |entry| &entry.accepted)),
         by_policy: passes(&[]),
+        edits: pass.spec.preflight.history.edited != Policy::Ignore,
     }
 }
 

@@ -192,7 +192,7 @@ fn unseen(
         );
         push(list, title, up_to(commands, entry, last) + " --force");
     }
-    push(list, RELEASE, String::new());
+    push(list, release(entry), String::new());
     let pending: Vec<&str> = entry.pending.iter().map(String::as_str).collect();
     let title = format!(
         "once you have seen that {} did not run and is new: let it run; this runs, in this order, {}",
@@ -200,6 +200,29 @@ fn unseen(
         names(&pending)
     );
     push(list, title, commands.dbm("retry", &[]) + " --force");
+}
+
+/// The image that has what is applied: under those names, as it was.
+fn release(entry: &DatabaseStatus) -> String {
+    let kinds = |wanted: &[FindingKind]| {
+        let mut findings = entry.findings.iter();
+        findings.any(|finding| wanted.contains(&finding.kind))
+    };
+    let lacks = kinds(&[FindingKind::Unknown, FindingKind::Ahead]);
+    let edited: Vec<&str> = entry
+        .findings
+        .iter()
+        .filter(|finding| finding.kind == FindingKind::Edited)
+        .map(|finding| finding.migration.as_str())
+        .collect();
+    match edited.as_slice() {
+        [] => RELEASE.to_owned(),
+        _ if lacks => RELEASE.to_owned(),
+        edited => format!(
+            "release an image in which what is applied is as it was applied ({}); what is new has a name of its own",
+            names(edited)
+        ),
+    }
 }
 
 /// The last of them that can be named.

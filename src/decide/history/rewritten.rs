@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
 use super::content::Contents;
+use super::reworded::{self, mix};
 use super::{accounted, applied, held, lost, names_of, renamed, repeated, reused};
 use crate::api::{HistorySpec, Policy, reasons};
 use crate::decide::plan::Blocker;
@@ -30,7 +31,7 @@ pub(in super::super) struct Rewritten {
     partial: BTreeMap<String, (Vec<String>, Vec<String>)>,
     /// Those that have not run as they are, and of which something that changes rows may have run in an earlier form: that, and
     /// what speaks against the rest.
-    mixed: BTreeMap<String, (Vec<String>, Vec<String>)>,
+    pub(super) mixed: BTreeMap<String, (Vec<String>, Vec<String>)>,
     /// Of `squashed`, those of which a baseline said that they ran.
     marked: BTreeSet<String>,
     /// The last of `squashed` up to which the catalog shows, or a baseline said, that all are there as a whole.
@@ -42,11 +43,13 @@ pub(in super::super) struct Rewritten {
     /// Something of the image was marked applied for those that it does not have.
     said: bool,
     /// Pending, later than what the image lacks, and not shown to be new: it may be such a one, renamed and edited.
-    doubtful: Vec<String>,
+    pub(super) doubtful: Vec<String>,
     /// Nothing but those is in `squashed`.
     doubted: bool,
-    /// An applied name under which the image has what has not run.
-    reworded: String,
+    /// An applied name under which the image has other SQL than was applied.
+    pub(super) reworded: String,
+    /// The catalog shows that this has not run.
+    pub(super) reworded_proven: bool,
     /// The old name of the first of `renamed` stands in the image for something else.
     old_is_there: bool,
 }
@@ -150,12 +153,18 @@ impl Rewritten {
             return blocked(reasons::SQUASHED_FOUND, message);
         }
         if !self.reworded.is_empty() && squashed.iter().all(|name| self.unseen.contains(*name)) {
+            let (it, verb) = match squashed.len() {
+                1 => ("it", "is"),
+                _ => ("they", "are"),
+            };
+            let held = match self.reworded_proven {
+                true => "holds SQL in the image that has not run",
+                false => "was changed in the image after it was applied",
+            };
             let message = format!(
-                "{database}: {} {} pending, and {}, which is applied, holds SQL in the image that has not run: what was applied under that name may be pending under another one, edited, and the catalog does not show whether it ran, so nothing was started. Look at what {} would change (rows, say): if it ran, tell Prisma so; if not, say that it may run. What stands as {} in the image never runs under that name: release it under a new one.",
+                "{database}: {} {verb} pending, and {}, which is applied, {held}: what was applied under that name may be pending under another one, worded otherwise, and the catalog does not show whether {it} ran, so nothing was started. Look at what {it} would change (rows, say): if {it} ran, tell Prisma so; if not, say that {it} may run. What {} holds now does not run under that name: release it under a new one.",
                 names(&squashed),
-                if squashed.len() == 1 { "is" } else { "are" },
                 self.reworded,
-                names(&squashed),
                 self.reworded
             );
             return blocked(reasons::UNSEEN_FOUND, message + &in_part(self));
@@ -274,6 +283,8 @@ pub(in super::super) struct Word<'a> {
     pub(in super::super) doubts: bool,
     /// The policies alone let it pass.
     pub(in super::super) by_policy: bool,
+    /// What was changed after it was applied is not ignored.
+    pub(in super::super) edits: bool,
 }
 
 /// Whether the policies let pass what is applied and not in the image, so that nothing else stands against what is pending
@@ -315,7 +326,7 @@ pub(in super::super) fn rewritten(
     objects: Option<&BTreeSet<Object>>,
     word: Word<'_>,
 ) -> Rewritten {
-    let mut found = seen(inventory, rows, schema, objects);
+    let mut found = seen(inventory, rows, (schema, objects), word.edits);
     if found.said
         && word.new
         && found
@@ -356,73 +367,11 @@ pub(in super::super) fn rewritten(
     found
 }
 
-/// An applied name under which the image has something else that has not run, as the catalog shows: what was applied as that may be
-/// pending under another name, edited. Of what only changes rows nothing else would show it.
-fn beside_reworded(
-    found: &mut Rewritten,
-    inventory: &DatabaseInventory,
-    edited: &[&str],
-    pending: &[&Migration],
-    schema: &str,
-    objects: Option<&BTreeSet<Object>>,
-) {
-    if edited.is_empty() {
-        return;
-    }
-    found.by_name = true;
-    let Some(objects) = objects else { return };
-    let all: Vec<&Migration> = inventory.migrations.iter().collect();
-    let held = held(&all, schema, objects);
-    let never_ran = |name: &&&str| {
-        held.get(**name)
-            .is_some_and(|held| !held.against().is_empty())
-    };
-    let Some(name) = edited.iter().find(never_ran) else {
-        return;
-    };
-    for migration in pending {
-        let against = held
-            .get(migration.name.as_str())
-            .map_or_else(Vec::new, sql::Held::against);
-        mix(found, migration, against, schema, objects);
-    }
-    let hides = |m: &&&Migration| {
-        let script = m.sql.as_deref().unwrap_or_default();
-        let held = held.get(m.name.as_str());
-        let unseen = held.is_some_and(sql::Held::is_unseen) && !sql::statements(script).is_empty();
-        unseen || found.mixed.contains_key(&m.name)
-    };
-    let doubtful: Vec<&&Migration> = pending.iter().filter(hides).collect();
-    found.reworded = (*name).to_owned();
-    found.doubtful = doubtful.into_iter().map(|m| m.name.clone()).collect();
-}
-
-/// One that has not run as it is may have statements that have. `against`: what speaks against its having run.
-fn mix(
-    found: &mut Rewritten,
-    migration: &Migration,
-    against: Vec<String>,
-    schema: &str,
-    objects: &BTreeSet<Object>,
-) {
-    let script = migration.sql.as_deref().unwrap_or_default();
-    let open = sql::apart_from_new(script, schema, objects);
-    if against.is_empty() || open.is_empty() {
-        return;
-    }
-    let open = open
-        .iter()
-        .map(|statement| format!("statement {} ({})", statement.number, statement.text));
-    found
-        .mixed
-        .insert(migration.name.clone(), (open.collect(), against));
-}
-
 fn seen(
     inventory: &DatabaseInventory,
     rows: &[LedgerRow],
-    schema: &str,
-    objects: Option<&BTreeSet<Object>>,
+    (schema, objects): (&str, Option<&BTreeSet<Object>>),
+    edits: bool,
 ) -> Rewritten {
     let applied = applied(rows);
     let of_rows: Vec<&LedgerRow> = applied.values().copied().collect();
@@ -433,6 +382,10 @@ fn seen(
         repeated: repeated(inventory, &applied, &contents),
         ..Rewritten::default()
     };
+    let told = reworded::told(inventory, rows, &contents, (schema, objects));
+    let is_new = |(name, _): &(String, String)| !found.reused.iter().any(|(it, _)| it == name);
+    let told: Vec<(String, String)> = told.into_iter().filter(is_new).collect();
+    found.reused.extend(told);
     let known = names_of(inventory);
     let first = found.renamed.first();
     found.old_is_there = first.is_some_and(|(_, old)| known.contains(old.as_str()));
@@ -455,7 +408,8 @@ fn seen(
                 known.contains(row.migration_name.as_str()) && !contents.is_intact(row)
             });
             let edited: Vec<&str> = edited.map(|row| row.migration_name.as_str()).collect();
-            beside_reworded(&mut found, inventory, &edited, &pending, schema, objects);
+            let place = (schema, objects);
+            reworded::beside(&mut found, inventory, &edited, &pending, place, edits);
         }
         return found;
     };

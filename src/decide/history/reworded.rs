@@ -1,0 +1,148 @@
+//! Applied names under which the image has other SQL than was applied: what was applied as that may be pending under another name, worded
+//! otherwise, and of what only changes rows nothing else would show it.
+
+use std::collections::BTreeSet;
+
+use dbm_agent::protocol::{DatabaseInventory, Migration};
+
+use super::content::Contents;
+use super::rewritten::Rewritten;
+use super::{applied, gone, held, said};
+use crate::facts::{LedgerRow, Object};
+use crate::tools::prisma::{self, RowState};
+use crate::tools::sql;
+
+/// Where names are looked up: the schema, and what stands in the catalog, where that is known.
+pub(super) type Place<'a> = (&'a str, Option<&'a BTreeSet<Object>>);
+
+/// What the catalog says of the SQL that the image has under an applied name, and that is not what was applied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Now {
+    /// It has not run.
+    NeverRan,
+    /// It changes rows, and whether it ran is not seen.
+    Open,
+    /// Nothing speaks against its having run.
+    Held,
+}
+
+/// Notes the first that may have moved, and what of `pending` may be it. `edits`: not only those that the catalog shows.
+pub(super) fn beside(
+    found: &mut Rewritten,
+    inventory: &DatabaseInventory,
+    edited: &[&str],
+    pending: &[&Migration],
+    (schema, objects): Place<'_>,
+    edits: bool,
+) {
+    if edited.is_empty() {
+        return;
+    }
+    found.by_name = true;
+    let Some(objects) = objects else { return };
+    let moved = |wanted: Now| {
+        let mut edited = edited.iter();
+        edited.find(|name| now(inventory, name, (schema, Some(objects))) == wanted)
+    };
+    let proven = moved(Now::NeverRan);
+    let Some(name) = proven.or_else(|| moved(Now::Open).filter(|_| edits)) else {
+        return;
+    };
+    let all: Vec<&Migration> = inventory.migrations.iter().collect();
+    let held = held(&all, schema, objects);
+    for migration in pending {
+        let against = held
+            .get(migration.name.as_str())
+            .map_or_else(Vec::new, sql::Held::against);
+        mix(found, migration, against, schema, objects);
+    }
+    let hides = |m: &&&Migration| {
+        let script = m.sql.as_deref().unwrap_or_default();
+        let held = held.get(m.name.as_str());
+        let unseen = held.is_some_and(sql::Held::is_unseen) && !sql::statements(script).is_empty();
+        unseen || found.mixed.contains_key(&m.name)
+    };
+    let doubtful: Vec<&&Migration> = pending.iter().filter(hides).collect();
+    found.reworded = (*name).to_owned();
+    found.reworded_proven = proven.is_some();
+    found.doubtful = doubtful.into_iter().map(|m| m.name.clone()).collect();
+}
+
+fn now(inventory: &DatabaseInventory, name: &str, (schema, objects): Place<'_>) -> Now {
+    let all: Vec<&Migration> = inventory.migrations.iter().collect();
+    let script = all.iter().find(|m| m.name == name);
+    let script = script.and_then(|m| m.sql.as_deref()).unwrap_or_default();
+    let none = BTreeSet::new();
+    let of_catalog = objects.and_then(|objects| held(&all, schema, objects).remove(name));
+    match of_catalog {
+        Some(held) if !held.against().is_empty() => Now::NeverRan,
+        _ if sql::apart_from_new(script, schema, objects.unwrap_or(&none)).is_empty() => Now::Held,
+        _ => Now::Open,
+    }
+}
+
+/// Applied names of which a human said that what was applied under them has another name now, by marking that one: the SQL that the
+/// image has there never ran, and never does.
+pub(super) fn told(
+    inventory: &DatabaseInventory,
+    rows: &[LedgerRow],
+    contents: &Contents<'_>,
+    place: Place<'_>,
+) -> Vec<(String, String)> {
+    // A mark stands for what the image lacks, where it lacks anything.
+    if !gone(inventory, rows).is_empty() {
+        return Vec::new();
+    }
+    let applied = applied(rows);
+    let said = said(inventory, rows);
+    // What it holds may have stood there: it changes rows.
+    let changes = |migration: &Migration| {
+        let script = migration.sql.as_deref().unwrap_or_default();
+        !sql::apart_from_new(script, place.0, &BTreeSet::new()).is_empty()
+    };
+    let mut said = said.into_iter().filter(|(marked, _)| {
+        changes(marked) && !applied.values().any(|row| is_of(contents, row, marked))
+    });
+    let Some((marked, mark)) = said.next() else {
+        return Vec::new();
+    };
+    let edited = inventory.migrations.iter().filter(|migration| {
+        let row = applied.get(migration.name.as_str());
+        row.is_some_and(|row| {
+            prisma::row_state(row) == RowState::Applied
+                && row.started_at <= mark.started_at
+                && !contents.is_intact(row)
+        })
+    });
+    edited
+        .filter(|migration| migration.unreadable.is_none())
+        .filter(|migration| now(inventory, &migration.name, place) != Now::Held)
+        .map(|migration| (migration.name.clone(), marked.name.clone()))
+        .collect()
+}
+
+/// It has the content of an applied one beside its own row.
+fn is_of(contents: &Contents<'_>, row: &LedgerRow, migration: &Migration) -> bool {
+    row.migration_name != migration.name && contents.is(row, migration)
+}
+
+/// One that has not run as it is may have statements that have. `against`: what speaks against its having run.
+pub(super) fn mix(
+    found: &mut Rewritten,
+    migration: &Migration,
+    against: Vec<String>,
+    schema: &str,
+    objects: &BTreeSet<Object>,
+) {
+    let script = migration.sql.as_deref().unwrap_or_default();
+    let open = sql::apart_from_new(script, schema, objects);
+    if against.is_empty() || open.is_empty() {
+        return;
+    }
+    let open = open
+        .iter()
+        .map(|statement| format!("statement {} ({})", statement.number, statement.text));
+    found
+        .mixed
+        .insert(migration.name.clone(), (open.collect(), against));
+}
