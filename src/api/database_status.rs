@@ -80,6 +80,9 @@ pub struct DatabaseStatus {
     /// database cannot be read.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub turn: String,
+    /// Another entry of the spec, whose database this one leads to since the Secrets or the spec changed. A retry accepts that.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub exchanged_with: String,
     /// Where the database can be brought back to: made before the first statement of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore_point: Option<RestorePointStatus>,
@@ -141,6 +144,9 @@ pub struct RememberedStatus {
 pub struct FormerDatabaseStatus {
     /// Its `turn`.
     pub turn: String,
+    /// The entry of the spec whose database it was.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// Its `remembered`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered: Option<RememberedStatus>,

@@ -161,6 +161,8 @@ pub const OUT_OF_ORDER_FOUND: &str = "OutOfOrderFound";
 pub const PENDING_FOUND: &str = "PendingFound";
 /// Two databases of the resource are one, with one ledger.
 pub const DUPLICATE_DATABASE: &str = "DuplicateDatabase";
+/// A database of the resource leads to what was another one's, as where their Secrets were exchanged.
+pub const DATABASES_EXCHANGED: &str = "DatabasesExchanged";
 
 /// There is no such Secret, or ConfigMap of a certificate authority.
 pub const SECRET_MISSING: &str = "SecretMissing";

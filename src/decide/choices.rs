@@ -124,8 +124,17 @@ pub(super) fn choices(
         }
         (reasons::RENAMED_FOUND | reasons::SQUASHED_FOUND | reasons::UNSEEN_FOUND, _) => {
             if let Some(entry) = spoken_of(now) {
-                rewritten::of(&mut list, &commands, entry, reason);
+                rewritten::of(&mut list, &commands, now, entry, reason);
             }
+        }
+        (reasons::DATABASES_EXCHANGED, _) => {
+            let title = "lead each of them to its own database again: correct the Secrets, or connection.secretKeyRef in your manifest; it goes on by itself";
+            push(&mut list, title, String::new());
+            let title = format!(
+                "only if it is meant: start a new run; what is pending then runs: {}",
+                rewritten::all_pending(now)
+            );
+            push(&mut list, title, commands.dbm("retry", &[]));
         }
         (reasons::UNPLANNED_MIGRATIONS, _) => {
             let title = "look at what they changed, then release an image whose plan holds what ran (databases[].prisma names what Prisma reads in it)";

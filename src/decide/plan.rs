@@ -65,6 +65,7 @@ impl Blocker {
     pub(super) fn is_of_image(&self) -> bool {
         ![
             reasons::DUPLICATE_DATABASE,
+            reasons::DATABASES_EXCHANGED,
             reasons::LEDGER_FORBIDDEN,
             reasons::RIGHT_MISSING,
             reasons::BASELINE_NEEDED,

@@ -37,6 +37,7 @@ pub(super) fn observed(pass: &mut Pass<'_>, only: Option<&str>) -> bool {
                     if entry.turn != turn {
                         // It is another database by now.
                         entry.instance = None;
+                        entry.exchanged_with.clear();
                     }
                     entry.turn = turn;
                     entry.last_observed_at = status::time(now);

@@ -113,6 +113,7 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
     for next in &mut pass.status.databases {
         if let Some(before) = before(&next.name) {
             remembered::carry(before, cause == Cause::Retry, &told, next);
+            former::carry(before, cause == Cause::Retry, &told, next);
         }
     }
     let named =

@@ -4,6 +4,7 @@ use dbm_agent::protocol::DatabaseInventory;
 
 use super::concurrently;
 use super::evidence;
+use super::former;
 use super::history;
 use super::invalid;
 use super::known;
@@ -46,6 +47,13 @@ pub(super) fn planned(
     invalid::forget(pass, name, facts);
     if plan.blocker.is_none() {
         plan.blocker = remembered::blocker(pass, name, facts, &plan.pending);
+    }
+    // What a history says that is another database's leads nowhere.
+    if plan.total > 0
+        && let Some(blocker) = former::blocker(pass, name)
+    {
+        plan.blocker = Some(blocker);
+        plan.under_way = false;
     }
     if plan.baseline.is_empty()
         && let Some(entry) = pass.database(name)

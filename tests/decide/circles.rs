@@ -65,6 +65,8 @@ pub fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
     } else if title.starts_with("once what the message says is corrected") {
         troubles::mend(stage);
         stage.go(5);
+    } else if title.starts_with("lead each of them to its own database") {
+        stage.exchange();
     } else if title.starts_with("release the SQL that") {
         let image = [
             same(FIRST),
@@ -97,6 +99,7 @@ pub fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
             "if it may stay",
             "go back to the restore point",
             "only if it is the right database",
+            "only if it is meant",
             "or, once these tables are gone",
         ];
         let known = told
@@ -132,6 +135,7 @@ pub const TABLE: &[(&str, &[&str])] = &[
         &["baseline", "", "retry"],
     ),
     ("a name has other rows, and rows are marked for it", &[""]),
+    ("two databases were exchanged", &["", "retry"]),
     ("squashed", &["baseline", ""]),
     (
         "squashed, with a seed beside it and a new one after it",

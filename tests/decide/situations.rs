@@ -57,6 +57,16 @@ impl Stage {
         self.release("odd");
     }
 
+    /// Lets the two databases change places.
+    pub fn exchange(&mut self) {
+        self.edit(|resource| {
+            let [one, other] = &mut resource.spec.databases[..] else {
+                return;
+            };
+            std::mem::swap(&mut one.connection, &mut other.connection);
+        });
+    }
+
     pub fn reason(&self) -> &str {
         status::ready_reason(&self.world.objects[0].resource.status)
     }
@@ -210,6 +220,18 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
             stage.go(40);
             stage.choose("baseline");
             reasons::EDITED_FOUND
+        }
+        "two databases were exchanged" => {
+            stage.edit(|resource| {
+                resource
+                    .spec
+                    .databases
+                    .push(database("b", "p1/public", &[]))
+            });
+            stage.go(60);
+            assert_eq!(stage.reason(), reasons::SUCCEEDED, "{}", stage.said());
+            stage.exchange();
+            reasons::DATABASES_EXCHANGED
         }
         "squashed" => {
             stage.then(&[odd("0000_squashed", "s", &[FIRST, SECOND])]);

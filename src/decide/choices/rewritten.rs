@@ -3,7 +3,9 @@
 
 use super::super::status::{self, names};
 use super::{Commands, push, up_to};
-use crate::api::{ChoiceStatus, DatabaseStatus, FindingKind, FindingStatus, reasons};
+use crate::api::{
+    ChoiceStatus, DatabaseMigrationStatus, DatabaseStatus, FindingKind, FindingStatus, reasons,
+};
 
 const RELEASE: &str = "release an image that holds the migrations that are applied";
 
@@ -11,6 +13,7 @@ const RELEASE: &str = "release an image that holds the migrations that are appli
 pub(super) fn of(
     list: &mut Vec<ChoiceStatus>,
     commands: &Commands<'_>,
+    now: &DatabaseMigrationStatus,
     entry: &DatabaseStatus,
     reason: &str,
 ) {
@@ -42,7 +45,7 @@ pub(super) fn of(
             push(list, title, up_to(commands, entry, baseline));
             push(list, release, String::new());
         }
-        reasons::UNSEEN_FOUND => unseen(list, commands, entry, &found),
+        reasons::UNSEEN_FOUND => unseen(list, commands, now, entry, &found),
         _ => squashed(list, commands, entry, &found),
     }
 }
@@ -167,6 +170,7 @@ fn squashed(
 fn unseen(
     list: &mut Vec<ChoiceStatus>,
     commands: &Commands<'_>,
+    now: &DatabaseMigrationStatus,
     entry: &DatabaseStatus,
     found: &[&FindingStatus],
 ) {
@@ -193,13 +197,37 @@ fn unseen(
         push(list, title, up_to(commands, entry, last) + " --force");
     }
     push(list, release(entry), String::new());
-    let pending: Vec<&str> = entry.pending.iter().map(String::as_str).collect();
     let title = format!(
         "once you have seen that {} did not run and is new: let it run; this runs, in this order, {}",
         names(&open),
-        names(&pending)
+        all_pending(now)
     );
     push(list, title, commands.dbm("retry", &[]) + " --force");
+}
+
+/// What a new run would apply, of several databases with their names.
+pub(super) fn all_pending(now: &DatabaseMigrationStatus) -> String {
+    let several = now.databases.len() > 1;
+    let of_each = now
+        .databases
+        .iter()
+        .filter(|entry| !entry.pending.is_empty());
+    let each: Vec<String> = of_each
+        .map(|entry| {
+            let mut pending: Vec<&str> = entry.pending.iter().map(String::as_str).collect();
+            // Of many the first are kept by name.
+            pending.resize(pending.len().max(entry.pending_count as usize), "");
+            let list = names(&pending);
+            match several {
+                true => format!("{}: {list}", entry.name),
+                false => list,
+            }
+        })
+        .collect();
+    match each.as_slice() {
+        [] => "nothing".to_owned(),
+        each => each.join("; "),
+    }
 }
 
 /// The image that has what is applied: under those names, as it was.
