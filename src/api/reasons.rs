@@ -159,6 +159,8 @@ pub const AHEAD_FOUND: &str = "AheadFound";
 pub const OUT_OF_ORDER_FOUND: &str = "OutOfOrderFound";
 /// Migrations of the image are missing from a ledger that held them.
 pub const PENDING_FOUND: &str = "PendingFound";
+/// The image holds something else than the plan that was shown while the resource was suspended.
+pub const PLAN_CHANGED: &str = "PlanChanged";
 /// Two databases of the resource are one, with one ledger.
 pub const DUPLICATE_DATABASE: &str = "DuplicateDatabase";
 /// A database of the resource leads to what was another one's, as where their Secrets were exchanged.

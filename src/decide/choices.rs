@@ -127,6 +127,14 @@ pub(super) fn choices(
                 rewritten::of(&mut list, &commands, now, entry, reason);
             }
         }
+        (reasons::PLAN_CHANGED, _) => {
+            let title = format!(
+                "look at the plan ({}), then start a new run; this runs: {}",
+                commands.dbm("plan", &[]),
+                rewritten::all_pending(now)
+            );
+            push(&mut list, title, commands.dbm("retry", &[]));
+        }
         (reasons::DATABASES_EXCHANGED, _) => {
             let title = "lead each of them to its own database again: correct the Secrets, or connection.secretKeyRef in your manifest; it goes on by itself";
             push(&mut list, title, String::new());

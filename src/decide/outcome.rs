@@ -240,6 +240,11 @@ pub(super) fn image_changed(pass: &mut Pass<'_>, step: &StepStatus, draining: bo
         );
         return;
     }
+    let text = format!(
+        "{}: image {} was pushed again after it was planned. Nothing was executed; it is read and planned anew",
+        step.database, pass.spec.image
+    );
+    pass.event(false, reasons::events::STEP_RETRIED, text);
     set_aside(pass, &step.database);
     if draining {
         return;

@@ -66,6 +66,7 @@ impl Blocker {
         ![
             reasons::DUPLICATE_DATABASE,
             reasons::DATABASES_EXCHANGED,
+            reasons::PLAN_CHANGED,
             reasons::LEDGER_FORBIDDEN,
             reasons::RIGHT_MISSING,
             reasons::BASELINE_NEEDED,

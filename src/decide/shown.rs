@@ -9,11 +9,11 @@ use super::history;
 use super::invalid;
 use super::known;
 use super::pass::Pass;
-use super::plan::{self, DatabasePlan};
+use super::plan::{self, Blocker, DatabasePlan};
 use super::remembered;
 use super::time_limits;
 use super::unplanned;
-use crate::api::{DatabasePhase, FindingKind, StepKind};
+use crate::api::{DatabasePhase, FindingKind, StepKind, reasons};
 use crate::facts::DatabaseFacts;
 
 /// Plans a database by what the image holds and its ledger says, and puts that where people see it.
@@ -55,6 +55,9 @@ pub(super) fn planned(
         plan.blocker = Some(blocker);
         plan.under_way = false;
     }
+    if plan.blocker.is_none() {
+        plan.blocker = other_than_shown(pass, name, inventory, &plan);
+    }
     if plan.baseline.is_empty()
         && let Some(entry) = pass.database(name)
         && let Some(last) = remembered::gone(entry, facts, &plan.pending).pop()
@@ -64,6 +67,35 @@ pub(super) fn planned(
     }
     show(pass, name, inventory, facts, &plan);
     plan
+}
+
+/// What was looked at while the resource was suspended is not what the image holds by now: that was shown to nobody.
+fn other_than_shown(
+    pass: &mut Pass<'_>,
+    name: &str,
+    inventory: &DatabaseInventory,
+    plan: &DatabasePlan,
+) -> Option<Blocker> {
+    if pass.run().finished_at.is_some() || plan.pending.is_empty() {
+        return None;
+    }
+    let suspended = pass.snapshot.resource.suspended;
+    let entry = pass.database_mut(name)?;
+    if suspended {
+        entry.shown_inventory_hash.clone_from(&inventory.hash);
+    }
+    let shown = &entry.shown_inventory_hash;
+    let other = !shown.is_empty() && *shown != inventory.hash;
+    other.then(|| Blocker {
+        reason: reasons::PLAN_CHANGED,
+        message: format!(
+            "{name}: image {} was pushed again after its plan was shown, while the resource was suspended, and holds something else now, so nothing was started. Look at what it would run now: {}; then start it: {}",
+            pass.spec.image,
+            pass.command("plan"),
+            pass.retry_command()
+        ),
+        next: String::new(),
+    })
 }
 
 /// A plan for which the names of the catalog's objects matter, and which was made without them: what it says is not shown

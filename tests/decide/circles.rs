@@ -100,6 +100,7 @@ pub fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
             "go back to the restore point",
             "only if it is the right database",
             "only if it is meant",
+            "look at the plan",
             "or, once these tables are gone",
         ];
         let known = told
@@ -135,6 +136,10 @@ pub const TABLE: &[(&str, &[&str])] = &[
         &["baseline", "", "retry"],
     ),
     ("a name has other rows, and rows are marked for it", &[""]),
+    (
+        "the tag was pushed again under a plan that was shown",
+        &["retry"],
+    ),
     ("two databases were exchanged", &["", "retry"]),
     ("squashed", &["baseline", ""]),
     (

@@ -221,6 +221,15 @@ pub fn situation(name: &str) -> (Stage, &'static str) {
             stage.choose("baseline");
             reasons::EDITED_FOUND
         }
+        "the tag was pushed again under a plan that was shown" => {
+            stage.go(40);
+            stage.edit(|resource| resource.suspended = true);
+            stage.release("v3");
+            stage.go(40);
+            *stage.world.pushes.entry("v3".to_owned()).or_default() += 1;
+            stage.edit(|resource| resource.suspended = false);
+            reasons::PLAN_CHANGED
+        }
         "two databases were exchanged" => {
             stage.edit(|resource| {
                 resource
