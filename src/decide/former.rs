@@ -2,8 +2,6 @@
 //! in `spec.databases`. Who renames an entry, lets two of them change places or leads a Secret elsewhere and back, finds
 //! what was known of each where it is now.
 
-use super::pass::Pass;
-use super::plan::Blocker;
 use crate::api::{DatabaseMigrationStatus, DatabaseStatus, FormerDatabaseStatus, reasons};
 
 /// How many are kept.
@@ -67,16 +65,14 @@ pub(super) fn found(status: &mut DatabaseMigrationStatus) {
     }
 }
 
-/// Why nothing starts on a database that was another entry's: the Secrets may have been exchanged.
-pub(super) fn blocker(pass: &Pass<'_>, name: &str) -> Option<Blocker> {
-    let other = &pass.database(name)?.exchanged_with;
-    (!other.is_empty()).then(|| Blocker {
-        reason: reasons::DATABASES_EXCHANGED,
-        message: format!(
-            "{name}: it leads to the database that was {other}'s when a run last saw it, so nothing was started. Were their Secrets exchanged, or connection.secretKeyRef in the spec? Correct that; it goes on by itself. If it is meant, run it: {}",
-            pass.retry_command()
-        ),
-        next: String::new(),
+/// Why nothing starts on a database that was another entry's, in words: the Secrets may have been exchanged. `retry`: how it is run all
+/// the same.
+pub(super) fn exchanged(entry: &DatabaseStatus, retry: &str) -> Option<String> {
+    let (name, other) = (&entry.name, &entry.exchanged_with);
+    (!other.is_empty()).then(|| {
+        format!(
+            "{name}: it leads to the database that was {other}'s when a run last saw it, so nothing was started. Were their Secrets exchanged, or connection.secretKeyRef in the spec? Correct that; it goes on by itself. If it is meant, run it: {retry}"
+        )
     })
 }
 

@@ -49,10 +49,13 @@ pub(super) fn planned(
         plan.blocker = remembered::blocker(pass, name, facts, &plan.pending);
     }
     // What a history says that is another database's leads nowhere.
-    if plan.total > 0
-        && let Some(blocker) = former::blocker(pass, name)
-    {
-        plan.blocker = Some(blocker);
+    let entry = pass.database(name).filter(|_| plan.total > 0);
+    if let Some(message) = entry.and_then(|it| former::exchanged(it, &pass.retry_command())) {
+        plan.blocker = Some(Blocker {
+            reason: reasons::DATABASES_EXCHANGED,
+            message,
+            next: String::new(),
+        });
         plan.under_way = false;
     }
     if plan.blocker.is_none() {

@@ -141,6 +141,8 @@ const EXITS: &[Row] = &[
             "OutOfOrderFound",
             "RestorePointForbidden",
             "DuplicateDatabase",
+            "DatabasesExchanged",
+            "PlanChanged",
             "ForeignJob",
             "JobRefused",
             "InventoryFailed",

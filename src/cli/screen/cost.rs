@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::{Screen, instance};
 use crate::api::{
     ANNOTATION_RECONCILE, ActionKind, DatabaseStatus, MigrationActionSpec, RestorePointStatus,
-    RestoreTarget,
+    RestoreTarget, reasons,
 };
 use crate::cli::style::Tone;
 use crate::cli::text::{age, count, instant, safe};
+use crate::cli::verdict::condition;
 
 /// Where and by whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,14 +110,39 @@ fn against(screen: &Screen, spec: &MigrationActionSpec) -> Vec<(&'static str, St
         };
         lines.push((heading, safe(text)));
     }
+    if spec.action == ActionKind::Retry {
+        let mut heading = "Pending";
+        for entry in databases.iter().filter(|entry| !entry.pending.is_empty()) {
+            lines.push((
+                heading,
+                format!("{}: {}", safe(&entry.name), pending(entry)),
+            ));
+            heading = "";
+        }
+    }
     let checked = match spec.action {
         ActionKind::Retry if spec.force => {
+            let ready = screen
+                .status()
+                .and_then(|status| condition(status, reasons::READY));
+            let reason = ready.map_or("", |ready| ready.reason.as_str());
             if databases.iter().any(|entry| !entry.unplanned.is_empty()) {
                 let names = databases.iter().flat_map(|entry| &entry.unplanned);
                 let names: Vec<String> = names.map(|name| safe(name)).collect();
                 lines.push(("Accepted", format!("{}, which ran without having been planned; nobody is told again that no image holds it", names.join(", "))));
             }
-            "whether the database needs a baseline is left to Prisma, which may refuse (P3005)"
+            match reason {
+                reasons::UNSEEN_FOUND => {
+                    "what may have run before is taken as new, and runs; any other doubt is asked about anew"
+                }
+                reasons::SQUASHED_FOUND | reasons::RENAMED_FOUND => {
+                    "what a baseline said and did not come to is taken back; any other doubt is asked about anew"
+                }
+                reasons::UNPLANNED_MIGRATIONS => return lines,
+                _ => {
+                    "whether the database needs a baseline is left to Prisma, which may refuse (P3005)"
+                }
+            }
         }
         _ if spec.force => {
             "it is not compared with the catalog: what contradicts it there does not count"
@@ -132,6 +158,22 @@ fn against(screen: &Screen, spec: &MigrationActionSpec) -> Vec<(&'static str, St
     let heading = if spec.force { "Forced" } else { "Checked" };
     lines.push((heading, checked.to_owned()));
     lines
+}
+
+/// What is pending in a database as it was read last, the first few by name.
+fn pending(entry: &DatabaseStatus) -> String {
+    let first: Vec<String> = entry
+        .pending
+        .iter()
+        .take(3)
+        .map(|name| safe(name))
+        .collect();
+    let more = (entry.pending_count as usize).saturating_sub(first.len());
+    let list = first.join(", ");
+    match more {
+        0 => list,
+        more => format!("{list} and {more} more"),
+    }
 }
 
 /// What an action does, in a sentence.

@@ -28,7 +28,9 @@ pub(super) fn failed(pass: &mut Pass<'_>, step: Option<&StepStatus>, why: &str) 
     if let Some(step) = step {
         pass.end_step(&step.job, StepOutcome::Failed);
         outcome::release(pass, &step.database);
-        forced::forget(pass, &step.database);
+        if let Some(entry) = pass.database_mut(&step.database) {
+            forced::forget(entry);
+        }
     }
     super::done(pass, ActionOutcome::Failed, why);
     let (reason, rollback) = match kind {

@@ -15,7 +15,10 @@ use super::baseline;
 use super::ends;
 use super::fits::{is_other, rows, target_row};
 use super::forced;
-use crate::api::{ActionKind, Phase, Resolution, StepKind, StepStatus, TakenAction, reasons};
+use super::marks;
+use crate::api::{
+    ActionKind, MigrationActionSpec, Phase, Resolution, StepKind, StepStatus, TakenAction, reasons,
+};
 use crate::facts::{ActionFacts, ContainerEnd, DatabaseFacts, JobProgress, Reading};
 use crate::tools::{prisma, sql};
 
@@ -32,7 +35,12 @@ pub(super) fn begin(pass: &mut Pass<'_>, action: &ActionFacts) {
     };
     match spec.action {
         ActionKind::MarkApplied | ActionKind::Baseline => {
-            forced::note(pass, spec, facts);
+            let against = facts
+                .filter(|_| spec.force)
+                .map_or_else(Vec::new, |facts| contradicted(pass, spec, facts));
+            if let Some(entry) = pass.database_mut(&database) {
+                forced::note(entry, against);
+            }
             step.name = StepKind::Resolve;
             step.resolution = Some(Resolution::Applied);
             if spec.action == ActionKind::Baseline {
@@ -62,6 +70,22 @@ pub(super) fn begin(pass: &mut Pass<'_>, action: &ActionFacts) {
         ActionKind::Retry | ActionKind::AcceptValidation | ActionKind::Abort => {}
     }
     start(pass, step, facts);
+}
+
+/// What the catalog contradicts of what is marked applied: each migration with what does.
+fn contradicted(
+    pass: &Pass<'_>,
+    spec: &MigrationActionSpec,
+    facts: &DatabaseFacts,
+) -> Vec<(String, String)> {
+    let name = &spec.migration_name;
+    match spec.action {
+        ActionKind::Baseline => baseline::contradicted(pass, &spec.database, name, facts),
+        _ => marks::contradicted(pass, spec, facts)
+            .into_iter()
+            .map(|what| (name.clone(), what))
+            .collect(),
+    }
 }
 
 /// The digests of the other databases' ledgers, as far as they can be read. What stands on the same server may go back

@@ -1,12 +1,11 @@
 //! Applied names under which the image has other SQL than was applied: what was applied as that may be pending under another name, worded
 //! otherwise, and of what only changes rows nothing else would show it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
 use super::content::Contents;
-use super::rewritten::Rewritten;
 use super::{applied, gone, held, said};
 use crate::facts::{LedgerRow, Object};
 use crate::tools::prisma::{self, RowState};
@@ -26,46 +25,62 @@ enum Now {
     Held,
 }
 
-/// Notes the first that may have moved, and what of `pending` may be it. `edits`: not only those that the catalog shows.
+/// An applied name that may have moved, and what may be it.
+pub(super) struct Moved {
+    /// That name.
+    pub(super) name: String,
+    /// The catalog shows that what stands under it now has not run.
+    pub(super) proven: bool,
+    /// What may be it.
+    pub(super) doubtful: Vec<String>,
+    /// Of those, the ones that have not run as they are.
+    pub(super) mixed: BTreeMap<String, Part>,
+}
+
+/// Statements of a migration that may have run, and what speaks against the rest.
+pub(super) type Part = (Vec<String>, Vec<String>);
+
+/// The first of `edited` that may have moved, and what of `pending` may be it. `edits`: not only those that the catalog shows.
 pub(super) fn beside(
-    found: &mut Rewritten,
     inventory: &DatabaseInventory,
     edited: &[&str],
     pending: &[&Migration],
-    (schema, objects): Place<'_>,
+    (schema, objects): (&str, &BTreeSet<Object>),
     edits: bool,
-) {
-    if edited.is_empty() {
-        return;
-    }
-    found.by_name = true;
-    let Some(objects) = objects else { return };
+) -> Option<Moved> {
     let moved = |wanted: Now| {
         let mut edited = edited.iter();
         edited.find(|name| now(inventory, name, (schema, Some(objects))) == wanted)
     };
     let proven = moved(Now::NeverRan);
-    let Some(name) = proven.or_else(|| moved(Now::Open).filter(|_| edits)) else {
-        return;
-    };
+    let name = proven.or_else(|| moved(Now::Open).filter(|_| edits))?;
     let all: Vec<&Migration> = inventory.migrations.iter().collect();
     let held = held(&all, schema, objects);
-    for migration in pending {
-        let against = held
-            .get(migration.name.as_str())
-            .map_or_else(Vec::new, sql::Held::against);
-        mix(found, migration, against, schema, objects);
-    }
+    let against = |m: &Migration| {
+        let held = held.get(m.name.as_str());
+        held.map_or_else(Vec::new, sql::Held::against)
+    };
+    let mixed: BTreeMap<String, Part> = pending
+        .iter()
+        .filter_map(|m| Some((m.name.clone(), mix(m, against(m), schema, objects)?)))
+        .collect();
     let hides = |m: &&&Migration| {
         let script = m.sql.as_deref().unwrap_or_default();
         let held = held.get(m.name.as_str());
         let unseen = held.is_some_and(sql::Held::is_unseen) && !sql::statements(script).is_empty();
-        unseen || found.mixed.contains_key(&m.name)
+        unseen || mixed.contains_key(&m.name)
     };
-    let doubtful: Vec<&&Migration> = pending.iter().filter(hides).collect();
-    found.reworded = (*name).to_owned();
-    found.reworded_proven = proven.is_some();
-    found.doubtful = doubtful.into_iter().map(|m| m.name.clone()).collect();
+    let doubtful: Vec<String> = pending
+        .iter()
+        .filter(hides)
+        .map(|m| m.name.clone())
+        .collect();
+    Some(Moved {
+        name: (*name).to_owned(),
+        proven: proven.is_some(),
+        doubtful,
+        mixed,
+    })
 }
 
 fn now(inventory: &DatabaseInventory, name: &str, (schema, objects): Place<'_>) -> Now {
@@ -126,23 +141,18 @@ fn is_of(contents: &Contents<'_>, row: &LedgerRow, migration: &Migration) -> boo
     row.migration_name != migration.name && contents.is(row, migration)
 }
 
-/// One that has not run as it is may have statements that have. `against`: what speaks against its having run.
+/// What of one that has not run as it is may have run. `against`: what speaks against its having run.
 pub(super) fn mix(
-    found: &mut Rewritten,
     migration: &Migration,
     against: Vec<String>,
     schema: &str,
     objects: &BTreeSet<Object>,
-) {
+) -> Option<Part> {
     let script = migration.sql.as_deref().unwrap_or_default();
     let open = sql::apart_from_new(script, schema, objects);
-    if against.is_empty() || open.is_empty() {
-        return;
-    }
-    let open = open
+    let open: Vec<String> = open
         .iter()
-        .map(|statement| format!("statement {} ({})", statement.number, statement.text));
-    found
-        .mixed
-        .insert(migration.name.clone(), (open.collect(), against));
+        .map(|statement| format!("statement {} ({})", statement.number, statement.text))
+        .collect();
+    (!against.is_empty() && !open.is_empty()).then_some((open, against))
 }

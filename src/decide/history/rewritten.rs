@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
 use super::content::Contents;
-use super::reworded::{self, mix};
+use super::reworded::{self, Part, mix};
 use super::{accounted, applied, held, lost, names_of, renamed, repeated, reused};
 use crate::api::{HistorySpec, Policy, reasons};
 use crate::decide::plan::Blocker;
@@ -31,7 +31,7 @@ pub(in super::super) struct Rewritten {
     partial: BTreeMap<String, (Vec<String>, Vec<String>)>,
     /// Those that have not run as they are, and of which something that changes rows may have run in an earlier form: that, and
     /// what speaks against the rest.
-    pub(super) mixed: BTreeMap<String, (Vec<String>, Vec<String>)>,
+    mixed: BTreeMap<String, Part>,
     /// Of `squashed`, those of which a baseline said that they ran.
     marked: BTreeSet<String>,
     /// The last of `squashed` up to which the catalog shows, or a baseline said, that all are there as a whole.
@@ -43,13 +43,13 @@ pub(in super::super) struct Rewritten {
     /// Something of the image was marked applied for those that it does not have.
     said: bool,
     /// Pending, later than what the image lacks, and not shown to be new: it may be such a one, renamed and edited.
-    pub(super) doubtful: Vec<String>,
+    doubtful: Vec<String>,
     /// Nothing but those is in `squashed`.
     doubted: bool,
     /// An applied name under which the image has other SQL than was applied.
-    pub(super) reworded: String,
+    reworded: String,
     /// The catalog shows that this has not run.
-    pub(super) reworded_proven: bool,
+    reworded_proven: bool,
     /// The old name of the first of `renamed` stands in the image for something else.
     old_is_there: bool,
 }
@@ -408,8 +408,16 @@ fn seen(
                 known.contains(row.migration_name.as_str()) && !contents.is_intact(row)
             });
             let edited: Vec<&str> = edited.map(|row| row.migration_name.as_str()).collect();
-            let place = (schema, objects);
-            reworded::beside(&mut found, inventory, &edited, &pending, place, edits);
+            found.by_name |= !edited.is_empty();
+            let moved = objects.and_then(|objects| {
+                reworded::beside(inventory, &edited, &pending, (schema, objects), edits)
+            });
+            if let Some(moved) = moved {
+                found.reworded = moved.name;
+                found.reworded_proven = moved.proven;
+                found.doubtful = moved.doubtful;
+                found.mixed = moved.mixed;
+            }
         }
         return found;
     };
@@ -463,7 +471,8 @@ fn seen(
             // It has not run: what it makes is not there, or what it takes away still is.
             (true, false) => {
                 new_before = true;
-                mix(&mut found, migration, against, schema, objects);
+                let part = mix(migration, against, schema, objects);
+                found.mixed.extend(part.map(|part| (name, part)));
             }
             (true, true) if sql::statements(script).is_empty() => {}
             (true, true) => unseen.push((name, new_before)),
