@@ -514,11 +514,21 @@ fn baseline(list: &mut Vec<ChoiceStatus>, commands: &Commands<'_>, entry: &Datab
         push(list, title, String::new());
         return;
     }
+    let (why, force) = match entry.baseline_unseen {
+        true => (
+            "a run has seen them in its ledger; the catalog does not show all of that, so look yourself, in the rows, say",
+            " --force",
+        ),
+        false => (
+            "what they make is there; whether what only changes rows ran cannot be seen",
+            "",
+        ),
+    };
     let title = format!(
-        "tell Prisma that the database holds the migrations up to {} already: what they make is there; whether what only changes rows ran cannot be seen",
+        "tell Prisma that the database holds the migrations up to {} already: {why}",
         entry.baseline
     );
-    let command = up_to(commands, entry, &entry.baseline);
+    let command = up_to(commands, entry, &entry.baseline) + force;
     push(list, title, command);
 }
 

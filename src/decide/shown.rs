@@ -14,7 +14,7 @@ use super::remembered;
 use super::time_limits;
 use super::unplanned;
 use crate::api::{DatabasePhase, FindingKind, StepKind, reasons};
-use crate::facts::DatabaseFacts;
+use crate::facts::{DatabaseFacts, Ledger};
 
 /// Plans a database by what the image holds and its ledger says, and puts that where people see it.
 pub(super) fn planned(
@@ -61,11 +61,28 @@ pub(super) fn planned(
     if plan.blocker.is_none() {
         plan.blocker = other_than_shown(pass, name, inventory, &plan);
     }
-    if plan.baseline.is_empty()
-        && let Some(entry) = pass.database(name)
-        && let Some(last) = remembered::gone(entry, facts, &plan.pending).pop()
+    // Of a ledger that is lost as a whole nothing is pending yet, and all of it is to be marked at once.
+    let of_lost: Vec<String> = match facts.ledger {
+        Ledger::Absent { .. } => inventory
+            .migrations
+            .iter()
+            .map(|m| m.name.clone())
+            .collect(),
+        _ if plan.baseline.is_empty() => plan.pending.clone(),
+        _ => Vec::new(),
+    };
+    if let Some(entry) = pass.database(name)
+        && let Some(last) = remembered::gone(entry, facts, &of_lost).pop()
+        && last > plan.baseline
     {
-        plan.baseline_unseen = history::has_unseen(inventory, &plan.pending, &last, facts);
+        plan.baseline_unseen = history::has_unseen(inventory, &of_lost, &last, facts);
+        if let Some(blocker) = &mut plan.blocker
+            && blocker.reason == reasons::BASELINE_NEEDED
+        {
+            blocker.message.push_str(&format!(
+                " A run of this resource has seen a ledger here that held the migrations up to {last}."
+            ));
+        }
         plan.baseline = last;
     }
     show(pass, name, inventory, facts, &plan);

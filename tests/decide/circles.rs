@@ -100,6 +100,7 @@ pub fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
             "go back to the restore point",
             "only if it is the right database",
             "only if it is meant",
+            "only if that baseline was wrong",
             "look at the plan",
             "or, once these tables are gone",
         ];

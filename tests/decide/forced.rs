@@ -1,10 +1,10 @@
 //! What is marked applied with force, and what the catalog says of it.
 
-use database_migration_operator::api::{ActionKind, FindingKind, reasons};
+use database_migration_operator::api::{ActionKind, FindingKind, Policy, reasons};
 use rstest::rstest;
 
 use super::humans;
-use super::situations::{Stage, situation};
+use super::situations::{FIRST, Stage, TARGET, odd, same, situation};
 
 const SITUATION: &str = "squashed, and not all of it is there";
 
@@ -63,4 +63,59 @@ fn what_was_not_marked_was_not_forced() {
     stage.go(60);
     assert!(!stage.ready(), "{}", stage.said());
     assert_eq!(forced(&stage), Vec::<&str>::new());
+}
+
+/// Of a ledger that is gone as a whole one baseline marks what a run has seen in it, also what the catalog does not show, and nothing of it
+/// runs again.
+#[test]
+fn one_baseline_marks_what_a_lost_ledger_held() {
+    let (mut stage, _) = situation("a name has something else, and rows are pending");
+    let rows = || {
+        [
+            same(FIRST),
+            odd("0150_rows", "r", &[]),
+            odd("0160_rows", "s", &[]),
+        ]
+    };
+    stage.world.odd.insert("rows".to_owned(), rows().to_vec());
+    let content = &mut stage.world.databases.get_mut("p0").unwrap().content;
+    content.ledgers.insert("public".to_owned(), None);
+    content.catalog.get_mut("public").unwrap().clear();
+    stage.edit(|resource| {
+        resource.spec.preflight.history.unknown = Policy::Ignore;
+        resource.spec.preflight.history.ahead = Policy::Ignore;
+    });
+    stage.world.rows(TARGET).clear();
+    stage.release("rows");
+    stage.go(60);
+    stage.choose("retry");
+    stage.go(60);
+    assert_eq!(stage.reason(), reasons::SUCCEEDED, "{}", stage.said());
+    let ran = |stage: &Stage| {
+        let ledger = stage.world.databases["p0"].content.ledgers["public"].clone();
+        let rows = ledger.unwrap_or_default().into_iter();
+        let ran = rows.filter(|row| row.applied_steps_count > 0);
+        ran.map(|row| row.migration_name).collect::<Vec<_>>()
+    };
+    assert_eq!(ran(&stage).len(), 3);
+
+    let content = &mut stage.world.databases.get_mut("p0").unwrap().content;
+    content.ledgers.insert("public".to_owned(), None);
+    stage.edit(|resource| resource.retry = Some("again".to_owned()));
+    stage.go(60);
+    assert_eq!(stage.reason(), reasons::BASELINE_NEEDED, "{}", stage.said());
+    let command = &stage.world.objects[0].resource.status.choices[0].command;
+    assert!(
+        command.contains("0160_rows") && command.ends_with(" --force"),
+        "{command}"
+    );
+    stage.choose("baseline");
+    stage.go(60);
+    assert_eq!(stage.reason(), reasons::SUCCEEDED, "{}", stage.said());
+    assert_eq!(
+        ran(&stage),
+        Vec::<String>::new(),
+        "it is marked, and not run"
+    );
+    assert_eq!(stage.world.applied(TARGET).len(), 3);
 }

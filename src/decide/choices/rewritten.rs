@@ -90,12 +90,20 @@ fn squashed(
             true => "go on with the baseline that was cut off",
             false => "it is a squashed history",
         };
+        let (verb, it) = match marked.as_slice() {
+            [_] => ("is", "it makes"),
+            _ => ("are", "they make"),
+        };
         let title = format!(
-            "{lead}: tell Prisma that {} is applied; it is checked that what it makes is there, and nothing of its SQL is run; {}",
+            "{lead}: tell Prisma that {} {verb} applied; it is checked that what {it} is there, and nothing of the SQL is run; {}",
             names(&marked),
             next(entry, &rest)
         );
         push(list, title, up_to(commands, entry, baseline));
+        if cut_off && rest.is_empty() {
+            let title = "only if that baseline was wrong: take it back; a new run then plans anew, and asks where there is doubt";
+            return push(list, title, commands.dbm("retry", &[]) + " --force");
+        }
     }
     let part = rest
         .iter()

@@ -146,8 +146,12 @@ impl Rewritten {
         }
         if lost.is_empty() && !self.marked.is_empty() {
             let marked: Vec<&str> = self.marked.iter().map(String::as_str).collect();
+            let (has, it) = match marked.as_slice() {
+                [_] => ("has", "it is"),
+                _ => ("have", "they are"),
+            };
             let message = format!(
-                "{database}: a baseline said that {} has run, and it is not marked applied yet, so nothing was started. Baseline again to go on; where it was wrong, a retry with --force takes it back.",
+                "{database}: a baseline said that {} {has} run, and {it} not marked applied yet, so nothing was started. Baseline again to go on; where it was wrong, a retry with --force takes it back.",
                 names(&marked)
             );
             return blocked(reasons::SQUASHED_FOUND, message);
