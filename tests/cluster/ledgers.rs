@@ -173,12 +173,16 @@ async fn what_ran_before_a_migration_dropped_the_ledger_does_not_run_again() {
         db.run("INSERT INTO \"Item\" VALUES (1, 5), (2, 7)").await;
         stage.retry("app", "again").await;
         let blocked = stage.until_reason("app", reasons::BASELINE_NEEDED).await;
+        // All that was seen in it, at once.
         let last = database(&blocked, "main").baseline;
+        let choices = status(&blocked).choices;
+        assert!(choices[0].command.ends_with("003_clean --reason ... --force"), "{choices:?}");
+        untouched(stage, &db, &message(&blocked), &["main: ", "003_clean"]).await;
         let plan_hash = status(&blocked).plan_hash;
-        let more = json!({"database": "main", "migrationName": last, "planHash": plan_hash});
+        let more = json!({"database": "main", "migrationName": last, "planHash": plan_hash, "force": true});
         stage.done(action(&blocked, "Baseline", &more)).await;
-        let blocked = stage.until_reason("app", reasons::PENDING_FOUND).await;
-        untouched(stage, &db, &message(&blocked), &["main: ", "002_cents"]).await;
+        let ready = stage.until_ready("app").await;
+        untouched(stage, &db, &message(&ready), &["nothing pending"]).await;
     })
     .await;
 }
