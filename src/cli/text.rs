@@ -150,6 +150,20 @@ pub fn command_lines(command: &str, columns: Option<usize>) -> Vec<String> {
         if let Some(value) = value {
             word.push_str(&format!(" {value}"));
         }
+        // A long one that holds JSON is broken inside of that, where blanks mean nothing, and without a backslash.
+        if let Some(pieces) = json_pieces(&word).filter(|_| width(&word) + 4 > columns) {
+            if !line.trim_start().is_empty() {
+                lines.push(format!("{line} \\"));
+            }
+            line = "  ".to_owned();
+            for piece in pieces {
+                if !line.trim_start().is_empty() && width(&line) + width(piece) + 2 > columns {
+                    lines.push(std::mem::replace(&mut line, "    ".to_owned()));
+                }
+                line.push_str(piece);
+            }
+            continue;
+        }
         // The blank and the backslash after it take two more.
         if !line.trim_start().is_empty() && width(&line) + 1 + width(&word) + 2 > columns {
             lines.push(format!("{line} \\"));
@@ -161,6 +175,14 @@ pub fn command_lines(command: &str, columns: Option<usize>) -> Vec<String> {
     }
     lines.push(line);
     lines
+}
+
+/// The parts of a word of a command that ends with JSON in quotes, where that may be broken.
+fn json_pieces(word: &str) -> Option<Vec<&str>> {
+    let (_, json) = word.strip_suffix('\'')?.split_once("='")?;
+    // It begins and ends with an object, and quotes nothing itself.
+    let plain = json.starts_with('{') && json.ends_with('}') && !json.contains(['\'', '\\', ' ']);
+    plain.then(|| word.split_inclusive([',', '{', '[']).collect())
 }
 
 /// The parts of a command between blanks outside of quotes, as they are written.
@@ -318,6 +340,10 @@ mod tests {
         &["psql -c \\", "  'SELECT a, b FROM c' \\", "  \"it's \"' x"]
     )]
     #[case(r"psql -c it\'s\ one more word", &[r"psql -c it\'s\ one \", "  more word"])]
+    #[case(
+        r#"kubectl run a --overrides='{"spec":{"a":[{"b":"c"}],"d":1}}' -- sh -c 'x y'"#,
+        &["kubectl run a \\", r#"  --overrides='{"#, r#"    "spec":{"a":[{"#, r#"    "b":"c"}],"d":1}}' \"#, "  -- sh -c 'x y'"]
+    )]
     fn a_long_command_is_continued(#[case] command: &str, #[case] lines: &[&str]) {
         assert_eq!(command_lines(command, Some(24)), lines);
         assert_eq!(command_lines(command, None), [command]);

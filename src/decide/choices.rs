@@ -13,6 +13,7 @@ use crate::api::{
     reasons,
 };
 use crate::tools::prisma::shell_quote;
+use crate::tools::psql::Psql;
 
 use self::cause::Cause;
 use super::history::NOT_EMPTY;
@@ -28,9 +29,28 @@ pub(super) const DEADLOCK: &str = "40P01";
 struct Commands<'a> {
     name: &'a str,
     namespace: &'a str,
+    spec: &'a DatabaseMigrationSpec,
+}
+
+/// Where psql is run for a database; nowhere, where the spec does not name it.
+pub(super) fn psql(namespace: &str, spec: &DatabaseMigrationSpec, database: &str) -> Psql {
+    let mut databases = spec.databases.iter();
+    let Some(database) = databases.find(|entry| entry.name == database) else {
+        return Psql::default();
+    };
+    let key = &database.connection.secret_key_ref;
+    Psql {
+        namespace: namespace.to_owned(),
+        secret: key.name.clone(),
+        key: key.key.clone(),
+    }
 }
 
 impl Commands<'_> {
+    fn psql(&self, database: &str) -> Psql {
+        psql(self.namespace, self.spec, database)
+    }
+
     fn dbm(&self, verb: &str, rest: &[(&str, &str)]) -> String {
         let mut text = format!(
             "kubectl dbm {verb} {} -n {}",
@@ -51,13 +71,17 @@ pub(super) fn choices(
     spec: &DatabaseMigrationSpec,
     now: &DatabaseMigrationStatus,
 ) -> Vec<ChoiceStatus> {
-    let commands = Commands { name, namespace };
+    let commands = Commands {
+        name,
+        namespace,
+        spec,
+    };
     let at_work =
         |step: &StepStatus| step.finished_at.is_none() && step.name != StepKind::Inventory;
     let steps = now.run.iter().flat_map(|run| &run.steps);
     let mut list = Vec::new();
     if steps.into_iter().any(at_work) {
-        locks::held_up(&mut list, now);
+        locks::held_up(&mut list, &commands, now);
         return list;
     }
     if status::get(now, reasons::STALLED).is_none() {
@@ -66,7 +90,7 @@ pub(super) fn choices(
         if ready && spec.rollback.restore.is_some() {
             restore(&mut list, &commands, now, None);
         }
-        locks::not_begun(&mut list, now);
+        locks::not_begun(&mut list, &commands, now);
         // It waits for somebody who corrects something.
         fix::of(&mut list, &commands, spec, now, status::ready_reason(now));
         return list;
@@ -93,6 +117,7 @@ pub(super) fn choices(
                 let words = "then undo it with its down.sql again";
                 locks::then(
                     &mut list,
+                    &commands.psql(&step.database),
                     &step.message,
                     words,
                     &[commands.dbm("down", &at)],
@@ -100,8 +125,8 @@ pub(super) fn choices(
             }
         }
         // It was Prisma's own lock, or its row is marked rolled back.
-        (reasons::LOCK_TIMEOUT, Some((_, failed))) if failed.ledger_row.is_empty() => {
-            locks::run_again(&mut list, &commands, &failed.blocked_by);
+        (reasons::LOCK_TIMEOUT, Some((entry, failed))) if failed.ledger_row.is_empty() => {
+            locks::run_again(&mut list, &commands, &entry.name, &failed.blocked_by);
         }
         _ if fix::corrects(reason) => fix::of(&mut list, &commands, spec, now, reason),
         (reasons::BASELINE_NEEDED, _) => {
@@ -269,6 +294,7 @@ fn of_migration(
         ("migration", failed.name.as_str()),
     ];
     let with_reason = [at[0], at[1], ("reason", "...")];
+    let psql = commands.psql(&entry.name);
     let then = match now
         .databases
         .iter()
@@ -298,16 +324,16 @@ fn of_migration(
     if lock && failed.invalid_indexes.is_empty() {
         // Whom its down.sql waited for is the latest news.
         let who = blocked.map_or(&failed.blocked_by, |step| &step.message);
-        let first = locks::First::free(who);
+        let first = locks::First::free(&psql, who);
         return locks::of_failed(list, commands, failed, &first, &at, held, then);
     }
     let cause = cause::of(failed);
     // The other session of a deadlock went on, and was not in the way for longer.
     if failed.sql_state != DEADLOCK && blocker(&failed.blocked_by).is_some() {
-        let (title, command) = locks::free(&failed.blocked_by);
+        let (title, command) = locks::free(&psql, &failed.blocked_by);
         push(list, title, command.into_iter().next().unwrap_or_default());
     }
-    indexes::of_failed(list, commands, failed, &at);
+    indexes::of_failed(list, commands, &psql, failed, &at);
     if failed.ledger_row.is_empty() {
         let title = "nothing of it is left, and its row is marked rolled back: ask for a new run";
         push(list, title, commands.dbm("retry", &[]));
@@ -373,7 +399,7 @@ fn of_migration(
     let around = matches!(cause, Cause::Around | Cause::Rows);
     if !circle && around && failed.invalid_indexes.is_empty() && !recorded_otherwise(now) {
         let first = match blocked {
-            Some(step) => locks::First::free(&step.message),
+            Some(step) => locks::First::free(&psql, &step.message),
             None => locks::First::of(failed),
         };
         return locks::of_failed(list, commands, failed, &first, &at, held, then);
@@ -423,7 +449,7 @@ fn of_migration(
             ),
         };
         match blocked {
-            Some(step) => locks::then(list, &step.message, &format!("then {words}"), &line),
+            Some(step) => locks::then(list, &psql, &step.message, &format!("then {words}"), &line),
             None => push(list, words, line.join(" && ")),
         }
     }
@@ -496,9 +522,9 @@ pub(super) fn blocker(who: &str) -> Option<i32> {
 }
 
 /// The command that ends the session in `pid 4242 (portal, ...)`; `None` where none is named, or our role may not.
-pub(super) fn end_it(who: &str) -> Option<String> {
+pub(super) fn end_it(psql: &Psql, who: &str) -> Option<String> {
     let pid = blocker(who).filter(|_| running::who_may_end(who).is_none());
-    pid.map(running::terminate)
+    pid.map(|pid| psql.terminate(pid))
 }
 
 /// The database that the message speaks of.

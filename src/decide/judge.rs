@@ -38,8 +38,8 @@ pub enum Verdict {
     Wait {
         /// What, and what would end it.
         message: String,
-        /// The statement that ends it.
-        next: String,
+        /// The session that ends it, where our role may end that.
+        ends: Option<i32>,
     },
     /// It never began, so it may be tried again.
     NeverBegan {
@@ -264,7 +264,7 @@ fn still_at_work(
                 None => format!("; if it never does: SELECT pg_terminate_backend({pid});"),
             },
         ),
-        next: super::running::end_it(session),
+        ends: super::running::may_end(session).then_some(pid),
     })
 }
 

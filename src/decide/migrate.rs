@@ -182,7 +182,7 @@ fn follow(
                 step.migration,
                 running::who(session),
             );
-            let next = running::end_it(session);
+            let next = running::end_it(&pass.psql(&step.database), session);
             running::wait_for_backend(pass, &step.job, end, text, next);
             return false;
         }
@@ -232,7 +232,9 @@ fn follow(
         unplanned::remember(pass, step, inventory, facts);
     }
     match verdict {
-        Verdict::Wait { message, next } => {
+        Verdict::Wait { message, ends } => {
+            let psql = pass.psql(&step.database);
+            let next = ends.map(|pid| psql.terminate(pid)).unwrap_or_default();
             running::wait_for_backend(pass, &step.job, end, message, next);
             return false;
         }

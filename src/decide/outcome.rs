@@ -159,7 +159,8 @@ pub(super) fn never_began(
     );
     pass.event(false, reasons::events::STEP_RETRIED, text.clone());
     pass.working(Phase::Migrating, reasons::WAITING_RETRY, text);
-    pass.status.next_command = super::choices::end_it(&holder).unwrap_or_default();
+    pass.status.next_command =
+        super::choices::end_it(&pass.psql(&step.database), &holder).unwrap_or_default();
     pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
 }
 
@@ -274,7 +275,8 @@ pub(super) fn traceless(
     );
     pass.event(false, reasons::events::STEP_RETRIED, text.clone());
     pass.working(Phase::Migrating, reasons::WAITING_RETRY, text);
-    pass.status.next_command = super::choices::end_it(&who).unwrap_or_default();
+    pass.status.next_command =
+        super::choices::end_it(&pass.psql(&step.database), &who).unwrap_or_default();
     let mut resolve = StepStatus {
         name: StepKind::Resolve,
         database: step.database.clone(),

@@ -12,6 +12,7 @@ use crate::api::{
     RunStatus, StepOutcome, StepStatus, reasons,
 };
 use crate::facts::{DatabaseFacts, JobFacts, Reading};
+use crate::tools::psql::Psql;
 
 /// What is known of a step's Job.
 pub(super) enum Seen<'a> {
@@ -120,6 +121,11 @@ impl<'a> Pass<'a> {
         if job.ended() && !job.adopted && self.is_ours(job) && !self.effects.contains(&adopt) {
             self.effects.push(adopt);
         }
+    }
+
+    /// Where psql is run for a database.
+    pub(super) fn psql(&self, database: &str) -> Psql {
+        super::choices::psql(&self.snapshot.resource.namespace, self.spec, database)
     }
 
     pub(super) fn database(&self, name: &str) -> Option<&DatabaseStatus> {

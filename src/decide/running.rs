@@ -23,6 +23,7 @@ use super::waiting;
 use crate::api::{CurrentStatus, Phase, StepKind, StepStatus, Time, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger, OBSERVER, Session, Wait};
 use crate::tools::prisma::{self, RowState};
+use crate::tools::psql::Psql;
 
 /// After how many seconds a command that migrates is expected to have opened its session, once the agent has started it.
 const FIRST_SESSION: i64 = 10;
@@ -83,9 +84,10 @@ pub(super) fn running(
             let (judged, mut held) = self::held(pass, &it);
             reason = judged;
             let holder = holder(wait);
-            next = end_it(&wait.blocker);
+            let psql = pass.psql(&name);
+            next = end_it(&psql, &wait.blocker);
             if reason == reasons::LOCK_HELD {
-                let (how, command) = ends_it(&wait.blocker);
+                let (how, command) = ends_it(&psql, &wait.blocker);
                 held.push_str(&how);
                 next = command;
             }
@@ -97,7 +99,7 @@ pub(super) fn running(
                 let others = concurrently::other_snapshots(facts, Some(wait.blocker.pid));
                 let best = concurrently::let_it_end(wait);
                 if !best.is_empty() {
-                    next = at_work(wait.blocker.pid);
+                    next = psql.at_work(wait.blocker.pid);
                 }
                 format!("{others}; it waits for as long as that takes{best}")
             } else {
@@ -223,42 +225,17 @@ pub(super) fn who_may_end(who: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether our role may end a session, as far as is known.
+pub(super) fn may_end(session: &Session) -> bool {
+    session.may_end != Some(false)
+}
+
 /// The command that ends a session; empty where our role may not.
-pub(super) fn end_it(session: &Session) -> String {
-    match session.may_end {
-        Some(false) => String::new(),
-        Some(true) | None => terminate(session.pid),
+pub(super) fn end_it(psql: &Psql, session: &Session) -> String {
+    match may_end(session) {
+        true => psql.terminate(session.pid),
+        false => String::new(),
     }
-}
-
-/// The command that shows what a session is at: of a dump the table that it reads.
-pub(super) fn at_work(pid: i32) -> String {
-    psql(&format!(
-        "SELECT now() - xact_start AS runs_for, state, query FROM pg_stat_activity WHERE pid = {pid}"
-    ))
-}
-
-/// The command that ends a session.
-pub(super) fn terminate(pid: i32) -> String {
-    psql(&format!("SELECT pg_terminate_backend({pid})"))
-}
-
-/// The same for whoever may end what the migration's role may not.
-pub(super) fn terminate_as_admin(pid: i32) -> String {
-    format!("psql \"$ADMIN_DATABASE_URL\" -c 'SELECT pg_terminate_backend({pid})'")
-}
-
-/// The command that shows which sessions of the database hold locks on its tables.
-pub(super) fn holders() -> String {
-    psql(
-        "SELECT pid, usename, application_name, state, xact_start FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid IN (SELECT pid FROM pg_locks WHERE granted AND relation IS NOT NULL)",
-    )
-}
-
-/// The command that runs one statement, which holds no quote. psql knows none of the parameters that Prisma adds to a URL, and
-/// refuses them.
-fn psql(sql: &str) -> String {
-    format!("psql \"${{DATABASE_URL%%\\?*}}\" -c '{sql}'")
 }
 
 /// The reason with which a session in the way is waited for, and what is said of it then, or nothing while it is too early.
@@ -293,18 +270,18 @@ pub(super) fn tell_held(pass: &mut Pass<'_>, it: &InTheWay<'_>, message: &str) {
 }
 
 /// Who may end it, and how, as a sentence that begins with a blank, and the command.
-pub(super) fn ends_it(session: &Session) -> (String, String) {
+pub(super) fn ends_it(psql: &Psql, session: &Session) -> (String, String) {
     match who_may_end(&who(session)) {
         Some(may) => (
             format!(
                 " To end it: SELECT pg_terminate_backend({}), which the role of the migration may not run: {may}.",
                 session.pid
             ),
-            terminate_as_admin(session.pid),
+            psql.terminate_as_admin(session.pid),
         ),
         None => (
             format!(" To end it: SELECT pg_terminate_backend({}).", session.pid),
-            terminate(session.pid),
+            psql.terminate(session.pid),
         ),
     }
 }
@@ -504,7 +481,7 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
         };
         let (reason, held) = self::held(pass, &it);
         let (then, mut next) = match left_behind(&session) {
-            Some(left) => (format!(". {left}"), end_it(&session)),
+            Some(left) => (format!(". {left}"), end_it(&pass.psql(name), &session)),
             None => {
                 let then = match who_may_end(&who(&session)) {
                     Some(may) => format!(
@@ -521,7 +498,7 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
             who(&session)
         );
         let text = if reason == reasons::LOCK_HELD {
-            let (how, command) = ends_it(&session);
+            let (how, command) = ends_it(&pass.psql(name), &session);
             next = command;
             let how = match left_behind(&session) {
                 Some(left) if session.may_end != Some(false) => format!(" {left}"),

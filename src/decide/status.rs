@@ -8,6 +8,8 @@ use crate::api::{
 
 /// Bytes of a message.
 pub const MESSAGE_LIMIT: usize = 1024;
+/// Bytes of a command.
+pub const COMMAND_LIMIT: usize = 8 * 1024;
 /// Names in a list.
 pub const NAMES_LIMIT: usize = 20;
 /// Bytes of a name in a list.
@@ -126,7 +128,10 @@ pub fn finish(status: &mut DatabaseMigrationStatus) {
             .sum()
     });
     status.message = cut(&status.message, MESSAGE_LIMIT);
-    status.next_command = cut(&status.next_command, MESSAGE_LIMIT);
+    // Half a command is worse than none; it stands among the choices.
+    if status.next_command.len() > COMMAND_LIMIT {
+        status.next_command.clear();
+    }
     if let Some(run) = &mut status.run {
         run.step = run
             .steps

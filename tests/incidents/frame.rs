@@ -101,37 +101,36 @@ impl Incident<'_> {
         }
     }
 
-    /// A shell's command, as a person types it: with kubectl's plug-in of this build, and with the URL of a database by an address
-    /// that this machine reaches. Nobody can be asked, so what asks is told `--yes` where `yes` is.
+    /// A shell's command, as a person types it: with kubectl's plug-in of this build, and psql on this machine where it runs in
+    /// a pod. Nobody can be asked, so what asks is told `--yes` where `yes` is.
     async fn shell(&self, command: &str, editor: &str, yes: bool) -> Printed {
         let script = r#"
             export PATH="$PLUGIN:$PATH"
+            # The pod's psql, on this machine: the cluster has no image of it, and its URL leads here by another address.
+            in_a_pod() {
+              local namespace='' secret=''
+              while [ "$1" != -- ]; do
+                case $1 in
+                  -n) namespace=$2 ;;
+                  --overrides=*) secret=$(grep -oP '"secretKeyRef":\{[^}]*"name":"\K[^"]*' <<<"$1") ;;
+                esac
+                shift
+              done
+              shift
+              URL=$(command kubectl get secret "$secret" -n "$namespace" -o go-template='{{index .data "DATABASE_URL" | base64decode}}')
+              URL=${URL/identity-postgres.databases.svc.cluster.local/$IDENTITY}
+              URL=${URL/tasks-postgres.databases.svc.cluster.local/$TASKS} "$@"
+            }
             kubectl() {
               local verb=${2:-}
               case "${1:-} $verb" in
+                "run dbm-psql") shift; in_a_pod "$@" ;;
                 "dbm retry"|"dbm mark-"*|"dbm down"|"dbm restore"|"dbm baseline"|"dbm accept"|"dbm abort"|"dbm suspend"|"dbm resume")
                   command kubectl "$@" $YES ;;
                 *) command kubectl "$@" ;;
               esac
             }
-            if [ -n "$URL" ]; then
-              eval "$URL"
-              DATABASE_URL=${DATABASE_URL/identity-postgres.databases.svc.cluster.local/$IDENTITY}
-              DATABASE_URL=${DATABASE_URL/tasks-postgres.databases.svc.cluster.local/$TASKS}
-            fi
             eval "$COMMAND" </dev/null 2>&1"#;
-        // The screen says how to get it.
-        let url = if command.contains("${DATABASE_URL") {
-            let seen = self.record.borrow().screen.clone();
-            let line = seen
-                .lines()
-                .find(|line| line.trim().starts_with("DATABASE_URL=$("));
-            line.unwrap_or_else(|| panic!("how to get DATABASE_URL is not on the screen:\n{seen}"))
-                .trim()
-                .to_owned()
-        } else {
-            String::new()
-        };
         let plugin = std::path::Path::new(env!("CARGO_BIN_EXE_kubectl-dbm"));
         let mut process = Command::new("bash");
         process
@@ -139,7 +138,6 @@ impl Incident<'_> {
             .env("PLUGIN", plugin.parent().unwrap())
             .env("COMMAND", command)
             .env("YES", if yes { "--yes" } else { "" })
-            .env("URL", url)
             .env("IDENTITY", address("PG_IDENTITY_URL"))
             .env("TASKS", address("PG_TASKS_URL"))
             .env("KUBE_EDITOR", editor)

@@ -9,7 +9,6 @@ use crate::cli::style::Tone;
 use crate::cli::text::{age, between, command_lines, pad, safe, wrap};
 use crate::cli::verdict::{condition, holds};
 use crate::decide::{compared, was_there};
-use crate::tools::prisma::shell_quote;
 use crate::tools::sql_state::sql_state_meaning;
 
 pub(super) fn advice(screen: &Screen) -> String {
@@ -346,40 +345,5 @@ pub(super) fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> Stri
             }
         }
     }
-    let needs_url = |choice: &ChoiceStatus| choice.command.contains("${DATABASE_URL");
-    if choices.iter().any(needs_url)
-        && let Some(command) = database_url(screen, status)
-    {
-        let text = "in a shell that has the connection URL, which this does not show:";
-        for line in wrap(text, room) {
-            out.push_str(&format!("     {line}\n"));
-        }
-        for line in command_lines(&command, room) {
-            let line = screen.style.paint(Tone::Code, &line);
-            out.push_str(&format!("     {line}\n"));
-        }
-    }
     out
-}
-
-/// What puts the connection URL of the database that is spoken of into a variable, without showing it.
-fn database_url(screen: &Screen, status: &DatabaseMigrationStatus) -> Option<String> {
-    let failed = status.databases.iter().find(|d| d.failed.is_some());
-    let databases = &screen.resource.spec.databases;
-    let database = databases
-        .iter()
-        .find(|database| status.message.starts_with(&format!("{}:", database.name)))
-        .or_else(|| {
-            let mut databases = databases.iter();
-            databases.find(|d| failed.is_some_and(|failed| failed.name == d.name))
-        })
-        .or(databases.first())?;
-    let key = &database.connection.secret_key_ref;
-    let template = format!("{{{{index .data \"{}\" | base64decode}}}}", key.key);
-    Some(format!(
-        "DATABASE_URL=$(kubectl get secret {} -n {} -o go-template={})",
-        shell_quote(&safe(&key.name)),
-        shell_quote(&screen.namespace()),
-        shell_quote(&safe(&template))
-    ))
 }

@@ -260,6 +260,7 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         entry.message.clone_from(&holder);
     }
     let (phase, _, text) = words(pass, step);
+    let psql = pass.psql(&step.database);
     let best = match step.name {
         StepKind::Down if concurrently::is_in_down(pass, step) => concurrently::let_it_end(&wait),
         _ => "",
@@ -269,16 +270,16 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
             ". To end that session: SELECT pg_terminate_backend({});",
             wait.blocker.pid
         );
-        (then, running::end_it(&wait.blocker))
+        (then, running::end_it(&psql, &wait.blocker))
     } else {
-        (best.to_owned(), running::at_work(wait.blocker.pid))
+        (best.to_owned(), psql.at_work(wait.blocker.pid))
     };
     let it = running::in_the_way(&step.database, &wait);
     let (reason, held) = running::held(pass, &it);
     let mut text = format!("{text}; it waits for {holder}{then}");
     let mut next = next;
     if reason == reasons::LOCK_HELD {
-        let (how, command) = running::ends_it(&wait.blocker);
+        let (how, command) = running::ends_it(&psql, &wait.blocker);
         text = format!("{}; it waits for {holder}.{held}{how}", words(pass, step).2);
         running::tell_held(pass, &it, &text);
         next = command;
@@ -397,7 +398,7 @@ fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, res
             step.database,
             running::who(session),
         );
-        let next = running::end_it(session);
+        let next = running::end_it(&pass.psql(&step.database), session);
         running::wait_for_backend(pass, &step.job, end, text, next);
         return;
     }

@@ -5,6 +5,7 @@ use super::super::unanswered;
 use super::{Commands, push, spoken_of};
 use crate::api::{ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, reasons};
 use crate::tools::prisma::shell_quote;
+use crate::tools::psql;
 
 /// The Secret's value has to be corrected.
 const OF_URL: [&str; 12] = [
@@ -78,15 +79,8 @@ pub(super) fn of(
             let title = "see whether a NetworkPolicy of this namespace keeps pods from the server; one of the database's namespace, or of the operator's, from which it is looked, may do so as well";
             push(list, title, kubectl("get", "networkpolicy"));
             let title = "try the same address from a pod of this namespace: where that gets no answer either, a firewall or a security group drops it, or the address is wrong or down";
-            let image = "run dbm-reach --rm -i --restart=Never --image=postgres:16-alpine";
             let (host, port) = silent(&now.message).unwrap_or_default();
-            let command = format!(
-                "kubectl {image} -n {} -- pg_isready -t 5 -h {} -p {}",
-                shell_quote(commands.namespace),
-                shell_quote(host),
-                shell_quote(port)
-            );
-            push(list, title, command);
+            push(list, title, psql::reach(commands.namespace, host, port));
             let title = format!(
                 "only if host or port are wrong: correct the URL under the key {} of Secret {}",
                 key.key, key.name

@@ -2,24 +2,13 @@
 
 use super::{Commands, push};
 use crate::api::{ChoiceStatus, DatabaseMigrationStatus, FailedStatus};
-use crate::tools::prisma::shell_quote;
-
-/// Statements that psql sends one by one. It knows none of the parameters that Prisma adds to a URL, and refuses them.
-fn psql(statements: &[String]) -> String {
-    let each: Vec<String> = statements
-        .iter()
-        .map(|statement| format!(" -c {}", shell_quote(statement)))
-        .collect();
-    format!(
-        "psql \"${{DATABASE_URL%%\\?*}}\" -v ON_ERROR_STOP=1{}",
-        each.concat()
-    )
-}
+use crate::tools::psql::Psql;
 
 /// Of a migration that failed: its index is dropped, and its file runs again.
 pub(super) fn of_failed(
     list: &mut Vec<ChoiceStatus>,
     commands: &Commands<'_>,
+    psql: &Psql,
     failed: &FailedStatus,
     at: &[(&str, &str)],
 ) {
@@ -31,7 +20,7 @@ pub(super) fn of_failed(
         .iter()
         .map(|index| format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"))
         .collect();
-    let drop = psql(&drops);
+    let drop = psql.run(&drops);
     if failed.left.len() > failed.invalid_indexes.len() {
         let title = "drop the INVALID index that it left; what else it left is then to be undone, or finished, by hand";
         push(list, title, drop);
@@ -61,6 +50,7 @@ pub(super) fn of_applied(
         let title = "mend what the message says, then ask for a new run";
         return push(list, title, commands.dbm("retry", &[]));
     };
+    let psql = commands.psql(&entry.name);
     let builds: Vec<String> = entry
         .invalid_indexes
         .iter()
@@ -68,14 +58,14 @@ pub(super) fn of_applied(
         .collect();
     if builds.iter().all(|build| build.starts_with("DROP ")) {
         let title = "drop the INVALID index that a rebuild left, the one of before is still there; then ask for a new run";
-        let command = format!("{} && {}", psql(&builds), commands.dbm("retry", &[]));
+        let command = format!("{} && {}", psql.run(&builds), commands.dbm("retry", &[]));
         return push(list, title, command);
     }
     let title = format!(
         "build the INVALID index of {} again, then ask for a new run",
         entry.name
     );
-    let command = format!("{} && {}", psql(&builds), commands.dbm("retry", &[]));
+    let command = format!("{} && {}", psql.run(&builds), commands.dbm("retry", &[]));
     push(list, title, command);
     let drops: Vec<String> = entry
         .invalid_indexes
@@ -83,7 +73,7 @@ pub(super) fn of_applied(
         .map(|index| format!("DROP INDEX CONCURRENTLY IF EXISTS {index}"))
         .collect();
     let title = "or drop it, where the release does not need it; then ask for a new run";
-    let command = format!("{} && {}", psql(&drops), commands.dbm("retry", &[]));
+    let command = format!("{} && {}", psql.run(&drops), commands.dbm("retry", &[]));
     push(list, title, command);
 }
 

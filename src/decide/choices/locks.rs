@@ -10,6 +10,7 @@ use crate::api::{
     ChoiceStatus, DatabaseMigrationStatus, DatabasePhase, FailedStatus, StepKind, StepOutcome,
     StepStatus, Traces, reasons,
 };
+use crate::tools::psql::Psql;
 
 /// What is said of a session that was not seen while it held the lock.
 pub(in super::super) const UNSEEN: &str = "a session that was not seen";
@@ -44,7 +45,11 @@ pub(super) fn undone(now: &DatabaseMigrationStatus) -> Option<&str> {
 }
 
 /// What holds up a step that is at work, if that can be ended.
-pub(super) fn held_up(list: &mut Vec<ChoiceStatus>, now: &DatabaseMigrationStatus) {
+pub(super) fn held_up(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    now: &DatabaseMigrationStatus,
+) {
     let title = match status::ready_reason(now) {
         reasons::WAITING_LOCK | reasons::LOCK_HELD => {
             "end the session that holds the lock; the migration then goes on by itself"
@@ -57,8 +62,10 @@ pub(super) fn held_up(list: &mut Vec<ChoiceStatus>, now: &DatabaseMigrationStatu
     let steps = now.run.iter().flat_map(|run| &run.steps);
     let at_work = steps.filter(|step| step.finished_at.is_none());
     // Of a step that waits it is kept for whom.
-    let mut waits_for = at_work.map(|step| &step.message);
-    let who = waits_for.rfind(|who| blocker(who).is_some());
+    let mut waiting = at_work.filter(|step| blocker(&step.message).is_some());
+    let step = waiting.next_back();
+    let psql = commands.psql(step.map_or("", |step| &step.database));
+    let who = step.map(|step| &step.message);
     let may = who.and_then(|who| running::who_may_end(who));
     let ended = |who: &str, may: &str| {
         let pid = blocker(who).unwrap_or_default();
@@ -90,14 +97,14 @@ pub(super) fn held_up(list: &mut Vec<ChoiceStatus>, now: &DatabaseMigrationStatu
             Some(may) => (format!("{lost}: {}", ended(who, may)), String::new()),
             None => (
                 format!("{lost}: end the session; the migration then goes on by itself"),
-                super::end_it(who).unwrap_or_default(),
+                super::end_it(&psql, who).unwrap_or_default(),
             ),
         };
         push(list, title, command);
         return;
     }
     if let Some((who, _)) = who.zip(may).filter(|_| is_held(now)) {
-        by_another(list, who);
+        by_another(list, &psql, who);
     } else if !now.next_command.is_empty() {
         push(list, title, now.next_command.clone());
     } else if let Some((who, may)) = who.zip(may) {
@@ -115,7 +122,11 @@ fn is_held(now: &DatabaseMigrationStatus) -> bool {
 }
 
 /// What holds up the start of a migration for longer than a moment.
-pub(super) fn not_begun(list: &mut Vec<ChoiceStatus>, now: &DatabaseMigrationStatus) {
+pub(super) fn not_begun(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    now: &DatabaseMigrationStatus,
+) {
     if !is_held(now) {
         return;
     }
@@ -125,26 +136,27 @@ pub(super) fn not_begun(list: &mut Vec<ChoiceStatus>, now: &DatabaseMigrationSta
     let Some(pid) = blocker(who) else {
         return;
     };
+    let psql = commands.psql(super::spoken_of(now).map_or("", |entry| &entry.name));
     if running::who_may_end(who).is_some() {
-        by_another(list, who);
+        by_another(list, &psql, who);
     } else {
         let title = "end the session that is in the way; the run then goes on by itself";
-        push(list, title, running::terminate(pid));
+        push(list, title, psql.terminate(pid));
     }
     let title =
         "or wait: look what it is at; the run goes on by itself when that session has ended";
-    push(list, title, running::at_work(pid));
+    push(list, title, psql.at_work(pid));
 }
 
 /// A session is in the way that the migration's role may not end.
-fn by_another(list: &mut Vec<ChoiceStatus>, who: &str) {
+fn by_another(list: &mut Vec<ChoiceStatus>, psql: &Psql, who: &str) {
     let Some((pid, may)) = blocker(who).zip(running::who_may_end(who)) else {
         return;
     };
     let title = format!(
-        "end the session that is in the way, which the migration's role may not ({may}): ADMIN_DATABASE_URL is the URL of one who may, for this server; where that is a pod, the same statement goes through kubectl exec and psql. It then goes on by itself"
+        "end the session that is in the way, which the migration's role may not ({may}): put the URL of one who may, for this server, into the variable ADMIN_DATABASE_URL of your shell (read -rs ADMIN_DATABASE_URL). It then goes on by itself"
     );
-    push(list, title, running::terminate_as_admin(pid));
+    push(list, title, psql.terminate_as_admin(pid));
     if !who.contains(running::OF_SUPERUSER) {
         let title = "or let the migration's role end such sessions from now on: a superuser runs GRANT pg_signal_backend TO it, or makes it a member of that session's role";
         push(list, title, String::new());
@@ -152,8 +164,8 @@ fn by_another(list: &mut Vec<ChoiceStatus>, who: &str) {
 }
 
 /// How the lock gets free, as the beginning of a title and of a command.
-pub(super) fn free(who: &str) -> (String, Vec<String>) {
-    match (super::end_it(who), running::who_may_end(who)) {
+pub(super) fn free(psql: &Psql, who: &str) -> (String, Vec<String>) {
+    match (super::end_it(psql, who), running::who_may_end(who)) {
         (Some(command), _) => (
             format!("end the session that held the lock: {who}"),
             vec![command],
@@ -185,12 +197,12 @@ pub(super) struct First {
 
 impl First {
     /// The lock gets free.
-    pub(super) fn free(who: &str) -> Self {
-        let (title, commands) = free(who);
+    pub(super) fn free(psql: &Psql, who: &str) -> Self {
+        let (title, commands) = free(psql, who);
         First {
             title,
             commands,
-            look: Some(super::super::running::holders()),
+            look: Some(psql.holders()),
             or_correct: false,
         }
     }
@@ -232,15 +244,26 @@ impl First {
 }
 
 /// Frees the lock, then goes on with what is said in words and commands.
-pub(super) fn then(list: &mut Vec<ChoiceStatus>, who: &str, words: &str, commands: &[String]) {
-    First::free(who).then(list, words, commands);
+pub(super) fn then(
+    list: &mut Vec<ChoiceStatus>,
+    psql: &Psql,
+    who: &str,
+    words: &str,
+    commands: &[String],
+) {
+    First::free(psql, who).then(list, words, commands);
 }
 
 /// Nothing of it is left, not even an open row.
-pub(super) fn run_again(list: &mut Vec<ChoiceStatus>, commands: &Commands<'_>, who: &str) {
+pub(super) fn run_again(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    database: &str,
+    who: &str,
+) {
     let retry = commands.dbm("retry", &[]);
     let words = "then run it again: nothing of it is left, and its image needs no correction";
-    then(list, who, words, &[retry]);
+    then(list, &commands.psql(database), who, words, &[retry]);
 }
 
 /// A migration failed whose row blocks every deploy. `held`: the image holds it; `goes_on`: what follows once it is
