@@ -338,6 +338,15 @@ pub struct FailedStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub left: Vec<String>,
+    /// The statements that take back what it made and left, what was made last first: only of what was surely not there before
+    /// this run. Nobody but a person runs them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub undo: Vec<String>,
+    /// What it did, too, and those do not take back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub undo_lacks: Vec<String>,
     /// What does not show in the catalog whether it was finished, with how to see it: with it `mark-applied` needs `force`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

@@ -325,7 +325,7 @@ fn of_migration(
         // Whom its down.sql waited for is the latest news.
         let who = blocked.map_or(&failed.blocked_by, |step| &step.message);
         let first = locks::First::free(&psql, who);
-        return locks::of_failed(list, commands, failed, &first, &at, held, then);
+        return locks::of_failed(list, (commands, &psql), failed, &first, &at, held, then);
     }
     let cause = cause::of(failed);
     // The other session of a deadlock went on, and was not in the way for longer.
@@ -348,7 +348,11 @@ fn of_migration(
     };
     let force = if unseen.is_empty() { "" } else { " --force" };
     let applied = (finish, commands.dbm("mark-applied", &with_reason) + force);
-    let (undo, back) = undone_by_hand(failed, commands.dbm("mark-rolled-back", &with_reason));
+    let (undo, back) = undone_by_hand(
+        &psql,
+        failed,
+        commands.dbm("mark-rolled-back", &with_reason),
+    );
     // Of several that failed at once the reason is that of one.
     let said = spoken_of(now).is_some_and(|spoken| spoken.name == entry.name);
     if status::ready_reason(now) == reasons::SCRIPT_DONE_NOT_RECORDED && said && held {
@@ -402,7 +406,7 @@ fn of_migration(
             Some(step) => locks::First::free(&psql, &step.message),
             None => locks::First::of(failed),
         };
-        return locks::of_failed(list, commands, failed, &first, &at, held, then);
+        return locks::of_failed(list, (commands, &psql), failed, &first, &at, held, then);
     }
     if circle {
         let also = match failed.traces {
@@ -414,7 +418,8 @@ fn of_migration(
             failed.was_there
         );
         let retry = commands.dbm("retry", &[]);
-        push(list, title, format!("{back} && {retry}"));
+        let mark = forced(failed, commands.dbm("mark-rolled-back", &with_reason));
+        push(list, title, format!("{mark} && {retry}"));
     }
     if circle && failed.traces == Traces::None {
         let title = format!(
@@ -494,16 +499,50 @@ fn recorded_otherwise(now: &DatabaseMigrationStatus) -> bool {
     status::ready_reason(now) == reasons::TRANSACTION_LEFT_OPEN
 }
 
-/// How it is undone, and the command that says so, with what a human has to have seen before.
-fn undone_by_hand(failed: &FailedStatus, mark: String) -> (String, String) {
-    if failed.traces == Traces::None || failed.again.is_empty() {
-        return ("undo it by hand in SQL".to_owned(), mark);
+/// The command that marks it rolled back, with what a human has to have seen before.
+fn forced(failed: &FailedStatus, mark: String) -> String {
+    match failed.traces != Traces::None && !failed.again.is_empty() {
+        true => mark + " --force",
+        false => mark,
     }
-    let undo = format!(
-        "undo it by hand in SQL, also this if it took effect, because it would run a second time ({})",
-        failed.again.join("; ")
-    );
-    (undo, mark + " --force")
+}
+
+/// How it is undone, and the command that says so, with what a human has to have seen before. Where statements that are known take
+/// back all of it, they are run first, all of them or none.
+fn undone_by_hand(psql: &Psql, failed: &FailedStatus, mark: String) -> (String, String) {
+    let again = failed.traces != Traces::None && !failed.again.is_empty();
+    if failed.undo.is_empty() || failed.traces == Traces::None {
+        if !again {
+            return ("undo it by hand in SQL".to_owned(), mark);
+        }
+        let undo = format!(
+            "undo it by hand in SQL, also this if it took effect, because it would run a second time ({})",
+            failed.again.join("; ")
+        );
+        return (undo, forced(failed, mark));
+    }
+    let loses =
+        "rows and columns that others have written into what it made since are lost with it";
+    let mut also: Vec<&str> = failed.undo_lacks.iter().map(String::as_str).collect();
+    also.extend(failed.again.iter().map(String::as_str));
+    let mut seen = std::collections::BTreeSet::new();
+    also.retain(|text| seen.insert(*text));
+    let undo = psql.at_once(&failed.undo);
+    if also.is_empty() && failed.invalid_indexes.is_empty() && !undo.is_empty() {
+        let title = format!(
+            "undo it by hand in SQL, by the statements of this command, which take back what this run made ({loses})"
+        );
+        return (title, format!("{undo} && {mark}"));
+    }
+    let mut title =
+        format!("undo it by hand in SQL, by the statements under \"To undo it\" ({loses})");
+    if !also.is_empty() {
+        let also = also.join("; ");
+        title.push_str(&format!(
+            ", and also this, as far as it took effect, which they do not take back ({also})"
+        ));
+    }
+    (title, forced(failed, mark))
 }
 
 /// Whether the image holds a migration that is not applied: Prisma marks only what it finds as applied (P3017).

@@ -57,6 +57,8 @@ pub(super) fn fill<'a>(
     if as_before && sql::only_catalog(script) && open.invalid_indexes.is_empty() {
         open.traces = Traces::None;
         open.left.clear();
+        open.undo.clear();
+        open.undo_lacks.clear();
         return;
     }
     if facts.objects.is_some() {

@@ -18,6 +18,9 @@ const NOTHING_SEEN: &str = "none of its statements is seen to have taken effect"
 /// Lines about what is left.
 const LEFT_LIMIT: usize = 10;
 
+/// Statements that take back what is left; of more there are none.
+const UNDO_LIMIT: usize = 20;
+
 /// When the catalog was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
@@ -36,6 +39,8 @@ pub(super) fn statements(
     logs: &str,
     look: Look,
 ) -> String {
+    let known = std::mem::take(&mut failed.undo);
+    failed.undo_lacks.clear();
     let migration = inventory.migrations.iter().find(|m| m.name == failed.name);
     failed.has_down = migration.is_some_and(|m| m.down_sql.is_some());
     let script = script(inventory, &failed.name).unwrap_or_default();
@@ -129,6 +134,10 @@ pub(super) fn statements(
         before: &before,
     };
     let left = sql::left_behind_in(script, schema, &seen, &stopped);
+    let at_its_end = look == Look::AtItsEnd;
+    let number = failed.statement.as_ref().map(|it| it.number as usize);
+    let undo = number.and_then(|number| sql::undo(script, schema, &seen, number));
+    take_back(failed, undo, |text| at_its_end || known.contains(text));
     let mut lines: Vec<sql::Doubt> = indexes.iter().cloned().map(Into::into).collect();
     if !left.changes.is_empty() {
         let changes = left.changes.join(", ");
@@ -160,6 +169,24 @@ pub(super) fn statements(
         None => line.text.clone(),
     });
     format!("{at}{}", sentences(&shown.collect::<Vec<_>>()))
+}
+
+/// What takes back what is left. `own`: the run itself made that; what was found later may have been made by others since.
+fn take_back(failed: &mut FailedStatus, undo: Option<sql::Undo>, own: impl Fn(&String) -> bool) {
+    let Some(mut undo) = undo else { return };
+    undo.statements.retain(own);
+    let long = undo.statements.iter().any(|text| text.len() > 300);
+    // A part of them, or of one, would take back something else.
+    if undo.statements.is_empty() || long || undo.statements.len() > UNDO_LIMIT {
+        return;
+    }
+    failed.undo = undo.statements;
+    let more = undo.lacks.len().saturating_sub(LEFT_LIMIT);
+    let lacks = undo.lacks.iter().take(LEFT_LIMIT);
+    failed.undo_lacks = lacks.map(|line| status::cut(line, 300)).collect();
+    if more > 0 {
+        failed.undo_lacks.push(format!("{more} more"));
+    }
 }
 
 /// Compares what a migration that met something already there does with the catalog.

@@ -34,6 +34,7 @@ mod tests;
 mod token;
 mod transactional;
 mod transactions;
+mod undo;
 
 use token::{Kind, Token, Tokens};
 
@@ -56,6 +57,7 @@ pub use seen::Seen;
 pub use settings::sets;
 pub use transactional::transactional;
 pub use transactions::{Transactions, is_one_undone, transactions};
+pub use undo::{Undo, undo};
 
 /// The statements of a text, each from its first to its last token, without the `;`.
 ///

@@ -50,6 +50,8 @@ What happened   ERROR: column "full_name" of relation "User" does not exist  (SQ
                 in statement 3 of 4: UPDATE "User" SET ...
 What is left    statements 1 and 2 took effect: column "User"."first_name" added, column "User"."last_name" added
                 statement 4 did not run
+To undo it      ALTER TABLE "public"."User" DROP COLUMN "last_name";
+                ALTER TABLE "public"."User" DROP COLUMN "first_name";
 Running now     nothing: Prisma's lock is free, no session of the migration is left
 
 What you can do, safest first

@@ -140,6 +140,8 @@ enum Again {
 fn what_was_found_stays_known_in_another_run(#[case] again: Again) {
     let mut snapshot = failed();
     let before = known(&snapshot).clone();
+    let undo = "ALTER TABLE \"public\".\"Customer\" DROP COLUMN \"phone\"";
+    assert_eq!(before.undo, [undo]);
     assert!(before.left[0].contains("column \"Customer\".\"phone\" added"));
     match again {
         Again::Retried => retry(&mut snapshot),
@@ -178,6 +180,19 @@ fn what_was_found_stays_known_in_another_run(#[case] again: Again) {
     assert_eq!(after.statement, before.statement);
     let first = "statement 1 took effect: column \"Customer\".\"phone\" added";
     assert!(after.left[0].starts_with(first), "{:?}", after.left);
+    assert_eq!(after.undo, [undo]);
+    let choices = &snapshot.resource.status.choices;
+    let by_hand = choices
+        .iter()
+        .find(|it| it.title.contains("undo it by hand"));
+    let command = &by_hand.unwrap().command;
+    let (sql, mark) = command.split_once(" && ").unwrap();
+    assert!(
+        sql.starts_with("kubectl run dbm-psql ") && sql.contains(" -1 -c "),
+        "{sql}"
+    );
+    assert!(sql.ends_with(&format!("-c '{undo}'")), "{sql}");
+    assert!(mark.starts_with("kubectl dbm mark-rolled-back "), "{mark}");
     assert_ne!(after.traces, Traces::None);
 }
 
@@ -203,6 +218,7 @@ fn what_was_undone_by_hand_is_not_listed_any_more() {
     blocked(&mut snapshot);
     assert_eq!(known(&snapshot).traces, Traces::None);
     assert_eq!(known(&snapshot).left, Vec::<String>::new());
+    assert_eq!(known(&snapshot).undo, Vec::<String>::new());
 }
 
 /// A corrected image says nothing of what the old file left.
@@ -250,6 +266,8 @@ fn at_first_sight_it_is_told_what_stands_there_now() {
         "{left:?}"
     );
     assert_eq!(failed.traces, Traces::Unknown);
+    // Who made that, and when, is not known.
+    assert_eq!(failed.undo, Vec::<String>::new());
     // Nothing stands there: that is no proof.
     stands(&mut snapshot, BEFORE);
     blocked(&mut snapshot);

@@ -159,6 +159,13 @@ fn failed_database(
     for text in &failed.left {
         say(out, &format!("{whose}{}", safe(text)));
     }
+    let mut undo: Vec<String> = Vec::new();
+    undo.extend(failed.undo.iter().map(|text| format!("{};", safe(text))));
+    if !failed.undo_lacks.is_empty() && !failed.undo.is_empty() {
+        let lacks = failed.undo_lacks.iter().map(|text| safe(text));
+        let lacks = lacks.collect::<Vec<_>>().join("; ");
+        undo.push(format!("that does not take back: {lacks}"));
+    }
     let (after, known) = match &failed.statement {
         Some(at) if !failed.left.is_empty() => (at.number, at.of),
         _ => (0, 0),
@@ -186,6 +193,10 @@ fn failed_database(
         if !compared.is_empty() {
             say(out, &format!("{whose}{}", safe(compared.trim())));
         }
+    }
+    let mut heading = "To undo it";
+    for text in &undo {
+        screen.section(out, std::mem::take(&mut heading), &format!("{whose}{text}"));
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::judge::LOCK_NOT_AVAILABLE;
 use super::super::status;
 use super::super::{concurrently, running};
 use super::cause::{self, Cause};
-use super::{Commands, blocker, push, undone_by_hand};
+use super::{Commands, blocker, forced, push, undone_by_hand};
 use crate::api::{
     ChoiceStatus, DatabaseMigrationStatus, DatabasePhase, FailedStatus, StepKind, StepOutcome,
     StepStatus, Traces, reasons,
@@ -270,7 +270,7 @@ pub(super) fn run_again(
 /// marked applied.
 pub(super) fn of_failed(
     list: &mut Vec<ChoiceStatus>,
-    commands: &Commands<'_>,
+    (commands, psql): (&Commands<'_>, &Psql),
     failed: &FailedStatus,
     first: &First,
     at: &[(&str, &str)],
@@ -279,9 +279,11 @@ pub(super) fn of_failed(
 ) {
     let retry = commands.dbm("retry", &[]);
     let free_now = [at, &[("reason", first.reason())]].concat();
-    let (undo_it, mark) = undone_by_hand(failed, commands.dbm("mark-rolled-back", &free_now));
+    let mark = forced(failed, commands.dbm("mark-rolled-back", &free_now));
     let with_reason = [at, &[("reason", "...")]].concat();
-    let (_, by_hand) = undone_by_hand(failed, commands.dbm("mark-rolled-back", &with_reason));
+    let by_hand = commands.dbm("mark-rolled-back", &with_reason);
+    let (undo_it, undone) = undone_by_hand(psql, failed, by_hand.clone());
+    let by_hand = forced(failed, by_hand);
     let down = failed.has_down && held;
     // Of a later migration of its step the catalog does not prove it, and what took effect is seen by name.
     let left = failed.traces == Traces::Some
@@ -350,10 +352,10 @@ pub(super) fn of_failed(
     if !nothing {
         if first.or_correct {
             let title = format!("{undo_it}, mark it rolled back, then release a corrected image");
-            push(list, title, by_hand);
+            push(list, title, undone);
         } else {
             let title = format!("{undo_it}, mark it rolled back, and run it again");
-            push(list, title, format!("{by_hand} && {retry}"));
+            push(list, title, format!("{undone} && {retry}"));
         }
     }
 }

@@ -243,16 +243,7 @@ fn judge(sql: &str, schema: &str, seen: &Seen<'_>, failed: Option<usize>) -> Lef
             }
         }
     }
-    let fitting = if statements.iter().any(|(_, read)| read.rolls_back) {
-        Vec::new()
-    } else {
-        let columns = columns::of(&statements, seen, schema);
-        let shaped = columns.map(|columns| fitting(sql, &statements, objects, Some(&columns)));
-        // What the columns were like before may have been read wrongly, or somebody changed it.
-        shaped
-            .filter(|fitting| !fitting.is_empty())
-            .unwrap_or_else(|| explanations(sql, &statements, objects))
-    };
+    let fitting = explained(sql, &statements, seen, schema);
     let (Some(certain), Some(possible)) = (fitting.first(), fitting.last()) else {
         let doubts = doubts(sql, &statements, 0..statements.len(), ("", ""));
         if !doubts.is_empty() {
@@ -287,6 +278,24 @@ fn judge(sql: &str, schema: &str, seen: &Seen<'_>, failed: Option<usize>) -> Lef
     left.unseen
         .extend(doubts(sql, &statements, *certain..*possible, why));
     left
+}
+
+/// The same by all that is known of the catalog; none where a statement takes back what came before it.
+pub(super) fn explained(
+    sql: &str,
+    statements: &[(&[Token], Read)],
+    seen: &Seen<'_>,
+    schema: &str,
+) -> Vec<usize> {
+    if statements.iter().any(|(_, read)| read.rolls_back) {
+        return Vec::new();
+    }
+    let columns = columns::of(statements, seen, schema);
+    let shaped = columns.map(|columns| fitting(sql, statements, seen.objects, Some(&columns)));
+    // What the columns were like before may have been read wrongly, or somebody changed it.
+    shaped
+        .filter(|fitting| !fitting.is_empty())
+        .unwrap_or_else(|| explanations(sql, statements, seen.objects))
 }
 
 /// After how many statements the catalog would be as it is, in every way that fits.

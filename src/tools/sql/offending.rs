@@ -7,7 +7,7 @@ mod tests;
 mod types;
 
 use super::cursor::Cursor;
-use super::reference::StatementRef;
+use super::reference::{StatementRef, statement};
 use super::{Stopped, failed_statement, split, text_of, token};
 
 /// How long a query may be, characters.
@@ -29,11 +29,7 @@ pub struct OffendingRows {
 pub fn offending_rows(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<OffendingRows> {
     let found = match stopped.sql_state? {
         "23505" => of_index(sql, schema, stopped).or_else(|| constraints::rows(sql, stopped)),
-        "23502" => nulls(stopped.message).map(|query| OffendingRows {
-            query,
-            column: None,
-            statement: None,
-        }),
+        "23502" => nulls(sql, stopped),
         "23503" | "23514" => constraints::rows(sql, stopped),
         "22001" | "22003" | "22P02" => types::rows(sql, stopped),
         _ => None,
@@ -91,10 +87,35 @@ fn duplicates(sql: &str, number: usize) -> Option<String> {
 }
 
 /// `column "a" of relation "t" contains null values`.
-fn nulls(message: &str) -> Option<String> {
-    let (_, rest) = message.split_once("column \"")?;
+fn nulls(sql: &str, stopped: &Stopped<'_>) -> Option<OffendingRows> {
+    let (_, rest) = stopped.message.split_once("column \"")?;
     let (column, rest) = rest.split_once("\" of relation \"")?;
     let (table, rest) = rest.split_once('"')?;
-    rest.starts_with(" contains null values")
-        .then(|| format!("SELECT * FROM \"{table}\" WHERE \"{column}\" IS NULL"))
+    rest.starts_with(" contains null values").then_some(())?;
+    let read = token::tokens(sql);
+    // It is said where a table is altered; its position is not.
+    let alters = |tokens: &[token::Token]| {
+        let mut cursor = Cursor { sql, tokens };
+        if !(cursor.take("ALTER") && cursor.take("TABLE")) {
+            return false;
+        }
+        cursor.take_if_exists();
+        cursor.take("ONLY");
+        let is_it = cursor.qualified().is_some_and(|(_, name)| name == table);
+        is_it
+            && (cursor.has(&["NOT", "NULL"]) || cursor.has(&["PRIMARY"]))
+            && cursor.names().iter().any(|name| name == column)
+    };
+    let all = split(&read.tokens);
+    let mut numbers = all.iter().zip(1..).filter(|(tokens, _)| alters(tokens));
+    let number = numbers.next().map(|(_, number)| number);
+    let only = number.filter(|_| numbers.next().is_none());
+    // Code may alter it, too.
+    let code = |tokens: &&[token::Token]| Cursor { sql, tokens }.peek_word() == "DO";
+    let only = only.filter(|_| !all.iter().any(code));
+    Some(OffendingRows {
+        query: format!("SELECT * FROM \"{table}\" WHERE \"{column}\" IS NULL"),
+        column: None,
+        statement: only.and_then(|number| statement(sql, number)),
+    })
 }
