@@ -521,8 +521,7 @@ fn undone_by_hand(psql: &Psql, failed: &FailedStatus, mark: String) -> (String, 
         );
         return (undo, forced(failed, mark));
     }
-    let loses =
-        "rows and columns that others have written into what it made since are lost with it";
+    let loses = "what was written into it since is lost";
     let mut also: Vec<&str> = failed.undo_lacks.iter().map(String::as_str).collect();
     also.extend(failed.again.iter().map(String::as_str));
     let mut seen = std::collections::BTreeSet::new();

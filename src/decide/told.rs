@@ -136,6 +136,7 @@ pub(super) fn statements(
     let left = sql::left_behind_in(script, schema, &seen, &stopped);
     let at_its_end = look == Look::AtItsEnd;
     let number = failed.statement.as_ref().map(|it| it.number as usize);
+    let number = number.or_else(|| sql::may_fail_from(script, schema, &stopped));
     let undo = number.and_then(|number| sql::undo(script, schema, &seen, number));
     take_back(failed, undo, |text| at_its_end || known.contains(text));
     let mut lines: Vec<sql::Doubt> = indexes.iter().cloned().map(Into::into).collect();

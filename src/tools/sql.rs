@@ -57,7 +57,7 @@ pub use seen::Seen;
 pub use settings::sets;
 pub use transactional::transactional;
 pub use transactions::{Transactions, is_one_undone, transactions};
-pub use undo::{Undo, undo};
+pub use undo::{Undo, may_fail_from, undo};
 
 /// The statements of a text, each from its first to its last token, without the `;`.
 ///

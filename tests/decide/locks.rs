@@ -188,6 +188,7 @@ pub(super) fn verbs(choice: &ChoiceStatus) -> Vec<&str> {
     parts
         .map(|part| match part.starts_with("kubectl run dbm-psql ") {
             true if part.contains("pg_locks") => "look",
+            true if part.contains(" -1 -c ") => "undo",
             true => "end",
             false => part.split(' ').nth(2).unwrap_or_default(),
         })
@@ -289,8 +290,8 @@ fn prismas_own_lock_names_its_holder_too() {
 #[case::rows_after_it(ROWS, false, false, &["end mark-rolled-back retry", "mark-applied", "mark-rolled-back retry"])]
 #[case::rows(ROWS_FIRST, false, false, &["end mark-rolled-back retry", "mark-applied", "mark-rolled-back retry"])]
 #[case::rows_with_a_down(ROWS_FIRST, true, false, &["end mark-rolled-back retry", "end down retry", "mark-applied", "mark-rolled-back retry"])]
-#[case::traces_with_a_down(TWO, true, true, &["end down retry", "mark-applied", "mark-rolled-back retry"])]
-#[case::traces(TWO, false, true, &["end", "mark-applied", "mark-rolled-back retry"])]
+#[case::traces_with_a_down(TWO, true, true, &["end down retry", "mark-applied", "undo mark-rolled-back retry"])]
+#[case::traces(TWO, false, true, &["end", "mark-applied", "undo mark-rolled-back retry"])]
 fn what_is_offered_after_a_lock_time_out_frees_the_lock_first(
     #[case] sql: &str,
     #[case] down: bool,

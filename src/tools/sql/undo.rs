@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::change::{self, Change, Read, Relation};
 use super::cursor::Cursor;
 use super::effects::describe;
-use super::left_behind::explained;
+use super::left_behind::{Stopped, explained};
 use super::reference::statement;
 use super::seen::Seen;
 use super::shapes::Aspect;
@@ -67,6 +67,57 @@ pub fn undo(sql: &str, schema: &str, seen: &Seen<'_>, failed: usize) -> Option<U
         statements,
         lacks: found.lacks,
     })
+}
+
+/// The first statement that can have failed with an error that names something: it names that as well, or its changes are not all
+/// read from its text. What stands before it has succeeded.
+pub fn may_fail_from(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<usize> {
+    let read = token::tokens(sql);
+    if stopped.sql_state == Some("55P03") {
+        // What only makes something new waits for nobody.
+        let waits = |tokens: &&[token::Token]| {
+            let mut cursor = Cursor { sql, tokens };
+            let makes = cursor.take("CREATE") && cursor.take_any(&["TYPE", "TABLE"]);
+            let refers = ["REFERENCES", "LIKE", "INHERITS", "PARTITION", "AS", "OF"];
+            let is_of = |token: &token::Token| matches!(&token.kind, token::Kind::Word(word) if refers.contains(&word.as_str()));
+            let of_type = cursor.tokens.iter().filter(|token| is_of(token)).count();
+            let is_enum = cursor.has(&["ENUM"]) && of_type == 1;
+            !makes || of_type > 0 && !is_enum
+        };
+        let at = split(&read.tokens).iter().position(waits)?;
+        return Some(at + 1);
+    }
+    // Something that is not there, or rows that do not fit.
+    let names_it = [
+        "42703", "42P01", "42704", "42883", "23505", "23503", "23514",
+    ];
+    names_it.contains(&stopped.sql_state?).then_some(())?;
+    let mut quoted = stopped.message.split('"');
+    let mut named: Vec<&str> = Vec::new();
+    while let (Some(_), Some(name)) = (quoted.next(), quoted.next()) {
+        named.push(name);
+    }
+    let missing = stopped
+        .sql_state
+        .is_some_and(|state| state.starts_with("42"));
+    let name = if missing { named.first() } else { named.last() };
+    let name = name?.rsplit('.').next()?;
+    let statements = change::read(sql, &split(&read.tokens), schema);
+    let mentions = |tokens: &[token::Token]| {
+        let mut tokens = tokens.iter();
+        tokens.any(|token| {
+            let text = sql.get(token.span.clone()).unwrap_or_default();
+            let plain = text.trim_matches('"').replace("\"\"", "\"");
+            plain == name || !text.starts_with('"') && plain.to_lowercase() == name.to_lowercase()
+        })
+    };
+    let at = statements.iter().position(|(tokens, _)| mentions(tokens))?;
+    let unread = |read: &Read| {
+        let unnamed = |change: &Change| matches!(change, Change::Unnamed(_));
+        read.unseen.is_some() || read.rolls_back || read.changes.iter().any(unnamed)
+    };
+    let first = statements.iter().position(|(_, read)| unread(read));
+    Some(first.unwrap_or(at).min(at) + 1)
 }
 
 #[derive(Default)]

@@ -70,3 +70,61 @@ fn what_was_there_is_left_alone(#[case] file: &str, #[case] there: &str, #[case]
     let objects = expected(&[("0", there)], "public");
     assert_eq!(undo(file, "public", &Seen::of(&objects), failed), None);
 }
+
+const FILE: &str = "ALTER TABLE \"User\" ADD COLUMN \"first_name\" TEXT; ALTER TABLE \"User\" ADD COLUMN last_name TEXT; \
+    UPDATE \"User\" SET first_name = full_name; CREATE UNIQUE INDEX \"i\" ON \"User\" (last_name); \
+    ALTER TABLE \"User\" ADD CONSTRAINT c CHECK (nickname <> '');";
+
+/// An error that names something; the first statement that can have failed with it.
+#[rstest]
+#[case::a_column(
+    "42703",
+    "ERROR: column \"full_name\" of relation \"User\" does not exist",
+    Some(3)
+)]
+#[case::behind_what_runs_code("42703", "ERROR: column \"nickname\" does not exist", Some(3))]
+#[case::of_the_first("42P01", "ERROR: relation \"public.User\" does not exist", Some(1))]
+#[case::an_index("23505", "ERROR: could not create unique index \"i\"", Some(3))]
+#[case::nothing_of_it("42703", "ERROR: column \"elsewhere\" does not exist", None)]
+#[case::nothing_is_named("42703", "ERROR: column u.full_name does not exist", None)]
+#[case::whoever_waits_for_a_table(
+    "55P03",
+    "ERROR: canceling statement due to lock timeout",
+    Some(1)
+)]
+#[case::anything_may_be_cancelled(
+    "57014",
+    "ERROR: canceling statement due to statement timeout",
+    None
+)]
+fn what_can_have_failed(
+    #[case] state: &str,
+    #[case] message: &str,
+    #[case] expected: Option<usize>,
+) {
+    let stopped = Stopped {
+        position: None,
+        sql_state: Some(state),
+        message,
+    };
+    assert_eq!(may_fail_from(FILE, "public", &stopped), expected);
+}
+
+#[test]
+fn what_only_makes_something_new_waits_for_no_lock() {
+    let stopped = Stopped {
+        position: None,
+        sql_state: Some("55P03"),
+        message: "ERROR: canceling statement due to lock timeout",
+    };
+    let from = |file: &str| may_fail_from(file, "public", &stopped);
+    let new = "CREATE TYPE t AS ENUM ('A'); CREATE TABLE a (id int);";
+    assert_eq!(
+        from(&format!("{new} ALTER TABLE \"User\" ADD COLUMN b t;")),
+        Some(3)
+    );
+    assert_eq!(
+        from(&format!("{new} CREATE TABLE b (id int REFERENCES c (id));")),
+        Some(3)
+    );
+}
