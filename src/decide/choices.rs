@@ -82,6 +82,10 @@ pub(super) fn choices(
     let mut list = Vec::new();
     if steps.into_iter().any(at_work) {
         locks::held_up(&mut list, &commands, now);
+        let reason = status::ready_reason(now);
+        if list.is_empty() && fix::is_of_pod(reason) {
+            fix::of(&mut list, &commands, spec, now, reason);
+        }
         return list;
     }
     if status::get(now, reasons::STALLED).is_none() {

@@ -1,5 +1,6 @@
 //! A resource that is being deleted: its running Job is waited for, then everything is let go.
 
+use super::going;
 use super::pass::{Pass, Seen};
 use super::run;
 use super::snapshot::Effect;
@@ -52,10 +53,7 @@ pub(super) fn decide(pass: &mut Pass<'_>) {
     }
     if let Some(step) = running.first() {
         // It is written before the finalizer gives way: what is shown last says what becomes of it.
-        let text = format!(
-            "{}: the namespace is being deleted, and with it this resource, its Jobs and its Secrets. Nothing is killed: the pod of Job {} ends when its statement has ended, and the namespace goes after it; no other step begins. What is applied by then stands in the database and its ledger. Nothing needs to be done. To go on later, apply this resource in another namespace: it runs what is not applied, and says what to do where something was cut off",
-            step.database, step.job
-        );
+        let text = going::with(step);
         pass.working(phase(step.name), reasons::MIGRATING, text);
     }
     run::give_back(pass);

@@ -115,10 +115,13 @@ pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         return true;
     }
     let (reason, text) = match unstarted::refused(&refusal.message) {
-        Some(told) => (told.reason, told.text()),
-        None => (other, format!("{said}. Mend what it names")),
+        Some(told) => (told.reason, told.with_then()),
+        None => {
+            let text = "Mend what it names. Once that is mended, it goes on by itself.";
+            (other, format!("{said}. {text}"))
+        }
     };
-    let text = format!("{what}: {text}. Once that is mended, it goes on by itself.");
+    let text = format!("{what}: {text}");
     let active = pass.active();
     let after = active.iter().skip_while(|other| {
         // What an image holds comes before all others.

@@ -30,6 +30,7 @@ mod ending;
 mod evidence;
 mod finished;
 mod former;
+mod going;
 mod held;
 mod history;
 mod instance;

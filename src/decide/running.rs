@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::at_work;
 use super::concurrently;
 use super::evidence::missing;
+use super::going;
 use super::inventory::Inventories;
 use super::ledger_lost;
 use super::lock_held::{self, InTheWay};
@@ -136,6 +137,9 @@ pub(super) fn running(
                 waiting::tell_once(pass, step, reason, &message);
             }
         }
+    }
+    if pass.snapshot.resource.namespace_deleting && reason == reasons::MIGRATING {
+        message = going::with(step);
     }
     if pass.run().aborting {
         message.truncate(message.trim_end_matches('.').len());

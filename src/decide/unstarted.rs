@@ -4,10 +4,13 @@
 use crate::api::reasons;
 use crate::facts::{ContainerEnd, NotStarted};
 
-use super::status;
+use super::{going, status};
 
 /// Bytes of somebody else's words in a message.
 const WORDS_LIMIT: usize = 400;
+
+/// Of a namespace that is being deleted.
+const NAMESPACE_GOES: &str = "the namespace is being deleted, and nothing starts in it any more";
 
 /// Linux's words for a program of another machine.
 const WRONG_FORMAT: &str = "exec format error";
@@ -20,6 +23,9 @@ pub(super) struct Told {
     words: String,
     advice: &'static str,
 }
+
+/// What somebody has to mend is waited for.
+const THEN: &str = ". Once that is mended, it goes on by itself.";
 
 impl Told {
     fn new(reason: &'static str, what: &'static str, words: &str, advice: &'static str) -> Self {
@@ -43,6 +49,14 @@ impl Told {
             reasons::SERVICE_ACCOUNT_MISSING,
         ]
         .contains(&self.reason)
+    }
+
+    /// The same, and what then follows.
+    pub(super) fn with_then(&self) -> String {
+        match self.what {
+            NAMESPACE_GOES => format!("{}.", self.text()),
+            _ => format!("{}{THEN}", self.text()),
+        }
     }
 
     /// What happened, then what to do, without a last full stop.
@@ -104,19 +118,47 @@ pub(super) fn not_executed(log: &str) -> Option<Told> {
 /// The API server's refusal of a Job or a pod, where it is a known one.
 pub(super) fn refused(words: &str) -> Option<Told> {
     let detail = refusal(words);
-    let told = if words.contains("exceeded quota") {
+    let told = if words.contains(going::REFUSED) {
+        Told::new(
+            reasons::POD_REFUSED,
+            NAMESPACE_GOES,
+            "",
+            "What is applied stands in the database and its ledger; to go on later, apply this resource in another namespace",
+        )
+    } else if words.contains("exceeded quota") {
         Told::new(
             reasons::QUOTA_EXCEEDED,
             "the namespace's quota has no room for it",
             detail,
-            "Raise the ResourceQuota, lower job.resources, or remove what uses it up",
+            "Raise the ResourceQuota, lower spec.job.resources, or remove what uses it up",
         )
     } else if words.contains("failed quota") {
         Told::new(
             reasons::QUOTA_EXCEEDED,
             "the namespace's quota wants requests or limits that the pod does not name",
             detail,
-            "Set job.resources, or give the namespace a LimitRange with defaults",
+            "Set spec.job.resources, or give the namespace a LimitRange with defaults",
+        )
+    } else if [
+        " per Container is ",
+        " per Pod is ",
+        " limit to request ratio ",
+    ]
+    .iter()
+    .any(|part| words.contains(part))
+    {
+        Told::new(
+            reasons::POD_REFUSED,
+            "a LimitRange of the namespace does not allow the pod's requests or limits",
+            detail,
+            "Change spec.job.resources to what it allows, or the LimitRange",
+        )
+    } else if words.contains("admission webhook") || words.contains("ValidatingAdmissionPolicy") {
+        Told::new(
+            reasons::POD_REFUSED,
+            "a policy of the cluster denies the pod",
+            detail,
+            "Change in spec.job what it names, or have the policy changed by those whose it is",
         )
     } else if words.contains("violates PodSecurity") {
         Told::new(

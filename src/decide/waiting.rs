@@ -45,8 +45,9 @@ pub(super) fn not_started(
     let subject = subject(pass, step, database);
     let look = describe(pass, step, job);
     if let Some(told) = unstarted::explain(why) {
-        let text = told.text().replace("spec.image", &image_field(pass, step));
-        let message = format!("{subject}: {text}. Once that is mended, it goes on by itself.");
+        let text = told.with_then();
+        let text = text.replace("spec.image", &image_field(pass, step));
+        let message = format!("{subject}: {text}");
         let what = if database.is_empty() && step.test.is_empty() {
             "image"
         } else {

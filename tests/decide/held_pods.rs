@@ -179,6 +179,21 @@ fn a_namespace_that_goes_in_mid_run_says_what_stands_and_what_goes() {
     }
 }
 
+/// Its pod is deleted before the resource itself is.
+#[test]
+fn that_is_said_while_the_resource_is_not_deleted_yet() {
+    let (mut snapshot, name) = migrating();
+    let found = job(&snapshot, &name, JobProgress::Running { since: at(START) });
+    snapshot.jobs.insert(name, found);
+    snapshot.resource.namespace_deleting = true;
+    let message = decide(&snapshot).status.unwrap().message;
+    assert!(
+        message.contains("db00: the namespace is being deleted"),
+        "{message}"
+    );
+    assert!(message.contains("no other step begins"), "{message}");
+}
+
 /// Where nothing was added to a pod, nothing is different.
 #[test]
 fn without_one_a_run_ends_as_ever() {

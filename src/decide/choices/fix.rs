@@ -1,7 +1,7 @@
 //! What a human can do where the spec, a Secret or the image has to be corrected: the command that shows what is there, and
 //! the one that corrects it. What is kept in Git is corrected there.
 
-use super::super::unanswered;
+use super::super::{status, unanswered};
 use super::{Commands, push, spoken_of};
 use crate::api::{ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, reasons};
 use crate::tools::prisma::shell_quote;
@@ -32,6 +32,14 @@ const OF_SPEC: [&str; 5] = [
     reasons::COMMAND_MISSING,
 ];
 
+/// The namespace, or a policy, takes no pod of a Job.
+const OF_POD: [&str; 2] = [reasons::QUOTA_EXCEEDED, reasons::POD_REFUSED];
+
+/// Whether a reason is one of them.
+pub(super) fn is_of_pod(reason: &str) -> bool {
+    OF_POD.contains(&reason)
+}
+
 /// Whether a reason is one of these.
 pub(super) fn corrects(reason: &str) -> bool {
     let others = [
@@ -40,7 +48,10 @@ pub(super) fn corrects(reason: &str) -> bool {
         reasons::IMAGE_PULL_FAILED,
         reasons::NOT_ANSWERED,
     ];
-    others.contains(&reason) || OF_URL.contains(&reason) || OF_SPEC.contains(&reason)
+    others.contains(&reason)
+        || is_of_pod(reason)
+        || OF_URL.contains(&reason)
+        || OF_SPEC.contains(&reason)
 }
 
 /// The choices for such a reason.
@@ -88,6 +99,7 @@ pub(super) fn of(
             let secret = format!("secret {}", shell_quote(&key.name));
             push(list, title, kubectl("edit", &secret));
         }
+        (reason, _) if is_of_pod(reason) => of_pod(list, now, &kubectl, edit),
         (reasons::IMAGE_PULL_FAILED, _) => {
             let title =
                 "push the image, or correct its name in your manifest and apply it, or here";
@@ -123,6 +135,51 @@ pub(super) fn of(
             push(list, title, commands.dbm("retry", &[]));
         }
         _ => {}
+    }
+}
+
+/// The Job controller, or the operator where the Job itself was refused, tries again by itself.
+fn of_pod(
+    list: &mut Vec<ChoiceStatus>,
+    now: &DatabaseMigrationStatus,
+    kubectl: &dyn Fn(&str, &str) -> String,
+    edit: String,
+) {
+    let again = "it is tried again by itself, with growing pauses of up to some minutes";
+    let change = "or change spec.job in your manifest and apply it, or here";
+    let said = |part: &str| now.message.contains(part);
+    if said("wants requests or limits") {
+        let title = format!(
+            "set spec.job.resources (requests and limits of cpu and memory) in your manifest and apply it, or here; {again}"
+        );
+        push(list, title, edit);
+        let title = "or give the namespace a LimitRange with defaults; these quotas want them";
+        push(list, title, kubectl("describe", "quota"));
+    } else if status::ready_reason(now) == reasons::QUOTA_EXCEEDED {
+        let title = format!(
+            "see what the namespace's quota allows and what uses it up, and make room, or have it raised; {again}"
+        );
+        push(list, title, kubectl("describe", "quota"));
+        if said("cpu") || said("memory") {
+            let title = "or ask for less: lower spec.job.resources in your manifest and apply it, or here; Prisma needs 256Mi of memory and more";
+            push(list, title, edit);
+        }
+    } else if said("a LimitRange of the namespace") {
+        let title = format!(
+            "see what the namespace's LimitRange allows, and change it, or have it changed; {again}"
+        );
+        push(list, title, kubectl("describe", "limitrange"));
+        let title =
+            "or change spec.job.resources to what it allows in your manifest and apply it, or here";
+        push(list, title, edit);
+    } else if !said("the namespace is being deleted") {
+        let look = match said("a policy of the cluster") {
+            true => "have the policy that the message names changed, or an exception made",
+            false => "see what the API server refuses, and mend it",
+        };
+        let title = format!("{look}; {again}");
+        push(list, title, now.next_command.clone());
+        push(list, change, edit);
     }
 }
 

@@ -14,6 +14,24 @@ fn why(reason: &str, message: &str) -> NotStarted {
 
 #[rstest]
 #[case(
+    "FailedCreate",
+    "Error creating: pods \"shop-1\" is forbidden: maximum memory usage per Container is 256Mi, but limit is 512Mi",
+    reasons::POD_REFUSED,
+    "per Container is 256Mi, but limit is 512Mi). Change spec.job.resources"
+)]
+#[case(
+    "FailedCreate",
+    "Error creating: admission webhook \"validate.kyverno.svc-fail\" denied the request: no team label",
+    reasons::POD_REFUSED,
+    "denied the request: no team label). Change in spec.job what it names"
+)]
+#[case(
+    "FailedCreate",
+    "Error creating: pods \"shop-1\" is forbidden: unable to create new content in namespace shop because it is being terminated",
+    reasons::POD_REFUSED,
+    "nothing starts in it any more. What is applied stands"
+)]
+#[case(
     "ImagePullBackOff",
     "Back-off pulling image \"shop:2\": ErrImagePull: not found",
     reasons::IMAGE_PULL_FAILED,
@@ -107,7 +125,7 @@ fn why(reason: &str, message: &str) -> NotStarted {
     "FailedCreate",
     "Error creating: pods \"shop-1-x7k2p\" is forbidden: failed quota: team: must specify limits.cpu for: migrate",
     reasons::QUOTA_EXCEEDED,
-    "Set job.resources"
+    "Set spec.job.resources"
 )]
 #[case(
     "FailedCreate",
@@ -125,7 +143,7 @@ fn why(reason: &str, message: &str) -> NotStarted {
     "FailedCreate",
     "Error creating: pods \"shop-1-x7k2p\" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi",
     reasons::POD_REFUSED,
-    "the API server refuses the pod (maximum memory usage per Container is 1Gi, but limit is 2Gi)"
+    "does not allow the pod's requests or limits (maximum memory usage per Container is 1Gi, but limit is 2Gi)"
 )]
 fn says_what_and_what_to_do(
     #[case] reason: &str,

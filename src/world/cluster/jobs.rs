@@ -107,7 +107,7 @@ impl Cluster {
     }
 
     /// The newest pod of a Job.
-    fn pod_of(&self, resource: &Resource, job: &str) -> Option<Arc<SeenPod>> {
+    pub(super) fn pod_of(&self, resource: &Resource, job: &str) -> Option<Arc<SeenPod>> {
         self.pods
             .of(&resource.namespace, &resource.name)
             .into_iter()

@@ -46,6 +46,15 @@ impl Cluster {
             let job = self.job(&resource, &name).await?;
             jobs.insert(name, job);
         }
+        // Pods are deleted before what else is in a namespace that goes.
+        let going = |step: &StepStatus| {
+            let pod = self.pod_of(&resource, &step.job);
+            step.finished_at.is_none() && pod.is_some_and(|pod| pod.grace.is_some())
+        };
+        let steps = resource.status.run.iter().flat_map(|run| &run.steps);
+        if !resource.deleting && steps.into_iter().any(going) {
+            resource.namespace_deleting = self.namespace_deleting(&resource).await;
+        }
         let look_due = self.next_look_ms(object) == 0;
         // Where a restored database is may have changed with it.
         let restoring =
