@@ -95,6 +95,9 @@ pub(super) fn choices(
             restore(&mut list, &commands, now, None);
         }
         locks::not_begun(&mut list, &commands, now);
+        if status::ready_reason(now) == reasons::WAITING_LOCK {
+            locks::looks(&mut list, &commands, now);
+        }
         // It waits for somebody who corrects something.
         fix::of(&mut list, &commands, spec, now, status::ready_reason(now));
         return list;
@@ -132,6 +135,7 @@ pub(super) fn choices(
         (reasons::LOCK_TIMEOUT, Some((entry, failed))) if failed.ledger_row.is_empty() => {
             locks::run_again(&mut list, &commands, &entry.name, &failed.blocked_by);
         }
+        (reasons::WAITING_LOCK, _) => locks::looks(&mut list, &commands, now),
         _ if fix::corrects(reason) => fix::of(&mut list, &commands, spec, now, reason),
         (reasons::BASELINE_NEEDED, _) => {
             if let Some(entry) = spoken_of(now) {

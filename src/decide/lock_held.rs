@@ -98,7 +98,15 @@ fn is_at_work(session: &Session) -> bool {
     known && !idle
 }
 
-fn subject(database: &str, pid: i32) -> String {
+/// The session behind whose lock not even the catalog can be read, by what is said of it.
+pub(super) fn blocker_of_look(message: &str) -> Option<i32> {
+    let (_, who) = message.split_once(" is locked by pid ")?;
+    let end = who.find(|c: char| !c.is_ascii_digit()).unwrap_or(who.len());
+    who.get(..end)?.parse().ok()
+}
+
+/// Who waits for whom, as the journal says it.
+pub(super) fn subject(database: &str, pid: i32) -> String {
     format!("{database}, pid {pid}")
 }
 

@@ -1,5 +1,6 @@
 //! Waiting: for a container to start, for a database to be readable, for somebody to mend something.
 
+use super::lock_held;
 use super::outcome;
 use super::pass::Pass;
 use super::snapshot::Event;
@@ -160,8 +161,13 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
     } else {
         Phase::Pending
     };
+    // Whoever keeps a look waiting is told of once for each session.
+    let subject = match lock_held::blocker_of_look(&message) {
+        Some(pid) => lock_held::subject(database, pid),
+        None => database.to_owned(),
+    };
     if pass.age(since) > limit {
-        if was_called(pass, database, why.reason.as_str()) {
+        if was_called(pass, &subject, why.reason.as_str()) {
             pass.halted(phase, why.reason.as_str(), message, "");
         } else {
             pass.stalled(phase, why.reason.as_str(), message, "");
@@ -169,7 +175,7 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
         // Others need not wait for what nobody can tell; the database guards itself.
         outcome::release(pass, database);
     } else {
-        call(pass, database, why.reason.as_str(), &message);
+        call(pass, &subject, why.reason.as_str(), &message);
         pass.working(phase, why.reason.as_str(), message);
     }
     poll(pass, reasons::OBSERVED);

@@ -54,7 +54,7 @@ fn look(snapshot: &mut Snapshot, seconds: i64) -> (Decision, Vec<&'static str>) 
 #[case(UnreadableReason::ConnectionLimitReached, Some(16))]
 #[case(UnreadableReason::QueryFailed, Some(16))]
 #[case(UnreadableReason::ServerUnavailable, Some(61))]
-#[case(UnreadableReason::WaitingLock, None)]
+#[case(UnreadableReason::WaitingLock, Some(61))]
 fn what_cannot_be_read_is_told_once_and_soon(
     #[case] why: UnreadableReason,
     #[case] told_at: Option<i64>,
@@ -285,4 +285,43 @@ fn an_end_is_told_although_its_reason_was() {
     let facts = job(&snapshot, &name, JobProgress::Ended(end));
     snapshot.jobs.insert(name, facts);
     assert_eq!(look(&mut snapshot, 5).1, [reasons::WRONG_ARCHITECTURE]);
+}
+
+/// Of a look that is kept waiting each session is told of, with the command that ends it.
+#[test]
+fn who_keeps_a_look_waiting_is_told_once_each() {
+    let mut snapshot = snapshot(1);
+    snapshot.resource.spec.timeouts.unknown.0 = "15m".to_owned();
+    let locked = |snapshot: &mut Snapshot, pid: i32, seconds: i64| {
+        let why = Unreadable {
+            reason: UnreadableReason::WaitingLock,
+            message: format!(
+                "_prisma_migrations is locked by pid {pid} (psql, idle in transaction, for {seconds}s), so that not even its definition can be read: end that transaction, or wait; it goes on by itself"
+            ),
+        };
+        let reading = Reading::Unknown(why);
+        snapshot.databases.insert("db00".to_owned(), reading);
+    };
+    let mut found = Vec::new();
+    for (seconds, pid) in [
+        (1, 42),
+        (30, 42),
+        (61, 42),
+        (62, 42),
+        (70, 43),
+        (100, 43),
+        (130, 43),
+        (140, 43),
+    ] {
+        locked(&mut snapshot, pid, seconds);
+        let (_, told) = look(&mut snapshot, seconds);
+        found.extend(told.iter().map(|reason| (*reason, seconds)));
+    }
+    let expected = [(reasons::WAITING_LOCK, 61), (reasons::WAITING_LOCK, 130)];
+    assert_eq!(found, expected);
+    let choices = &snapshot.resource.status.choices;
+    assert!(
+        choices[0].command.contains("pg_terminate_backend(43)"),
+        "{choices:?}"
+    );
 }

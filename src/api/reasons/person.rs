@@ -137,7 +137,13 @@ const SOON: &[&str] = &[
     POD_REFUSED,
 ];
 
-const LATE: &[&str] = &[SERVER_UNAVAILABLE, NOT_ANSWERED, UNSCHEDULABLE];
+const LATE: &[&str] = &[
+    SERVER_UNAVAILABLE,
+    NOT_ANSWERED,
+    UNSCHEDULABLE,
+    // Of a look that is kept waiting; of a migration `LOCK_HELD` is told.
+    WAITING_LOCK,
+];
 
 const NOBODY: &[&str] = &[
     PLANNING,
@@ -163,7 +169,6 @@ const NOBODY: &[&str] = &[
     SERVER_BUSY,
     // These have Events of their own, and become Stalled by themselves, where they need anybody.
     WAITING_FOR_BACKEND,
-    WAITING_LOCK,
     SESSION_MISSING,
     OVERDUE,
     KILLED,

@@ -3,7 +3,7 @@
 
 use super::super::judge::LOCK_NOT_AVAILABLE;
 use super::super::status;
-use super::super::{concurrently, running};
+use super::super::{concurrently, lock_held, running};
 use super::cause::{self, Cause};
 use super::{Commands, blocker, forced, push, undone_by_hand};
 use crate::api::{
@@ -145,6 +145,22 @@ pub(super) fn not_begun(
     }
     let title =
         "or wait: look what it is at; the run goes on by itself when that session has ended";
+    push(list, title, psql.at_work(pid));
+}
+
+/// What keeps a look waiting, so that nothing can be decided.
+pub(super) fn looks(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    now: &DatabaseMigrationStatus,
+) {
+    let Some(pid) = lock_held::blocker_of_look(&now.message) else {
+        return;
+    };
+    let psql = commands.psql(super::spoken_of(now).map_or("", |entry| &entry.name));
+    let title = "end the session that is in the way, where what it did may be lost; it then goes on by itself";
+    push(list, title, psql.terminate(pid));
+    let title = "or wait: look what it is at; it goes on by itself when that session has ended";
     push(list, title, psql.at_work(pid));
 }
 
