@@ -433,8 +433,8 @@ pub struct FindingStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     /// Of a line of the output its text, redacted; of what is run CONCURRENTLY what to know of it; of what has the SQL of another
-    /// one its name; of what may stand for applied ones what of it is there, or that this cannot be seen;
-    /// of what was forced what contradicts it.
+    /// one its name; of what was edited when it was applied; of what may stand for applied ones what of it is there, or that this cannot be
+    /// seen; of what was forced what contradicts it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
     /// Of what may stand for applied ones: the catalog does not show whether it ran.

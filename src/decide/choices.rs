@@ -189,15 +189,18 @@ pub(super) fn choices(
         (reasons::EDITED_FOUND, _) => {
             let entry = spoken_of(now);
             let reused = entry.and_then(|entry| rewritten::reused(entry).next());
-            let title = match reused {
+            let (title, look) = match reused {
                 Some(FindingStatus {
                     migration, text, ..
-                }) => format!(
-                    "release the SQL that {migration} holds now under a new name, and {migration} not at all: what was applied under that name is {text}"
+                }) => (
+                    format!(
+                        "release the SQL that {migration} holds now under a new name, and {migration} not at all: what was applied under that name is {text}"
+                    ),
+                    String::new(),
                 ),
-                None => "release an image in which it is as it was applied; the ledger has only its checksum, and `git log -p` of its migration.sql, in the repository of the image, shows what was edited".to_owned(),
+                None => passed::as_applied(spec, entry),
             };
-            push(&mut list, title, String::new());
+            push(&mut list, title, look);
             if let Some(entry) = entry.filter(|_| reused.is_none()) {
                 passed::edited(&mut list, &commands, spec, entry);
             }

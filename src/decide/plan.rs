@@ -352,6 +352,7 @@ fn compare(
     };
     let all = rewritten.all();
     let mut pending = Vec::new();
+    let mut edited = Vec::new();
     for migration in &inventory.migrations {
         let name = migration.name.as_str();
         match applied.get(name) {
@@ -371,6 +372,7 @@ fn compare(
                     false => FindingKind::Edited,
                 };
                 find(kind, name, policy);
+                edited.extend(row.finished_at.map(|at| (name, at)));
             }
             Some(_) => {}
             None => {
@@ -407,6 +409,16 @@ fn compare(
             find(FindingKind::Unknown, name, judged(history.unknown));
         }
     }
+    for finding in &mut findings {
+        let of = |(name, _): &&(&str, jiff::Timestamp)| *name == finding.migration;
+        let at = edited
+            .iter()
+            .find(of)
+            .filter(|_| finding.kind == FindingKind::Edited);
+        if let Some((name, at)) = at {
+            finding.text = edited_words(inventory, name, *at);
+        }
+    }
     DatabasePlan {
         total: inventory.migrations.len(),
         applied: inventory.migrations.len() - pending.len(),
@@ -414,6 +426,16 @@ fn compare(
         pending,
         findings,
         ..DatabasePlan::default()
+    }
+}
+
+/// When an edited migration was applied, and where its file is in the image, as far as its configuration says that.
+fn edited_words(inventory: &DatabaseInventory, name: &str, at: jiff::Timestamp) -> String {
+    let at = at.strftime("applied on %Y-%m-%d at %H:%M:%S UTC");
+    let configured = inventory.configured.as_ref();
+    match configured.and_then(|configured| configured.migrations.as_deref()) {
+        Some(folder) => format!("{at}; its file in the image is {folder}/{name}/migration.sql"),
+        None => at.to_string(),
     }
 }
 

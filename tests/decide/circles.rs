@@ -611,3 +611,22 @@ fn what_is_beside_a_marked_one_waits_for_a_word() {
     stage.go(60);
     assert_eq!(stage.reason(), reasons::SUCCEEDED, "{}", stage.said());
 }
+
+/// What was edited is found without knowing the image: when it was applied, its file, and the command that shows its history.
+#[test]
+fn an_edited_migration_comes_with_its_file_and_when_it_was_applied() {
+    let (stage, _) = situation("edited");
+    let choice = &stage.world.objects[0].resource.status.choices[0];
+    for part in [
+        "applied on 20",
+        " UTC; its file in the image is ",
+        "/migration.sql",
+    ] {
+        assert!(choice.title.contains(part), "{part} in: {}", choice.title);
+    }
+    assert!(
+        choice.command.starts_with("git log -p -- '*"),
+        "{}",
+        choice.command
+    );
+}

@@ -28,7 +28,13 @@ pub(super) fn finding(finding: &FindingStatus) -> String {
             "{name} holds SQL that has not run; what was applied under that name is {} now",
             safe(&finding.text)
         ),
-        FindingKind::Edited => format!("{name} was changed after it was applied"),
+        FindingKind::Edited if finding.text.is_empty() => {
+            format!("{name} was changed after it was applied")
+        }
+        FindingKind::Edited => format!(
+            "{name} was changed after it was applied ({})",
+            safe(&finding.text)
+        ),
         FindingKind::Unknown => {
             format!("{name} is applied and not in the image, which has newer ones")
         }

@@ -72,6 +72,62 @@ pub(super) fn of(
     push(list, title, patch(commands, setting, value));
 }
 
+/// The first choice for `EditedFound`, with what shows what was edited. The image has the files, not their history.
+pub(super) fn as_applied(
+    spec: &DatabaseMigrationSpec,
+    entry: Option<&DatabaseStatus>,
+) -> (String, String) {
+    let lead = "release an image in which it is as it was applied";
+    let log = "in the repository of the image, what was edited";
+    let edited = entry.and_then(|entry| {
+        let mut findings = entry.findings.iter();
+        let found = findings.find(|finding| {
+            finding.kind == FindingKind::Edited && finding.policy == Policy::Deny
+        })?;
+        Some((entry, found))
+    });
+    let Some((
+        entry,
+        FindingStatus {
+            migration, text, ..
+        },
+    )) = edited
+    else {
+        let title =
+            format!("{lead}; the ledger has only its checksum, and git log -p shows, {log}");
+        return (title, String::new());
+    };
+    let mut said = text.clone();
+    let mut databases = spec.databases.iter();
+    let prisma = databases
+        .find(|it| it.name == entry.name)
+        .map(|it| &it.prisma);
+    if let Some(prisma) = prisma.filter(|_| !said.contains("its file in the image")) {
+        let folder = match prisma.migrations.as_str() {
+            // Of a folder of schema files it depends on Prisma's version.
+            "" => prisma.schema.strip_suffix(".prisma").map(|schema| {
+                let folder = schema
+                    .rsplit_once('/')
+                    .map(|(folder, _)| format!("{folder}/"));
+                format!("{}migrations", folder.unwrap_or_default())
+            }),
+            folder => Some(folder.to_owned()),
+        };
+        if let Some(folder) = folder {
+            let blank = if said.is_empty() { "" } else { "; " };
+            said.push_str(&format!(
+                "{blank}its file in the image is {folder}/{migration}/migration.sql"
+            ));
+        }
+    }
+    let title = format!(
+        "{lead} ({migration}: {said}); the ledger has only its checksum, and this shows, {log}:"
+    );
+    // Wherever the folder is in the repository.
+    let path = shell_quote(&format!("*{migration}/migration.sql"));
+    (title, format!("git log -p -- {path}"))
+}
+
 /// The second choice for `EditedFound`: Prisma runs no applied migration again, whatever its file says by now.
 pub(super) fn edited(
     list: &mut Vec<ChoiceStatus>,
