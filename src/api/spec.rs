@@ -64,7 +64,7 @@ pub struct DatabaseMigrationSpec {
     /// The databases; their order is the order of migration.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     #[x_kube(validation = Rule::new("self.all(d, self.exists_one(e, e.name == d.name))").message("names of databases must be unique"))]
-    #[x_kube(validation = Rule::new("[self.map(d, d.name)].all(names, self.all(d, [names.indexOf(d.name)].all(i, !has(d.dependsOn) || d.dependsOn.all(x, [names.indexOf(x)].all(j, j >= 0 && j < i)))))").message("dependsOn of a database may only name databases that stand before it in the list"))]
+    #[x_kube(validation = Rule::new("[self.map(d, d.name)].all(names, self.all(d, [names.indexOf(d.name)].all(i, !has(d.dependsOn) || d.dependsOn.all(x, [names.indexOf(x)].all(j, j >= 0 && j < i)))))").message("dependsOn of a database may only name databases that stand before it in spec.databases: look for a name that is in no databases[].name (upper and lower case count), that is the database's own, or that stands further down, and correct it or change the order"))]
     pub databases: Vec<DatabaseSpec>,
     /// What holds for every Job of this resource.
     #[serde(default)]

@@ -7,7 +7,10 @@ use super::evidence::script;
 use super::told::{self, Look};
 use crate::api::{DatabaseStatus, FailedStatus, Traces};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
-use crate::tools::{prisma, sql};
+use crate::tools::{prisma, rights, sql};
+
+/// SQLSTATE of a right that is missing.
+const NO_RIGHT: &str = "42501";
 
 /// What the next run has to know of a migration that failed in this one.
 pub(super) fn kept(before: &DatabaseStatus) -> Option<Box<FailedStatus>> {
@@ -67,6 +70,32 @@ pub(super) fn fill<'a>(
         let logs = row.logs.as_deref().unwrap_or_default();
         told::statements(open, inventory, facts, logs, Look::Later);
     }
+}
+
+/// What is said in front of what helped against a failure of an earlier run.
+const UNLESS: &str = "Unless that was done since it failed: ";
+
+/// Of a failure of an earlier run it is not known whether a right was given, or rows were corrected, since.
+pub(super) fn renew(failed: &mut FailedStatus, facts: &DatabaseFacts) {
+    let state = failed.sql_state.as_str();
+    let of_rows = state.starts_with("22") || state.starts_with("23");
+    if failed.remedy.is_empty() || !(of_rows || state == NO_RIGHT) {
+        return;
+    }
+    // The migration may connect as another role by now.
+    let right = match state {
+        NO_RIGHT => rights::remedy(&failed.summary, &facts.role),
+        _ => None,
+    };
+    let text = match right {
+        Some(text) if text.ends_with(';') => text,
+        Some(text) => format!("{text}."),
+        None => failed.remedy.clone(),
+    };
+    failed.remedy = match text.strip_prefix(UNLESS) {
+        Some(_) => text,
+        None => format!("{UNLESS}{text}"),
+    };
 }
 
 fn row<'a>(facts: &'a DatabaseFacts, id: &str) -> Option<&'a LedgerRow> {

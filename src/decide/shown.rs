@@ -174,6 +174,7 @@ fn show(
             known::fill(open, known, inventory, facts);
             let script = evidence::script(inventory, &open.name).unwrap_or_default();
             time_limits::renew(spec, facts, open, script);
+            known::renew(open, facts);
         }
     }
     count_applied(pass, name);
