@@ -2,10 +2,12 @@
 
 mod examples;
 mod global;
+mod psql;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub use global::Global;
+pub use psql::PsqlArgs;
 
 use crate::api::{ActionKind, Duration};
 
@@ -54,6 +56,8 @@ pub enum Command {
     Resume(ManyWrite),
     /// Waits until resources are migrated or ready, or need somebody
     Wait(WaitArgs),
+    /// Runs psql on a database of a resource, in a pod of its namespace, with the URL from its Secret
+    Psql(PsqlArgs),
     /// Prints a shell completion script
     Completion {
         /// The shell

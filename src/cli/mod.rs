@@ -11,6 +11,8 @@ pub mod exit;
 pub mod follow;
 mod live;
 mod logs;
+pub mod pod;
+mod psql;
 pub mod request;
 pub mod screen;
 mod show;
@@ -108,6 +110,7 @@ async fn command(cli: &Cli, terminal: &Terminal, program: &str) -> Result<Exit, 
         Command::Suspend(args) => annotate::suspend(c, t, args, true).await,
         Command::Resume(args) => annotate::suspend(c, t, args, false).await,
         Command::Wait(args) => wait::wait(c, args).await,
+        Command::Psql(args) => psql::psql(c, &cli.global, args).await,
         Command::Completion { .. } => Ok(Exit::Done),
     }
 }

@@ -33,22 +33,25 @@ struct Commands<'a> {
 }
 
 /// Where psql is run for a database; nowhere, where the spec does not name it.
-pub(super) fn psql(namespace: &str, spec: &DatabaseMigrationSpec, database: &str) -> Psql {
+pub(super) fn psql(
+    (name, namespace): (&str, &str),
+    spec: &DatabaseMigrationSpec,
+    database: &str,
+) -> Psql {
     let mut databases = spec.databases.iter();
     let Some(database) = databases.find(|entry| entry.name == database) else {
         return Psql::default();
     };
-    let key = &database.connection.secret_key_ref;
     Psql {
         namespace: namespace.to_owned(),
-        secret: key.name.clone(),
-        key: key.key.clone(),
+        resource: name.to_owned(),
+        database: database.name.clone(),
     }
 }
 
 impl Commands<'_> {
     fn psql(&self, database: &str) -> Psql {
-        psql(self.namespace, self.spec, database)
+        psql((self.name, self.namespace), self.spec, database)
     }
 
     fn dbm(&self, verb: &str, rest: &[(&str, &str)]) -> String {

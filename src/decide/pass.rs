@@ -125,7 +125,8 @@ impl<'a> Pass<'a> {
 
     /// Where psql is run for a database.
     pub(super) fn psql(&self, database: &str) -> Psql {
-        super::choices::psql(&self.snapshot.resource.namespace, self.spec, database)
+        let resource = &self.snapshot.resource;
+        super::choices::psql((&resource.name, &resource.namespace), self.spec, database)
     }
 
     pub(super) fn database(&self, name: &str) -> Option<&DatabaseStatus> {

@@ -37,7 +37,7 @@ fn has(text: &str, parts: &[&str]) {
 /// What the first choice has psql do, by a session of the test's own.
 async fn run_psql(db: &Db, command: &str) {
     let (psql, _) = command.split_once(" && ").unwrap();
-    has(psql, &["kubectl run dbm-psql ", &db.secret]);
+    has(psql, &["kubectl dbm psql ", " --database main "]);
     let (_, sql) = psql.rsplit_once(" -c '").unwrap();
     db.run(sql.trim_end_matches('\'')).await;
 }

@@ -235,8 +235,9 @@ fn follow(name: &str, verbs: Option<&[&str]>) -> &'static str {
     }
     let choices = status.choices.clone();
     let verb = |choice: &ChoiceStatus| {
-        let kubectl = choice.command.split("kubectl dbm ").nth(1);
-        let word = kubectl.and_then(|rest| rest.split(' ').next());
+        let mut parts = choice.command.split(" && ");
+        let action = parts.find(|part| humans::is_action(part));
+        let word = action.and_then(|part| part.split(' ').nth(2));
         word.unwrap_or_default().to_owned()
     };
     let printed: Vec<String> = choices.iter().map(verb).collect();

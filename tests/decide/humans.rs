@@ -220,6 +220,11 @@ pub fn by_hand(
     }
 }
 
+/// Whether a command creates a MigrationAction.
+pub fn is_action(command: &str) -> bool {
+    command.starts_with("kubectl dbm ") && !command.starts_with("kubectl dbm psql ")
+}
+
 /// The offers of a status as the actions that their commands create.
 pub fn offered(
     world: &World,
@@ -231,7 +236,7 @@ pub fn offered(
         .filter_map(|choice| {
             let words = words(&choice.command);
             // The others correct what no action does.
-            choice.command.starts_with("kubectl dbm ").then(|| {
+            is_action(&choice.command).then(|| {
                 let spec = command(world, resource, status, &words);
                 (choice.title.clone(), spec)
             })
@@ -247,7 +252,7 @@ pub fn created(
     line: &str,
 ) -> Vec<MigrationActionSpec> {
     line.split(" && ")
-        .filter(|part| part.starts_with("kubectl dbm "))
+        .filter(|part| is_action(part))
         .map(|part| command(world, resource, status, &words(part)))
         .collect()
 }

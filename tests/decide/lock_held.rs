@@ -72,7 +72,7 @@ fn prismas_lock_that_our_role_cannot_free(
     }
     let now = shown(&snapshot);
     assert_eq!(reason(now), reasons::LOCK_HELD);
-    let end = "\"$@\"' - -c 'SELECT pg_terminate_backend(42)' <<<\"$ADMIN_DATABASE_URL\"";
+    let end = " --admin -c 'SELECT pg_terminate_backend(42)'";
     assert!(now.next_command.ends_with(end), "{}", now.next_command);
     assert_eq!(now.choices[0].command, now.next_command);
     assert_eq!(now.choices.len(), choices, "{:?}", now.choices);
@@ -173,7 +173,7 @@ fn a_server_that_sends_nothing_is_looked_for_in_the_network_first() {
         "{commands:?}"
     );
     assert!(
-        commands[1].ends_with("pg_isready -t 5 -h db.prod -p 6432"),
+        commands[1].starts_with("kubectl dbm psql ") && commands[1].ends_with(" -c 'SELECT 1'"),
         "{commands:?}"
     );
     assert!(

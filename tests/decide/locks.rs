@@ -186,9 +186,9 @@ pub(super) fn made(facts: &mut DatabaseFacts) {
 pub(super) fn verbs(choice: &ChoiceStatus) -> Vec<&str> {
     let parts = choice.command.split(" && ").filter(|part| !part.is_empty());
     parts
-        .map(|part| match part.starts_with("kubectl run dbm-psql ") {
+        .map(|part| match part.starts_with("kubectl dbm psql ") {
             true if part.contains("pg_locks") => "look",
-            true if part.contains(" -1 -c ") => "undo",
+            true if part.contains(" --single-transaction -c ") => "undo",
             true => "end",
             false => part.split(' ').nth(2).unwrap_or_default(),
         })

@@ -103,7 +103,7 @@ impl Stage {
         let printed = &self.world.objects[0].resource.status.choices;
         let at = printed
             .iter()
-            .filter(|choice| choice.command.starts_with("kubectl"))
+            .filter(|choice| humans::is_action(&choice.command))
             .position(|choice| {
                 let forced = choice.command.ends_with(" --force");
                 choice.command.split(' ').nth(2) == Some(verb) && (forced || !force)

@@ -101,30 +101,14 @@ impl Incident<'_> {
         }
     }
 
-    /// A shell's command, as a person types it: with kubectl's plug-in of this build, and psql on this machine where it runs in
-    /// a pod. Nobody can be asked, so what asks is told `--yes` where `yes` is.
+    /// A shell's command, as a person types it: with kubectl's plug-in of this build. Nobody can be asked, so what asks is told `--yes`
+    /// where `yes` is.
     async fn shell(&self, command: &str, editor: &str, yes: bool) -> Printed {
         let script = r#"
             export PATH="$PLUGIN:$PATH"
-            # The pod's psql, on this machine: the cluster has no image of it, and its URL leads here by another address.
-            in_a_pod() {
-              local namespace='' secret=''
-              while [ "$1" != -- ]; do
-                case $1 in
-                  -n) namespace=$2 ;;
-                  --overrides=*) secret=$(grep -oP '"secretKeyRef":\{[^}]*"name":"\K[^"]*' <<<"$1") ;;
-                esac
-                shift
-              done
-              shift
-              URL=$(command kubectl get secret "$secret" -n "$namespace" -o go-template='{{index .data "DATABASE_URL" | base64decode}}')
-              URL=${URL/identity-postgres.databases.svc.cluster.local/$IDENTITY}
-              URL=${URL/tasks-postgres.databases.svc.cluster.local/$TASKS} "$@"
-            }
             kubectl() {
               local verb=${2:-}
               case "${1:-} $verb" in
-                "run dbm-psql") shift; in_a_pod "$@" ;;
                 "dbm retry"|"dbm mark-"*|"dbm down"|"dbm restore"|"dbm baseline"|"dbm accept"|"dbm abort"|"dbm suspend"|"dbm resume")
                   command kubectl "$@" $YES ;;
                 *) command kubectl "$@" ;;
@@ -138,8 +122,6 @@ impl Incident<'_> {
             .env("PLUGIN", plugin.parent().unwrap())
             .env("COMMAND", command)
             .env("YES", if yes { "--yes" } else { "" })
-            .env("IDENTITY", address("PG_IDENTITY_URL"))
-            .env("TASKS", address("PG_TASKS_URL"))
             .env("KUBE_EDITOR", editor)
             .env_remove("COLUMNS");
         let output = tokio::task::spawn_blocking(move || process.output().unwrap());
@@ -359,9 +341,4 @@ impl Incident<'_> {
         assert_eq!(ready.await.name_any(), name);
         self.show(name, 0).await
     }
-}
-
-fn address(variable: &str) -> String {
-    let url: url::Url = required(variable).parse().unwrap();
-    url.host_str().unwrap().to_owned()
 }

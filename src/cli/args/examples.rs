@@ -135,6 +135,19 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "psql",
+        &[
+            (
+                "A session at the terminal",
+                "kubectl dbm psql shop --database identity",
+            ),
+            (
+                "A query",
+                "kubectl dbm psql shop --database identity -c \"SELECT count(*) FROM orders\"",
+            ),
+        ],
+    ),
+    (
         "completion",
         &[
             ("In ~/.bashrc", "source <(dbm completion bash)"),

@@ -5,7 +5,6 @@ use super::super::{status, unanswered};
 use super::{Commands, push, spoken_of};
 use crate::api::{ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, reasons};
 use crate::tools::prisma::shell_quote;
-use crate::tools::psql;
 
 /// The Secret's value has to be corrected.
 const OF_URL: [&str; 12] = [
@@ -86,12 +85,12 @@ pub(super) fn of(
             push(list, title, String::new());
         }
         // Not even a refusal came back: what drops packets is no wrong password, and seldom a wrong URL.
-        (reasons::UNREACHABLE, Some(key)) if silent(&now.message).is_some() => {
+        (reasons::UNREACHABLE, Some(key)) if silent(&now.message) => {
             let title = "see whether a NetworkPolicy of this namespace keeps pods from the server; one of the database's namespace, or of the operator's, from which it is looked, may do so as well";
             push(list, title, kubectl("get", "networkpolicy"));
-            let title = "try the same address from a pod of this namespace: where that gets no answer either, a firewall or a security group drops it, or the address is wrong or down";
-            let (host, port) = silent(&now.message).unwrap_or_default();
-            push(list, title, psql::reach(commands.namespace, host, port));
+            let title = "try it from a pod of this namespace: where that gets no answer either, a firewall or a security group drops it, or the address is wrong or down";
+            let name = database.map_or("", |database| database.name.as_str());
+            push(list, title, commands.psql(name).reach());
             let title = format!(
                 "only if host or port are wrong: correct the URL under the key {} of Secret {}",
                 key.key, key.name
@@ -184,11 +183,9 @@ fn of_pod(
 }
 
 /// The host and the port of a server that sent nothing at all.
-fn silent(message: &str) -> Option<(&str, &str)> {
-    let (_, place) = message.split_once(": no answer from ")?;
-    let (place, _) = place.split_once(" within ")?;
-    let (host, port) = place.rsplit_once(':')?;
-    Some((host.trim_matches(['[', ']']), port))
+fn silent(message: &str) -> bool {
+    let said = message.split_once(": no answer from ");
+    said.is_some_and(|(_, place)| place.contains(" within "))
 }
 
 /// Where nothing else can be done than what the message says, and a run starts only when it is asked for.

@@ -170,7 +170,7 @@ fn by_another(list: &mut Vec<ChoiceStatus>, psql: &Psql, who: &str) {
         return;
     };
     let title = format!(
-        "end the session that is in the way, which the migration's role may not ({may}): put the URL of one who may, for this server, into the variable ADMIN_DATABASE_URL of your shell (read -rs ADMIN_DATABASE_URL). It then goes on by itself"
+        "end the session that is in the way, which the migration's role may not ({may}): put the URL of one who may, for this server, into the variable ADMIN_DATABASE_URL of your shell (read -rs ADMIN_DATABASE_URL; export ADMIN_DATABASE_URL). It then goes on by itself"
     );
     push(list, title, psql.terminate_as_admin(pid));
     if !who.contains(running::OF_SUPERUSER) {

@@ -38,14 +38,21 @@ pub fn apart_from_new(sql: &str, schema: &str, objects: &BTreeSet<Object>) -> Ve
             .flat_map(|effects| effects.adds)
             .filter(|object| !objects.contains(object) && !renamed.contains(&object))
             .collect(),
-        leads: LEADS.iter().any(|word| is_named(word)),
+        leads: LEADS.iter().any(|word| is_named(word))
+            || is_named("RENAME") && is_named("DROP")
+            || statements.iter().any(|(tokens, _)| makes_code(tokens)),
     };
     statements
         .iter()
         .zip(1..)
         .filter(|((tokens, read), _)| {
-            changes_rows(tokens, read) && !new.takes_all(Cursor { sql, tokens })
-                || runs(tokens) && calls_own(tokens)
+            let writes = match first(tokens) {
+                "SELECT" | "VALUES" | "TABLE" => false,
+                "ALTER" if casts_only(tokens) => false,
+                "CREATE" if fills(tokens) => true,
+                _ => changes_rows(tokens, read),
+            };
+            writes && !new.takes_all(Cursor { sql, tokens }) || runs(tokens) && calls_own(tokens)
         })
         .filter_map(|(_, number)| statement(sql, number))
         .collect()
@@ -79,7 +86,14 @@ impl New<'_> {
 
     /// Whether all that a statement writes is new. What is not surely so is not.
     fn takes_all(&self, mut cursor: Cursor<'_>) -> bool {
-        if self.leads || writes(cursor.tokens) != 1 {
+        if self.leads {
+            return false;
+        }
+        // It makes what it fills.
+        if first(cursor.tokens) == "CREATE" {
+            return true;
+        }
+        if writes(cursor.tokens) != 1 {
             return false;
         }
         if cursor.peek_word() == "WITH" && !skip_to_write(&mut cursor) {
@@ -103,16 +117,14 @@ impl New<'_> {
         cursor.qualified().is_some_and(|table| self.table(&table))
     }
 
-    /// `UPDATE t [AS a] SET c = ..., (d, e) = (...) [FROM ...] [WHERE ...]`.
+    /// `UPDATE t [AS a] SET c = ..., (d, e) = (...) [FROM ...] [WHERE ...]`: new columns only. What is changed in a new table may arrive, by
+    /// foreign keys, in old ones.
     fn sets_new(&self, cursor: &mut Cursor<'_>) -> bool {
         cursor.take("ONLY");
         let Some(table) = cursor.qualified() else {
             return false;
         };
-        if self.table(&table) {
-            return true;
-        }
-        if !cursor.skip_past(&["SET"]) {
+        if self.table(&table) || !cursor.skip_past(&["SET"]) {
             return false;
         }
         let mut all = *cursor;
@@ -145,6 +157,69 @@ impl New<'_> {
 
 /// By these what is written arrives elsewhere: triggers, rules, and tables that belong together.
 const LEADS: [&str; 5] = ["TRIGGER", "RULE", "INHERIT", "INHERITS", "ATTACH"];
+
+/// What is made that runs nothing of its own.
+const PLAIN: [&str; 9] = [
+    "TABLE",
+    "INDEX",
+    "TYPE",
+    "SEQUENCE",
+    "EXTENSION",
+    "SCHEMA",
+    "VIEW",
+    "MATERIALIZED",
+    "STATISTICS",
+];
+
+/// It makes a function, an operator, a cast, a domain, a policy: something that is called without being named.
+fn makes_code(tokens: &[Token]) -> bool {
+    let word = |at: usize| word(tokens, at);
+    let mut kind = (1..8).map(word).filter(|word| {
+        let before = [
+            "OR",
+            "REPLACE",
+            "UNIQUE",
+            "TEMP",
+            "TEMPORARY",
+            "UNLOGGED",
+            "RECURSIVE",
+            "LOCAL",
+            "GLOBAL",
+        ];
+        !before.contains(word)
+    });
+    word(0) == "CREATE" && kind.next().is_some_and(|kind| !PLAIN.contains(&kind))
+}
+
+/// `CREATE TABLE ... AS` and `CREATE MATERIALIZED VIEW`.
+fn fills(tokens: &[Token]) -> bool {
+    let view = word(tokens, 1) == "MATERIALIZED";
+    view || has(tokens, "TABLE") && (has(tokens, "SELECT") || has(tokens, "EXECUTE"))
+}
+
+/// A column gets another type, and its values are those of before in it.
+fn casts_only(tokens: &[Token]) -> bool {
+    let using = (0..tokens.len()).find(|at| word(tokens, *at) == "USING");
+    word(tokens, 1) == "TABLE"
+        && using.is_some_and(|at| {
+            tokens[at + 1..].iter().all(|token| match &token.kind {
+                Kind::Operator(operator) => operator == "::",
+                Kind::Text | Kind::Number => false,
+                Kind::Word(_) | Kind::Name | Kind::Mark(_) => true,
+            })
+        })
+}
+
+fn first(tokens: &[Token]) -> &str {
+    word(tokens, 0)
+}
+
+fn word(tokens: &[Token], at: usize) -> &str {
+    match tokens.get(at).map(|token| &token.kind) {
+        Some(Kind::Word(word)) => word.as_str(),
+        _ => "",
+    }
+}
 
 fn has(tokens: &[Token], wanted: &str) -> bool {
     let mut tokens = tokens.iter();
@@ -223,7 +298,17 @@ mod tests {
     // A function of somebody's own.
     #[case(T, "CREATE TABLE n (a int); INSERT INTO n SELECT bump();", &[2])]
     #[case(T, "CREATE TABLE n (a int); INSERT INTO n SELECT app.lower('x');", &[2])]
-    #[case(T, "CREATE FUNCTION \"F\"() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TABLE n (a int); INSERT INTO n SELECT \"F\"();", &[1, 3])]
+    #[case(T, "CREATE FUNCTION \"F\"() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TABLE n (a int); INSERT INTO n SELECT \"F\"();", &[3])]
+    #[case(T, "CREATE FUNCTION public.lower(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TABLE n (a int); INSERT INTO n SELECT lower(a) FROM t;", &[3])]
+    #[case(T, "CREATE OPERATOR ## (FUNCTION = f, RIGHTARG = int); CREATE TABLE n (a int); INSERT INTO n SELECT ## a FROM t;", &[3])]
+    #[case(T, "CREATE CAST (int AS text) WITH FUNCTION f(int); CREATE TABLE n (a text); INSERT INTO n SELECT a::text FROM t;", &[3])]
+    #[case(T, "CREATE DOMAIN d AS int CHECK (f() = 1); CREATE TABLE n (a d); INSERT INTO n VALUES (1);", &[3])]
+    #[case(T, "CREATE VIEW v AS SELECT f(); CREATE TABLE n AS SELECT * FROM v;", &[1])]
+    #[case(T, "CREATE INDEX i ON t (a) WHERE f(a) > 0;", &[1])]
+    #[case(T, "CREATE TABLE n (a int PRIMARY KEY); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES n (a) ON UPDATE CASCADE; UPDATE n SET a = a * 100;", &[3])]
+    // A table is rebuilt.
+    #[case(T, "CREATE TABLE n AS SELECT a * 100 AS a FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t;", &[1])]
+    #[case(T, "CREATE TABLE n (a int); INSERT INTO n SELECT a * 100 FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t;", &[2])]
     #[case(T, "CREATE TABLE n AS SELECT bump();", &[1])]
     #[case(T, "CREATE MATERIALIZED VIEW n AS SELECT bump();", &[1])]
     #[case(T, "CREATE TABLE n (a int DEFAULT bump()); INSERT INTO n DEFAULT VALUES;", &[1])]
@@ -233,6 +318,10 @@ mod tests {
     // What Prisma and people write, and is new.
     #[case(T, "CREATE TABLE \"N\" (\"id\" TEXT NOT NULL DEFAULT gen_random_uuid(), \"at\" TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP, \"p\" DECIMAL(65,30), \"v\" CHARACTER VARYING(9), CONSTRAINT \"N_pkey\" PRIMARY KEY (\"id\"), CONSTRAINT \"c\" CHECK (length(\"id\") > 0)); CREATE UNIQUE INDEX \"i\" ON \"N\"(\"at\"); ALTER TABLE \"N\" ADD CONSTRAINT \"f\" FOREIGN KEY (\"id\") REFERENCES \"t\"(\"a\") ON DELETE CASCADE ON UPDATE CASCADE;", &[])]
     #[case(T, "CREATE TABLE IF NOT EXISTS app.\"N\" (a int); INSERT INTO app.\"N\" (a) SELECT coalesce(max(a), 0) FROM t WHERE a IN (1, 2) AND NOT EXISTS (SELECT 1);", &[])]
+    #[case(T, "CREATE TYPE s AS ENUM ('a'); ALTER TABLE t ALTER COLUMN a TYPE s USING (a::text::s); CREATE TABLE n (a int); INSERT INTO n SELECT 1;", &[])]
+    #[case(T, "CREATE TABLE n (a int); SELECT setval(pg_get_serial_sequence('n', 'a'), (SELECT max(a) FROM t));", &[])]
+    #[case(T, "CREATE UNIQUE INDEX i ON t USING btree (lower(a));", &[])]
+    #[case(T, "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';", &[])]
     #[case(T, "CREATE TABLE n AS SELECT lower(x), row_number() OVER (PARTITION BY a) FROM t;", &[])]
     #[case(T, "ALTER TABLE t ADD COLUMN b int; WITH s AS (SELECT a, count(*) AS c FROM t GROUP BY a) UPDATE t SET b = s.c FROM s WHERE s.a = t.a;", &[])]
     fn what_may_have_run_in_another_text(

@@ -1,0 +1,33 @@
+//! PURE. What `psql` takes.
+
+use clap::Args;
+
+use crate::cli::pod::IMAGE;
+
+/// `psql`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PsqlArgs {
+    /// The DatabaseMigration
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The database, as the spec names it
+    #[arg(short, long, value_name = "DATABASE")]
+    pub database: String,
+    /// A statement; may be given more than once, and ends at the first that fails. Without one it is a session at the terminal
+    #[arg(short = 'c', long = "command", value_name = "SQL")]
+    pub statements: Vec<String>,
+    /// All statements or none
+    #[arg(short = '1', long, requires = "statements")]
+    pub single_transaction: bool,
+    /// Takes the connection URL from the variable ADMIN_DATABASE_URL of this shell instead
+    #[arg(long, requires = "statements")]
+    pub admin: bool,
+    /// An image that holds psql and sh
+    #[arg(
+        long,
+        env = "DBM_PSQL_IMAGE",
+        value_name = "IMAGE",
+        default_value = IMAGE
+    )]
+    pub image: String,
+}

@@ -1,0 +1,187 @@
+//! PURE. A pod that runs psql with the URL of a Secret: what `kubectl run` is called with. It keeps to Pod Security's level *restricted*, and
+//! goes when it has ended.
+
+use serde_json::json;
+
+use crate::api::SecretKeySelector;
+
+/// An image that holds psql; any other that does serves as well.
+pub const IMAGE: &str = "docker.io/library/postgres:17-alpine";
+/// The number of the user `postgres` in it. psql needs no user of that number in another.
+const USER: u32 = 70;
+/// How psql gets the URL without what psql does not know of it, which Prisma adds: all that follows `?` but what libpq has as well.
+const START: &str = r#"query=
+case $URL in *\?*)
+  for part in $(printf %s "${URL#*\?}" | tr '&' ' '); do
+    case $part in sslmode=*|connect_timeout=*|options=*|target_session_attrs=*) query="$query&$part" ;; esac
+  done ;;
+esac
+exec psql "${URL%%\?*}?application_name=kubectl-dbm$query" "$@""#;
+
+/// What is run, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The pod's name.
+    pub name: &'a str,
+    /// The image; empty for [`IMAGE`].
+    pub image: &'a str,
+    /// The Secret with the URL; none where it is read from standard input.
+    pub secret: Option<&'a SecretKeySelector>,
+    /// All statements or none.
+    pub at_once: bool,
+    /// The statements; none for a session at the terminal.
+    pub statements: &'a [String],
+}
+
+/// The arguments of `kubectl`, after those by which it finds the cluster.
+#[must_use]
+pub fn arguments(wanted: &Wanted<'_>) -> Vec<String> {
+    let mut container = json!({
+        "name": wanted.name,
+        "securityContext": {
+            "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": true, "runAsUser": USER, "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    });
+    if let Some(key) = wanted.secret {
+        let key = json!({"secretKeyRef": {"name": key.name, "key": key.key}});
+        container["env"] = json!([{"name": "URL", "valueFrom": key}]);
+    }
+    let pod = json!({"spec": {"containers": [container]}});
+    let image = match wanted.image {
+        "" => IMAGE,
+        image => image,
+    };
+    let session = wanted.statements.is_empty();
+    let mut arguments = vec!["run".to_owned(), wanted.name.to_owned()];
+    arguments.extend(["-n".to_owned(), wanted.namespace.to_owned()]);
+    arguments.extend(["--rm", "-q", "--restart=Never"].map(str::to_owned));
+    arguments.push(match (session, wanted.secret) {
+        (true, _) => "-it".to_owned(),
+        (false, None) => "-i".to_owned(),
+        (false, Some(_)) => "--attach".to_owned(),
+    });
+    arguments.push(format!("--image={image}"));
+    arguments.push("--override-type=strategic".to_owned());
+    arguments.push(format!("--overrides={pod}"));
+    arguments.extend(["--", "sh", "-c"].map(str::to_owned));
+    let read = match wanted.secret {
+        Some(_) => "",
+        None => "read -r URL\n",
+    };
+    // Kubernetes takes two of them in an argument for one, and `$(` for a variable's name.
+    let kept = |text: &str| text.replace('$', "$$");
+    arguments.push(kept(&format!("{read}{START}")));
+    arguments.push("psql".to_owned());
+    if wanted.at_once {
+        arguments.push("-1".to_owned());
+    }
+    arguments.extend(["-v", "ON_ERROR_STOP=1"].map(str::to_owned));
+    for statement in wanted.statements {
+        arguments.extend(["-c".to_owned(), kept(statement)]);
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn wanted<'a>(secret: Option<&'a SecretKeySelector>, statements: &'a [String]) -> Wanted<'a> {
+        Wanted {
+            namespace: "shop",
+            name: "dbm-psql-1",
+            secret,
+            at_once: true,
+            statements,
+            ..Wanted::default()
+        }
+    }
+
+    /// What psql gets in the pod, with a shell of this machine.
+    fn got(arguments: &[String], url: &str, input: &str) -> Vec<String> {
+        let name = format!(
+            "dbm-psql-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        );
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let psql = folder.join("psql");
+        std::fs::write(&psql, "#!/bin/sh\nprintf '%s\\n' \"$@\"\n").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&psql, mode).unwrap();
+        let at = arguments.iter().position(|word| word == "--").unwrap();
+        let words: Vec<String> = arguments[at + 1..]
+            .iter()
+            .map(|word| word.replace("$$", "$"))
+            .collect();
+        let file = folder.join("input");
+        std::fs::write(&file, input).unwrap();
+        let path = format!("{}:/usr/bin:/bin", folder.display());
+        let output = std::process::Command::new(&words[0])
+            .args(&words[1..])
+            .env_clear()
+            .env("PATH", path)
+            .env("URL", url)
+            .stdin(std::fs::File::open(file).unwrap())
+            .output()
+            .unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_psql_gets() {
+        let statements = [
+            r#"DROP TABLE "public"."It's \"$HOME\" `x`""#.to_owned(),
+            "SELECT 1".to_owned(),
+        ];
+        let key = SecretKeySelector {
+            name: "identity-db".to_owned(),
+            key: "DATABASE_URL".to_owned(),
+        };
+        let arguments = arguments(&wanted(Some(&key), &statements));
+        assert_eq!(arguments[..2], ["run", "dbm-psql-1"]);
+        let overrides = arguments
+            .iter()
+            .find_map(|word| word.strip_prefix("--overrides="));
+        let pod: serde_json::Value = serde_json::from_str(overrides.unwrap()).unwrap();
+        let env = &pod["spec"]["containers"][0]["env"][0];
+        assert_eq!(
+            env["valueFrom"]["secretKeyRef"],
+            serde_json::json!({"name": "identity-db", "key": "DATABASE_URL"})
+        );
+        let url = "postgresql://app:p$w@host:5432/shop?schema=public&sslmode=require&connection_limit=5&connect_timeout=9";
+        let expected = [
+            "postgresql://app:p$w@host:5432/shop?application_name=kubectl-dbm&sslmode=require&connect_timeout=9",
+            "-1",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            &statements[0],
+            "-c",
+            "SELECT 1",
+        ];
+        assert_eq!(got(&arguments, url, ""), expected);
+    }
+
+    #[test]
+    fn the_url_of_one_who_may_is_on_no_command_line() {
+        let statements = ["SELECT 1".to_owned()];
+        let arguments = arguments(&wanted(None, &statements));
+        assert!(
+            arguments.contains(&"-i".to_owned()) && !arguments.concat().contains("secretKeyRef")
+        );
+        let found = got(&arguments, "", "postgresql://root:r@host/shop\n");
+        assert_eq!(
+            found[0],
+            "postgresql://root:r@host/shop?application_name=kubectl-dbm"
+        );
+    }
+}

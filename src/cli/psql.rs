@@ -1,0 +1,97 @@
+//! `psql`: runs psql in a pod of the resource's namespace, by kubectl.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use super::args::{Global, PsqlArgs};
+use super::cluster::Cluster;
+use super::exit::{Exit, Failure};
+use super::pod::{Wanted, arguments};
+use super::text::safe;
+
+/// The variable with the URL of one who may do what the migration's role may not.
+const ADMIN_URL: &str = "ADMIN_DATABASE_URL";
+
+/// Runs it. What psql prints is printed, and how it ends is how this ends.
+///
+/// # Errors
+/// When there is no such resource or database, or kubectl cannot be started, or psql failed.
+pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result<Exit, Failure> {
+    let resource = cluster.get(&args.name).await?;
+    let databases = &resource.spec.databases;
+    let Some(database) = databases.iter().find(|entry| entry.name == args.database) else {
+        let names: Vec<String> = databases.iter().map(|entry| safe(&entry.name)).collect();
+        return Err(Failure::usage(format!(
+            "{} has no database {}; it has: {}",
+            safe(&args.name),
+            safe(&args.database),
+            names.join(", ")
+        )));
+    };
+    let admin = match args.admin {
+        true => Some(std::env::var(ADMIN_URL).map_err(|_| {
+            Failure::usage(format!(
+                "--admin takes the connection URL of one who may from the variable {ADMIN_URL}, and that is not set"
+            ))
+        })?),
+        false => None,
+    };
+    if admin.is_some() && args.statements.is_empty() {
+        return Err(Failure::usage("--admin needs a statement: -c".to_owned()));
+    }
+    let key = &database.connection.secret_key_ref;
+    let name = format!("dbm-psql-{}", std::process::id());
+    let wanted = Wanted {
+        namespace: &cluster.namespace,
+        name: &name,
+        image: &args.image,
+        secret: admin.is_none().then_some(key),
+        at_once: args.single_transaction,
+        statements: &args.statements,
+    };
+    let mut kubectl = Command::new("kubectl");
+    kubectl.args(reaching(global)).args(arguments(&wanted));
+    let failed = |error: std::io::Error| {
+        Failure::failed(format!(
+            "kubectl, which runs the pod, cannot be started: {error}"
+        ))
+    };
+    let status = match admin {
+        None => kubectl.status().map_err(failed)?,
+        Some(url) => {
+            let mut child = kubectl.stdin(Stdio::piped()).spawn().map_err(failed)?;
+            if let Some(mut input) = child.stdin.take() {
+                writeln!(input, "{url}").map_err(failed)?;
+            }
+            child.wait().map_err(failed)?
+        }
+    };
+    match status.code() {
+        Some(0) => Ok(Exit::Done),
+        _ => Err(Failure::failed(format!(
+            "psql did not end well in pod {name} of namespace {}; where the pod did not start, its nodes may not pull the image, or you may not create pods there: --image names another one that holds psql",
+            safe(&cluster.namespace)
+        ))),
+    }
+}
+
+/// How kubectl finds the same cluster, as the same user.
+fn reaching(global: &Global) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Some(file) = &global.kubeconfig {
+        words.push(format!("--kubeconfig={}", file.display()));
+    }
+    if let Some(context) = &global.context {
+        words.push(format!("--context={context}"));
+    }
+    if let Some(user) = &global.act_as {
+        words.push(format!("--as={user}"));
+    }
+    words.extend(
+        global
+            .act_as_groups
+            .iter()
+            .map(|group| format!("--as-group={group}")),
+    );
+    words
+}
