@@ -269,7 +269,10 @@ fn still_at_work(
 }
 
 fn refused(database: &str, refusal: &Refusal) -> Verdict {
-    let nothing = FailedStatus::default;
+    let nothing = || FailedStatus {
+        traces: Traces::None,
+        ..FailedStatus::default()
+    };
     match refusal {
         Refusal::InventoryChanged { .. } => Verdict::ImageChanged,
         Refusal::TooLate => Verdict::NeverBegan {

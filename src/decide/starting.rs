@@ -148,6 +148,23 @@ fn start(
         }
     };
     if let Some(blocker) = &plan.blocker {
+        // What a new run would apply elsewhere is what is seen now, too: the image may be another one.
+        let blocked = pass.snapshot.resource.status.phase == Some(Phase::Blocked);
+        for other in pass.spec.databases.iter().map(|other| &other.name) {
+            let migrated = pass
+                .database(other)
+                .is_some_and(|entry| entry.phase == DatabasePhase::Succeeded);
+            if other == name || migrated {
+                continue;
+            }
+            match inventories.get(other).zip(pass.facts(other)) {
+                Some((inventory, facts)) => {
+                    shown::planned(pass, other, inventory, facts);
+                }
+                // It was not looked at while it was not its turn.
+                None => pass.again |= !blocked,
+            }
+        }
         if blocker.reason == reasons::PENDING_FOUND {
             remembered::tell(pass, &|told| told == name);
         }

@@ -8,7 +8,7 @@ use super::actions;
 use super::rhythm;
 use super::run::cause;
 use super::snapshot::Resource;
-use crate::api::{DatabasePhase, RunOutcome, StepKind, StepStatus};
+use crate::api::{DatabasePhase, Phase, RunOutcome, StepKind, StepStatus};
 use crate::facts::{ActionFacts, JobFacts, JobProgress};
 
 /// What to look at.
@@ -226,7 +226,9 @@ fn at_work(
                 }
                 let look = LookWant::with_catalog(0);
                 wants.databases.insert(database.name.clone(), look);
-                if resource.spec.parallelism <= 1 && database.pending_count > 0 {
+                let blocked = resource.status.phase == Some(Phase::Blocked);
+                // Where it does not go on, people are told what there is of all of them.
+                if resource.spec.parallelism <= 1 && database.pending_count > 0 && !blocked {
                     break;
                 }
             }

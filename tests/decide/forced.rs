@@ -4,7 +4,7 @@ use database_migration_operator::api::{ActionKind, FindingKind, Policy, reasons}
 use rstest::rstest;
 
 use super::humans;
-use super::situations::{FIRST, Stage, TARGET, odd, same, situation};
+use super::situations::{FIRST, SECOND, Stage, TARGET, odd, same, situation};
 
 const SITUATION: &str = "squashed, and not all of it is there";
 
@@ -118,4 +118,50 @@ fn one_baseline_marks_what_a_lost_ledger_held() {
         "it is marked, and not run"
     );
     assert_eq!(stage.world.applied(TARGET).len(), 3);
+}
+
+/// After a human's word that what was applied has another name, what stands under the old one never ran: an object that it would make, or rows.
+#[rstest]
+#[case::an_object(&["0900_new"])]
+#[case::rows(&[])]
+fn what_stands_under_a_name_that_was_reused_is_no_success(#[case] makes: &[&str]) {
+    let (mut stage, _) = situation("a name has something else, and rows are pending");
+    let image = [
+        same(FIRST),
+        odd(SECOND, "n", makes),
+        odd("0301_rows", "r", &[]),
+    ];
+    stage.world.odd.insert("odd".to_owned(), image.to_vec());
+    stage.edit(|resource| resource.retry = Some("again".to_owned()));
+    stage.go(60);
+    assert_eq!(stage.reason(), reasons::UNSEEN_FOUND, "{}", stage.said());
+    stage.choose("baseline");
+    stage.go(60);
+    assert_eq!(stage.reason(), reasons::EDITED_FOUND, "{}", stage.said());
+}
+
+/// Of a tag that was pushed again under a plan that was shown, the new plan of every database is shown before anything of it runs.
+#[test]
+fn the_new_plan_of_every_database_is_shown() {
+    let (mut stage, _) = situation("two databases were exchanged");
+    stage.exchange();
+    stage.go(60);
+    assert!(stage.ready(), "{}", stage.said());
+    stage.edit(|resource| resource.suspended = true);
+    stage.release("v3");
+    stage.go(40);
+    *stage.world.pushes.entry("v3".to_owned()).or_default() += 1;
+    stage.edit(|resource| resource.suspended = false);
+    stage.go(60);
+    assert_eq!(stage.reason(), reasons::PLAN_CHANGED, "{}", stage.said());
+    let status = &stage.world.objects[0].resource.status;
+    for entry in &status.databases {
+        assert_eq!(
+            entry.pending_count, 2,
+            "{}: {:?}",
+            entry.name, entry.pending
+        );
+    }
+    let title = &status.choices[0].title;
+    assert_eq!(title.matches("0301_pushed again").count(), 2, "{title}");
 }

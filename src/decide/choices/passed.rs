@@ -50,7 +50,10 @@ pub(super) fn of(
             format!("only if {lacked} was taken out of the image on purpose"),
             "since",
             entry.since.as_str(),
-            format!("only show what is older than {}", entry.since),
+            format!(
+                "only show what is older than {}; once the next release is deployed, what comes later is not compared with it any more",
+                entry.since
+            ),
         ),
         // Under `since` nothing more would be asked.
         FindingKind::Unknown => (

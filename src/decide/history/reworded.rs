@@ -96,6 +96,15 @@ fn now(inventory: &DatabaseInventory, name: &str, (schema, objects): Place<'_>) 
     }
 }
 
+/// What a mark says of applied names.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Those under which other SQL stands, and the name that what was applied has.
+    pub(super) reused: Vec<(String, String)>,
+    /// The catalog's objects matter for it.
+    pub(super) by_name: bool,
+}
+
 /// Applied names of which a human said that what was applied under them has another name now, by marking that one: the SQL that the
 /// image has there never ran, and never does.
 pub(super) fn told(
@@ -103,10 +112,10 @@ pub(super) fn told(
     rows: &[LedgerRow],
     contents: &Contents<'_>,
     place: Place<'_>,
-) -> Vec<(String, String)> {
+) -> Told {
     // A mark stands for what the image lacks, where it lacks anything.
     if !gone(inventory, rows).is_empty() {
-        return Vec::new();
+        return Told::default();
     }
     let applied = applied(rows);
     let said = said(inventory, rows);
@@ -119,7 +128,7 @@ pub(super) fn told(
         changes(marked) && !applied.values().any(|row| is_of(contents, row, marked))
     });
     let Some((marked, mark)) = said.next() else {
-        return Vec::new();
+        return Told::default();
     };
     let edited = inventory.migrations.iter().filter(|migration| {
         let row = applied.get(migration.name.as_str());
@@ -129,11 +138,17 @@ pub(super) fn told(
                 && !contents.is_intact(row)
         })
     });
-    edited
+    let edited: Vec<&Migration> = edited
         .filter(|migration| migration.unreadable.is_none())
-        .filter(|migration| now(inventory, &migration.name, place) != Now::Held)
-        .map(|migration| (migration.name.clone(), marked.name.clone()))
-        .collect()
+        .collect();
+    Told {
+        by_name: !edited.is_empty(),
+        reused: edited
+            .into_iter()
+            .filter(|migration| now(inventory, &migration.name, place) != Now::Held)
+            .map(|migration| (migration.name.clone(), marked.name.clone()))
+            .collect(),
+    }
 }
 
 /// It has the content of an applied one beside its own row.

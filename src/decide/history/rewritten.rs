@@ -388,8 +388,9 @@ fn seen(
     };
     let told = reworded::told(inventory, rows, &contents, (schema, objects));
     let is_new = |(name, _): &(String, String)| !found.reused.iter().any(|(it, _)| it == name);
-    let told: Vec<(String, String)> = told.into_iter().filter(is_new).collect();
-    found.reused.extend(told);
+    let reused: Vec<(String, String)> = told.reused.into_iter().filter(is_new).collect();
+    found.by_name |= told.by_name;
+    found.reused.extend(reused);
     let known = names_of(inventory);
     let first = found.renamed.first();
     found.old_is_there = first.is_some_and(|(_, old)| known.contains(old.as_str()));
