@@ -80,8 +80,8 @@ pub struct DatabaseStatus {
     /// database cannot be read.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub turn: String,
-    /// The digest of the image's inventory of it as of the plan that was shown last while the resource was suspended in this run:
-    /// nothing else runs when it is resumed.
+    /// The digest of the image's inventory of it as of the plan that was shown last while the resource was suspended in this run, or
+    /// when the run was forced: nothing else runs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub shown_inventory_hash: String,
     /// Another entry of the spec, whose database this one leads to since the Secrets or the spec changed. A retry accepts that.

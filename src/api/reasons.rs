@@ -159,7 +159,7 @@ pub const AHEAD_FOUND: &str = "AheadFound";
 pub const OUT_OF_ORDER_FOUND: &str = "OutOfOrderFound";
 /// Migrations of the image are missing from a ledger that held them.
 pub const PENDING_FOUND: &str = "PendingFound";
-/// The image holds something else than the plan that was shown while the resource was suspended.
+/// The image holds something else than the plan that was shown when the resource was suspended, or a run was forced.
 pub const PLAN_CHANGED: &str = "PlanChanged";
 /// Two databases of the resource are one, with one ledger.
 pub const DUPLICATE_DATABASE: &str = "DuplicateDatabase";

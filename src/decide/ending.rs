@@ -56,12 +56,12 @@ fn finish_failed(pass: &mut Pass<'_>) {
 
 /// Every database is migrated; an application may start on that.
 pub(super) fn migrated(pass: &mut Pass<'_>) {
-    pass.condition(
-        reasons::MIGRATED,
-        true,
-        reasons::LEDGER_VERIFIED,
-        "every migration of the image is applied",
-    );
+    let text = "every migration of the image is applied";
+    let text = match forced(pass) {
+        Some(forced) => format!("{text}; {forced}"),
+        None => text.to_owned(),
+    };
+    pass.condition(reasons::MIGRATED, true, reasons::LEDGER_VERIFIED, &text);
 }
 
 /// What was to be proven after the migrations was not: the run ends, everything stays as it is.

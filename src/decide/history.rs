@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dbm_agent::protocol::{DatabaseInventory, Migration};
 
-use crate::facts::{DatabaseFacts, LedgerRow, Object, TableName};
+use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Object, TableName};
 use crate::tools::prisma::{self, RowState};
 use crate::tools::sql;
 
@@ -202,6 +202,24 @@ pub(super) fn held<'a>(
         .map(|m| m.sql.as_deref().unwrap_or_default());
     let scripts: Vec<(&str, &str)> = names.clone().zip(scripts).collect();
     names.zip(sql::held(&scripts, schema, objects)).collect()
+}
+
+/// What contradicts that an applied migration ran, in words; none where the catalog was not read, or the image does not hold it.
+pub(super) fn contradicted(
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    name: &str,
+) -> Option<Vec<String>> {
+    let Ledger::Rows(rows) = &facts.ledger else {
+        return None;
+    };
+    let applied = applied(rows);
+    let all = inventory.migrations.iter();
+    let ran: Vec<&Migration> = all
+        .filter(|m| applied.contains_key(m.name.as_str()))
+        .collect();
+    let found = held(&ran, &facts.identity.schema, facts.objects.as_ref()?).remove(name)?;
+    Some(found.against())
 }
 
 /// How one of these migrations compares with the catalog: columns with their types, all else by its name. None where the catalog is not

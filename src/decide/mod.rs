@@ -29,6 +29,7 @@ mod doubts;
 mod ending;
 mod evidence;
 mod finished;
+mod forced;
 mod former;
 mod going;
 mod held;

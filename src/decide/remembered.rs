@@ -194,6 +194,12 @@ pub(super) fn lost(
     })
 }
 
+/// It is another database than the one that a run last saw.
+pub(super) fn is_elsewhere(entry: &DatabaseStatus, facts: &DatabaseFacts) -> bool {
+    let known = entry.remembered.as_ref();
+    known.is_some_and(|known| !known.turn.is_empty() && known.turn != lease_name(&facts.identity))
+}
+
 /// Those that are pending and known to be gone from the ledger of this very database: they may have run, and can be marked.
 pub(super) fn gone(
     entry: &DatabaseStatus,

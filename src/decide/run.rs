@@ -1,6 +1,7 @@
 //! What starts a run, and how one ends.
 
 use super::actions;
+use super::forced;
 use super::former;
 use super::held;
 use super::known;
@@ -114,6 +115,7 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
         if let Some(before) = before(&next.name) {
             remembered::carry(before, cause == Cause::Retry, &told, next);
             former::carry(before, cause == Cause::Retry, &told, next);
+            forced::carry(before, next);
         }
     }
     let named =

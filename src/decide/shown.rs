@@ -4,6 +4,7 @@ use dbm_agent::protocol::DatabaseInventory;
 
 use super::concurrently;
 use super::evidence;
+use super::forced;
 use super::former;
 use super::history;
 use super::invalid;
@@ -13,7 +14,7 @@ use super::plan::{self, Blocker, DatabasePlan};
 use super::remembered;
 use super::time_limits;
 use super::unplanned;
-use crate::api::{DatabasePhase, FindingKind, StepKind, reasons};
+use crate::api::{DatabasePhase, FindingKind, FindingStatus, StepKind, reasons};
 use crate::facts::{DatabaseFacts, Ledger};
 
 /// Plans a database by what the image holds and its ledger says, and puts that where people see it.
@@ -58,6 +59,16 @@ pub(super) fn planned(
         });
         plan.under_way = false;
     }
+    if let Some(blocker) = &mut plan.blocker
+        && OF_HISTORY.contains(&blocker.reason)
+        && pass
+            .database(name)
+            .is_some_and(|entry| remembered::is_elsewhere(entry, facts))
+    {
+        blocker.message.push_str(
+            " It is another database than the one that a run last saw here: was its Secret changed?",
+        );
+    }
     if plan.blocker.is_none() {
         plan.blocker = other_than_shown(pass, name, inventory, &plan);
     }
@@ -80,7 +91,7 @@ pub(super) fn planned(
             && blocker.reason == reasons::BASELINE_NEEDED
         {
             blocker.message.push_str(&format!(
-                " A run of this resource has seen a ledger here that held the migrations up to {last}."
+                " But a run of this resource has seen a ledger here that held the migrations up to {last}: baseline it up to that one."
             ));
         }
         plan.baseline = last;
@@ -88,6 +99,16 @@ pub(super) fn planned(
     show(pass, name, inventory, facts, &plan);
     plan
 }
+
+/// Reasons for which a database's history does not fit the image.
+const OF_HISTORY: [&str; 6] = [
+    reasons::AHEAD_FOUND,
+    reasons::UNKNOWN_FOUND,
+    reasons::EDITED_FOUND,
+    reasons::RENAMED_FOUND,
+    reasons::SQUASHED_FOUND,
+    reasons::UNSEEN_FOUND,
+];
 
 /// What was looked at while the resource was suspended is not what the image holds by now: that was shown to nobody.
 fn other_than_shown(
@@ -101,6 +122,7 @@ fn other_than_shown(
     }
     let suspended = pass.snapshot.resource.suspended;
     let entry = pass.database_mut(name)?;
+    // Whoever resumes it, or forces it, does that with what was shown.
     if suspended {
         entry.shown_inventory_hash.clone_from(&inventory.hash);
     }
@@ -109,7 +131,7 @@ fn other_than_shown(
     other.then(|| Blocker {
         reason: reasons::PLAN_CHANGED,
         message: format!(
-            "{name}: image {} was pushed again after its plan was shown, while the resource was suspended, and holds something else now, so nothing was started. Look at what it would run now: {}; then start it: {}",
+            "{name}: image {} was pushed again after its plan was looked at, and holds something else now, so nothing was started. Look at what it would run now: {}; then start it: {}",
             pass.spec.image,
             pass.command("plan"),
             pass.retry_command()
@@ -146,7 +168,8 @@ fn show(
         return;
     };
     entry.inventory_hash.clone_from(&inventory.hash);
-    entry.by_name = plan.by_name;
+    let forced = |finding: &FindingStatus| finding.kind == FindingKind::Forced;
+    entry.by_name = plan.by_name || entry.findings.iter().any(forced);
     entry.baseline.clone_from(&plan.baseline);
     entry.baseline_unseen = plan.baseline_unseen;
     entry.since.clone_from(&plan.since);
@@ -159,7 +182,12 @@ fn show(
         // What a migration's output said stays, and what was forced; the rest is what is so now.
         let said = std::mem::take(&mut entry.findings)
             .into_iter()
-            .filter(|finding| [FindingKind::Log, FindingKind::Forced].contains(&finding.kind));
+            .filter(|it| {
+                it.kind == FindingKind::Log
+                    || it.kind == FindingKind::Forced && !plan.pending.contains(&it.migration)
+            });
+        let against = |migration: &str| history::contradicted(inventory, facts, migration);
+        let said = forced::recheck(said.collect(), against);
         entry.findings = plan.findings.iter().cloned().chain(said).collect();
         entry.findings_count = bounded(entry.findings.len());
         if entry.phase == DatabasePhase::Unknown {

@@ -2,6 +2,7 @@
 
 use super::super::choices::locks::UNSEEN;
 use super::super::ending;
+use super::super::forced;
 use super::super::invalid;
 use super::super::judge::LOCK_NOT_AVAILABLE;
 use super::super::outcome;
@@ -10,8 +11,9 @@ use super::super::plan::ledger_digest;
 use super::super::run;
 use super::super::shown;
 use super::super::status::{self, count};
-use super::forced;
 use super::work::{self, said};
+use dbm_agent::protocol::Outcome;
+
 use crate::api::{
     AcceptedStatus, ActionKind, ActionOutcome, DatabasePhase, FindingKind, MigrationActionSpec,
     Phase, Policy, Resolution, RunOutcome, StepKind, StepOutcome, StepStatus, WentBack, reasons,
@@ -108,6 +110,12 @@ pub(super) fn judge_resolve(
         (false, _) => usize::from(!applied),
     };
     if missing > 0 {
+        let summary = end.and_then(|end| end.summary.as_deref());
+        let refused = summary.is_some_and(|said| matches!(said.outcome, Outcome::Refused(_)));
+        // Nothing of it was done: it is decided anew, on what is shown then.
+        if let Some(entry) = pass.database_mut(database).filter(|_| refused) {
+            entry.marks.clear();
+        }
         let why = if baseline {
             format!(
                 "{database}: {} not marked applied; baseline again to go on",

@@ -15,7 +15,6 @@
 mod baseline;
 mod ends;
 mod fits;
-mod forced;
 mod marks;
 mod orphans;
 mod still;
@@ -224,8 +223,20 @@ fn take(pass: &mut Pass<'_>, action: &ActionFacts) -> bool {
     pass.event(false, reasons::events::ACTION_TAKEN, text);
     match action.spec.action {
         ActionKind::Retry => {
+            let shown: Vec<(String, String)> = pass
+                .status
+                .databases
+                .iter()
+                .map(|entry| (entry.name.clone(), entry.inventory_hash.clone()))
+                .collect();
             run::start(pass, Cause::Retry);
             if action.spec.force {
+                // What was forced is what was looked at: of another image it says nothing.
+                for (name, hash) in shown {
+                    if let Some(entry) = pass.database_mut(&name) {
+                        entry.shown_inventory_hash = hash;
+                    }
+                }
                 // What a baseline said and did not come to is taken back, or what was applied without a plan is accepted. That is
                 // all then: anything else is asked anew.
                 let about =

@@ -1,6 +1,7 @@
 //! An action's Job: journaled, made, followed, and judged by the database.
 
 use super::super::concurrently;
+use super::super::forced;
 use super::super::history;
 use super::super::kept;
 use super::super::names::lease_name;
@@ -14,7 +15,6 @@ use super::super::waiting;
 use super::baseline;
 use super::ends;
 use super::fits::{is_other, rows, target_row};
-use super::forced;
 use super::marks;
 use crate::api::{
     ActionKind, MigrationActionSpec, Phase, Resolution, StepKind, StepStatus, TakenAction, reasons,

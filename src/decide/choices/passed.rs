@@ -30,7 +30,7 @@ pub(super) fn of(
     if lacked.is_empty() {
         return;
     }
-    let it = if lacked.len() == 1 { "it" } else { "them" };
+    let it = if lacked.len() == 1 { "it" } else { "they" };
     let lacked = names(&lacked);
     let pending: Vec<&str> = entry.pending.iter().map(String::as_str).collect();
     let but = match pending.as_slice() {

@@ -83,6 +83,30 @@ pub(super) fn beside(
     })
 }
 
+/// Of what is pending the first ones, as far as the catalog does not show whether they ran: what comes after one that has not run is new.
+pub(super) fn first_unseen(
+    inventory: &DatabaseInventory,
+    pending: &[&Migration],
+    schema: &str,
+    objects: &BTreeSet<Object>,
+) -> Vec<String> {
+    let all: Vec<&Migration> = inventory.migrations.iter().collect();
+    let held = held(&all, schema, objects);
+    let open = |m: &&&Migration| {
+        let script = m.sql.as_deref();
+        let nothing = script.is_some_and(|script| sql::statements(script).is_empty());
+        let held = held.get(m.name.as_str());
+        nothing || held.is_some_and(|held| held.against().is_empty())
+    };
+    let unseen = |m: &&&Migration| {
+        let script = m.sql.as_deref().unwrap_or_default();
+        let held = held.get(m.name.as_str());
+        held.is_some_and(sql::Held::is_unseen) && !sql::statements(script).is_empty()
+    };
+    let first = pending.iter().take_while(open);
+    first.filter(unseen).map(|m| m.name.clone()).collect()
+}
+
 fn now(inventory: &DatabaseInventory, name: &str, (schema, objects): Place<'_>) -> Now {
     let all: Vec<&Migration> = inventory.migrations.iter().collect();
     let script = all.iter().find(|m| m.name == name);

@@ -50,6 +50,8 @@ pub(in super::super) struct Rewritten {
     reworded: String,
     /// The catalog shows that this has not run.
     reworded_proven: bool,
+    /// All that is applied was marked so, and Prisma has deployed nothing.
+    baselined: bool,
     /// The old name of the first of `renamed` stands in the image for something else.
     old_is_there: bool,
 }
@@ -173,6 +175,17 @@ impl Rewritten {
             );
             return blocked(reasons::UNSEEN_FOUND, message + &in_part(self));
         }
+        if self.baselined && squashed.iter().all(|name| self.unseen.contains(*name)) {
+            let (it, verb) = match squashed.len() {
+                1 => ("it", "is"),
+                _ => ("they", "are"),
+            };
+            let message = format!(
+                "{database}: {} {verb} pending after what a baseline marked applied, and the catalog does not show whether {it} ran here, too, so nothing was started. Look at what {it} would change (rows, say): if {it} ran, tell Prisma so; if not, say that {it} may run.",
+                names(&squashed)
+            );
+            return blocked(reasons::UNSEEN_FOUND, message);
+        }
         if lost.is_empty() && squashed.iter().all(|name| self.unseen.contains(*name)) {
             let (it, verb) = match squashed.len() {
                 1 => ("it", "is"),
@@ -223,7 +236,9 @@ impl Rewritten {
             .iter()
             .map(String::as_str)
             .filter(|name| !self.unseen.contains(*name) && !self.partial.contains_key(*name))
+            .filter(|name| !self.marked.contains(*name))
             .collect();
+        let marked: Vec<&str> = self.marked.iter().map(String::as_str).collect();
         let unseen: Vec<&str> = self.unseen.iter().map(String::as_str).collect();
         let mut said = Vec::new();
         if !whole.is_empty() {
@@ -237,6 +252,12 @@ impl Rewritten {
                 "a part of what {name} would make is there already ({}), and a part is not ({})",
                 first(there),
                 first(missing)
+            ));
+        }
+        if !marked.is_empty() {
+            said.push(format!(
+                "a baseline said that {} ran, which is not marked applied yet",
+                names(&marked)
             ));
         }
         if !unseen.is_empty() {
@@ -341,7 +362,8 @@ pub(in super::super) fn rewritten(
         found.squashed.clear();
         found.unseen.clear();
     }
-    if (word.doubts || !found.reworded.is_empty()) && !word.new && !found.doubtful.is_empty() {
+    let asks = word.doubts || found.baselined || !found.reworded.is_empty();
+    if asks && !word.new && !found.doubtful.is_empty() {
         let mut doubtful = std::mem::take(&mut found.doubtful);
         // Who accepted what is lacking knows what it is: what makes something new is new then.
         doubtful.retain(|name| {
@@ -417,6 +439,17 @@ fn seen(
             let moved = objects.and_then(|objects| {
                 reworded::beside(inventory, &edited, &pending, (schema, objects), edits)
             });
+            // Prisma has deployed nothing yet: up to where it ran by another way is a human's word, and what only changes rows does not show.
+            let by_hand = |row: &&LedgerRow| prisma::row_state(row) == RowState::AppliedByHand;
+            found.baselined = edited.is_empty()
+                && !applied.is_empty()
+                && applied.values().all(|row| by_hand(row));
+            if found.baselined {
+                found.by_name = true;
+                found.doubtful = objects.map_or_else(Vec::new, |objects| {
+                    reworded::first_unseen(inventory, &pending, schema, objects)
+                });
+            }
             if let Some(moved) = moved {
                 found.reworded = moved.name;
                 found.reworded_proven = moved.proven;

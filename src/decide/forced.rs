@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::status;
+use super::status;
 use crate::api::{DatabaseStatus, FindingKind, FindingStatus, Policy};
 
 /// What is kept of what contradicts it, characters.
@@ -35,4 +35,30 @@ pub(super) fn forget(entry: &mut DatabaseStatus) {
         .retain(|finding| finding.kind != FindingKind::Forced);
     let gone = u32::try_from(before - entry.findings.len()).unwrap_or_default();
     entry.findings_count = entry.findings_count.saturating_sub(gone);
+}
+
+/// It is said in later runs, too, for as long as it is so.
+pub(super) fn carry(before: &DatabaseStatus, next: &mut DatabaseStatus) {
+    let findings = before.findings.iter();
+    let forced = findings.filter(|finding| finding.kind == FindingKind::Forced);
+    next.findings.extend(forced.cloned());
+    next.findings_count = u32::try_from(next.findings.len()).unwrap_or_default();
+}
+
+/// What of it is not so any more is left out. `against`: what contradicts a migration by now, where the catalog was read and it is marked
+/// applied.
+pub(super) fn recheck(
+    findings: Vec<FindingStatus>,
+    against: impl Fn(&str) -> Option<Vec<String>>,
+) -> Vec<FindingStatus> {
+    let still = |mut finding: FindingStatus| {
+        if finding.kind == FindingKind::Forced
+            && let Some(what) = against(&finding.migration)
+        {
+            finding.text = status::cut(&what.join("; "), TEXT_LIMIT);
+            return (!what.is_empty()).then_some(finding);
+        }
+        Some(finding)
+    };
+    findings.into_iter().filter_map(still).collect()
 }
