@@ -441,9 +441,8 @@ fn seen(
             });
             // Prisma has deployed nothing yet: up to where it ran by another way is a human's word, and what only changes rows does not show.
             let by_hand = |row: &&LedgerRow| prisma::row_state(row) == RowState::AppliedByHand;
-            found.baselined = edited.is_empty()
-                && !applied.is_empty()
-                && applied.values().all(|row| by_hand(row));
+            found.baselined =
+                edited.is_empty() && !applied.is_empty() && applied.values().all(by_hand);
             if found.baselined {
                 found.by_name = true;
                 found.doubtful = objects.map_or_else(Vec::new, |objects| {

@@ -39,7 +39,10 @@ pub fn apart_from_new(sql: &str, schema: &str, objects: &BTreeSet<Object>) -> Ve
             .filter(|object| !objects.contains(object) && !renamed.contains(&object))
             .collect(),
         leads: LEADS.iter().any(|word| is_named(word))
-            || is_named("RENAME") && is_named("DROP")
+            || is_named("RENAME")
+                && statements
+                    .iter()
+                    .any(|(tokens, _)| first(tokens) == "INSERT" || fills(tokens))
             || statements.iter().any(|(tokens, _)| makes_code(tokens)),
     };
     statements
@@ -308,6 +311,7 @@ mod tests {
     #[case(T, "CREATE TABLE n (a int PRIMARY KEY); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES n (a) ON UPDATE CASCADE; UPDATE n SET a = a * 100;", &[3])]
     // A table is rebuilt.
     #[case(T, "CREATE TABLE n AS SELECT a * 100 AS a FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t;", &[1])]
+    #[case(T, "ALTER TABLE t RENAME TO o; CREATE TABLE t AS SELECT a * 100 AS a FROM o;", &[2])]
     #[case(T, "CREATE TABLE n (a int); INSERT INTO n SELECT a * 100 FROM t; DROP TABLE t; ALTER TABLE n RENAME TO t;", &[2])]
     #[case(T, "CREATE TABLE n AS SELECT bump();", &[1])]
     #[case(T, "CREATE MATERIALIZED VIEW n AS SELECT bump();", &[1])]
