@@ -27,7 +27,7 @@ pub struct Wanted<'a> {
     pub name: &'a str,
     /// The image; empty for [`IMAGE`].
     pub image: &'a str,
-    /// The Secret with the URL; none where it is read from standard input.
+    /// The Secret with the URL; none where it is the line that is read from standard input.
     pub secret: Option<&'a SecretKeySelector>,
     /// All statements or none.
     pub at_once: bool,
@@ -35,7 +35,7 @@ pub struct Wanted<'a> {
     pub statements: &'a [String],
 }
 
-/// The arguments of `kubectl`, after those by which it finds the cluster.
+/// The arguments of `kubectl`, after those by which it finds the cluster. What runs statements waits for a line on its standard input.
 #[must_use]
 pub fn arguments(wanted: &Wanted<'_>) -> Vec<String> {
     let mut container = json!({
@@ -58,18 +58,17 @@ pub fn arguments(wanted: &Wanted<'_>) -> Vec<String> {
     let mut arguments = vec!["run".to_owned(), wanted.name.to_owned()];
     arguments.extend(["-n".to_owned(), wanted.namespace.to_owned()]);
     arguments.extend(["--rm", "-q", "--restart=Never"].map(str::to_owned));
-    arguments.push(match (session, wanted.secret) {
-        (true, _) => "-it".to_owned(),
-        (false, None) => "-i".to_owned(),
-        (false, Some(_)) => "--attach".to_owned(),
-    });
+    arguments.push(if session { "-it" } else { "-i" }.to_owned());
     arguments.push(format!("--image={image}"));
     arguments.push("--override-type=strategic".to_owned());
     arguments.push(format!("--overrides={pod}"));
-    arguments.extend(["--", "sh", "-c"].map(str::to_owned));
-    let read = match wanted.secret {
-        Some(_) => "",
-        None => "read -r URL\n",
+    // Not what the image starts by itself.
+    arguments.extend(["--command", "--", "sh", "-c"].map(str::to_owned));
+    // It waits for a line, so that nothing is printed before kubectl listens.
+    let read = match (wanted.secret, session) {
+        (Some(_), true) => "",
+        (Some(_), false) => "read -r _\n",
+        (None, _) => "read -r URL\n",
     };
     // Kubernetes takes two of them in an argument for one, and `$(` for a variable's name.
     let kept = |text: &str| text.replace('$', "$$");
@@ -168,7 +167,7 @@ mod tests {
             "-c",
             "SELECT 1",
         ];
-        assert_eq!(got(&arguments, url, ""), expected);
+        assert_eq!(got(&arguments, url, "\n"), expected);
     }
 
     #[test]

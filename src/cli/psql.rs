@@ -56,15 +56,15 @@ pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result
             "kubectl, which runs the pod, cannot be started: {error}"
         ))
     };
-    let status = match admin {
-        None => kubectl.status().map_err(failed)?,
-        Some(url) => {
-            let mut child = kubectl.stdin(Stdio::piped()).spawn().map_err(failed)?;
-            if let Some(mut input) = child.stdin.take() {
-                writeln!(input, "{url}").map_err(failed)?;
-            }
-            child.wait().map_err(failed)?
+    let status = if args.statements.is_empty() {
+        kubectl.status().map_err(failed)?
+    } else {
+        let mut child = kubectl.stdin(Stdio::piped()).spawn().map_err(failed)?;
+        if let Some(mut input) = child.stdin.take() {
+            // A pod that did not start reads nothing; how kubectl ends says so.
+            let _ = writeln!(input, "{}", admin.unwrap_or_default());
         }
+        child.wait().map_err(failed)?
     };
     match status.code() {
         Some(0) => Ok(Exit::Done),
