@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::api::{
     Condition, DatabaseMigrationStatus, DatabasePhase, Policy, StepKind, Time, reasons,
 };
+use crate::tools::text::one_line;
 
 /// Bytes of a message.
 pub const MESSAGE_LIMIT: usize = 1024;
@@ -81,10 +82,12 @@ pub fn time(at: Timestamp) -> Option<Time> {
     Some(Time(seconds(at)))
 }
 
-/// At most `limit` bytes, cut at a character, with an ellipsis.
+/// One line of at most `limit` bytes, cut at a character, with an ellipsis. What is not seen in foreign text is replaced: it could
+/// pretend to be another line of a log.
 pub fn cut(text: &str, limit: usize) -> String {
+    let text = one_line(text);
     if text.len() <= limit {
-        return text.to_owned();
+        return text.into_owned();
     }
     let mut end = limit.saturating_sub('…'.len_utf8());
     while !text.is_char_boundary(end) {
