@@ -7,6 +7,7 @@
 mod content;
 mod reworded;
 mod rewritten;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -8,7 +8,7 @@ use super::imports::{self, Arrows};
 type Files = BTreeSet<String>;
 
 /// How many files of `src/decide` lie in a circle. It only gets less.
-const IN_DECIDE: usize = 45;
+const IN_DECIDE: usize = 44;
 
 /// The other circles of `src`. They only get fewer and smaller.
 const ELSEWHERE: &[&[&str]] = &[
