@@ -179,3 +179,38 @@ fn marking_a_row_gives_way_only_where_it_is_kept(#[case] abort: bool) {
     let said = &snapshot.resource.status.message;
     assert!(said.contains("was taken away before it started"), "{said}");
 }
+
+/// A run's name can be foretold: what was made long before it began was decided on by nobody.
+#[rstest::rstest]
+#[case(-3600, false)]
+#[case(-30, true)]
+#[case(0, true)]
+fn what_was_made_before_its_run_is_refused(#[case] before: i64, #[case] taken: bool) {
+    let mut snapshot = super::cases::finished();
+    let mut action = asked(&snapshot, ActionKind::Retry);
+    action.created_at = at(START + before);
+    snapshot.actions = vec![action];
+    let decision = decide(&snapshot);
+    let run = |status: &Option<database_migration_operator::api::RunStatus>| {
+        status.as_ref().map(|run| run.id.clone())
+    };
+    let status = decision
+        .status
+        .as_deref()
+        .unwrap_or(&snapshot.resource.status);
+    let began = run(&status.run) != run(&snapshot.resource.status.run);
+    assert_eq!(began, taken);
+    let told: Vec<String> = decision
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::SetAction { status, .. } => Some(status.message.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        told.iter().any(|it| it.contains("was made before run")),
+        !taken,
+        "{told:?}"
+    );
+}

@@ -28,6 +28,9 @@ pub(super) enum Fit {
 /// How soon it is looked again at something that passes by itself, milliseconds.
 const SOON: u64 = 2_000;
 
+/// The API server says when an action was made, and the operator when a run began: so far apart may their clocks be, seconds.
+const CLOCKS: i64 = 60;
+
 /// The database that must be looked at before an action can be judged, and whether with its objects.
 pub(in super::super) fn wants_database<'a>(
     resource: &'a Resource,
@@ -84,6 +87,16 @@ pub(super) fn by_hand(
 }
 
 pub(super) fn fits(pass: &mut Pass<'_>, action: &ActionFacts) -> Fit {
+    let begun = pass.run().started_at.map(|time| time.0);
+    let before = action.created_at.as_second() + CLOCKS;
+    let of_run = stale(&pass.status, &action.spec).is_none();
+    if of_run && begun.is_some_and(|begun| before < begun.as_second()) {
+        return Fit::Refused(format!(
+            "it was made before run {} began, which it names: nobody can have decided on that. Look again: {}",
+            action.spec.run,
+            pass.command("status")
+        ));
+    }
     match check(pass, &action.spec) {
         Ok(()) => Fit::Yes,
         Err(fit) => fit,
