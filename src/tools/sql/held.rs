@@ -112,18 +112,24 @@ pub fn otherwise(
         follow(&mut state, sql, by, schema);
     }
     let mut found = vec![Vec::new(); migrations.len()];
-    for (object, entry) in state.there() {
-        let known = state.shape(object).zip(columns.get(object));
-        let (Some((shape, seen)), Some(found)) = (known, found.get_mut(entry.by)) else {
+    let made = state
+        .there()
+        .filter_map(|(object, entry)| Some((object, entry.by, state.shape(object)?)));
+    // One that an earlier text made is as the last one has it.
+    for (object, by, shape) in made.chain(state.reshaped()) {
+        let (Some(seen), Some(found)) = (columns.get(object), found.get_mut(by)) else {
             continue;
         };
         let differences = shape.differences(seen);
         if !differences.is_empty() {
-            found.push(format!(
+            let text = format!(
                 "{} {}, not as the migration makes it",
                 describe(object, schema),
                 differences.join(" and ")
-            ));
+            );
+            if !found.contains(&text) {
+                found.push(text);
+            }
         }
     }
     found
@@ -297,5 +303,43 @@ mod tests {
         };
         assert_eq!(left_of(&[INIT], changes(), "public"), ["table \"B\" added"]);
         assert_eq!(left_of(&[], changes(), "public"), changes());
+    }
+
+    /// What a later one says of a column is its own, also of one that an earlier one made.
+    #[test]
+    fn columns_that_are_not_as_the_last_one_has_them() {
+        let texts = [
+            ("1", "CREATE TABLE t (a int, b text);"),
+            (
+                "2",
+                "ALTER TABLE t ALTER COLUMN b SET NOT NULL; ALTER TABLE o ALTER COLUMN c SET DEFAULT 1;",
+            ),
+        ];
+        let column = |table: &str, name: &str| Object {
+            kind: ObjectKind::Column,
+            schema: "public".to_owned(),
+            name: table.to_owned(),
+            part: name.to_owned(),
+        };
+        let seen = |not_null: bool, default: Option<&str>, of_type: &str| Column {
+            not_null,
+            default: default.map(str::to_owned),
+            of_type: of_type.to_owned(),
+        };
+        let found = |b: Column, c: Column| {
+            let columns = [
+                (column("t", "a"), seen(false, None, "integer")),
+                (column("t", "b"), b),
+                (column("o", "c"), c),
+            ];
+            let found = otherwise(&texts, "public", &columns.into());
+            found.into_iter().map(|list| list.len()).collect::<Vec<_>>()
+        };
+        let right = || (seen(true, None, "text"), seen(false, Some("1"), "integer"));
+        assert_eq!(found(right().0, right().1), [0, 0]);
+        assert_eq!(found(seen(false, None, "text"), right().1), [1, 1]);
+        // Its type is the first one's to say.
+        assert_eq!(found(seen(true, None, "integer"), right().1), [1, 0]);
+        assert_eq!(found(right().0, seen(false, None, "integer")), [0, 1]);
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Entry {
     pub of: Option<Relation>,
     /// What a column is like.
     pub shape: Shape,
+    /// Which text said last what a column is like, and what of it that was; nothing of one that is made by it.
+    pub reshaped: Option<(usize, Shape)>,
     mentions: Vec<String>,
 }
 
@@ -38,6 +40,17 @@ impl State {
         self.entries
             .iter()
             .filter(|(_, entry)| entry.present == Some(true))
+    }
+
+    /// The columns of which a text says what they are like and does not make them, by which text, and what of it.
+    pub(super) fn reshaped(&self) -> impl Iterator<Item = (&Object, usize, &Shape)> {
+        let entries = self.entries.iter();
+        entries
+            .filter(|(_, entry)| entry.present != Some(false) && entry.shape != Shape::default())
+            .filter_map(|(object, entry)| {
+                let (by, shape) = entry.reshaped.as_ref()?;
+                Some((object, *by, shape))
+            })
     }
 
     /// What was said of since this was asked last.
@@ -77,6 +90,7 @@ impl State {
                     of: of.clone(),
                     mentions: mentions.clone(),
                     shape: Shape::default(),
+                    reshaped: None,
                 };
                 self.touched.insert(object.clone());
                 self.entries.insert(object.clone(), entry);
@@ -105,6 +119,14 @@ impl State {
                 self.touched.insert(column.clone());
                 let entry = self.entries.entry(column.clone()).or_default();
                 entry.shape.take(aspect);
+                if matches!(aspect, Aspect::Whole(_)) {
+                    entry.reshaped = None;
+                } else {
+                    let own = entry.reshaped.take().filter(|(other, _)| *other == by);
+                    let mut own = own.map_or_else(Shape::default, |(_, own)| own);
+                    own.take(aspect);
+                    entry.reshaped = Some((by, own));
+                }
                 // One that is made has nothing below it that is named.
                 if !matches!(aspect, Aspect::Whole(_)) {
                     self.inherit(column);
