@@ -50,6 +50,11 @@ pub(super) fn psql(
 }
 
 impl Commands<'_> {
+    /// Where the SQL of a migration is seen, as an insertion.
+    fn shows_sql(&self) -> String {
+        format!(" ({} --sql shows it)", self.dbm("plan", &[]))
+    }
+
     fn psql(&self, database: &str) -> Psql {
         psql((self.name, self.namespace), self.spec, database)
     }
@@ -354,10 +359,11 @@ fn of_migration(
         return;
     }
     let unseen = failed.unchecked.join("; ");
+    let shows = commands.shows_sql();
     let finish = match unseen.as_str() {
-        "" => "finish it by hand in SQL, then tell Prisma so".to_owned(),
+        "" => format!("finish it by hand in SQL{shows}, then tell Prisma so"),
         unseen => format!(
-            "finish it by hand in SQL, check that this is done, too, which the schema does not show ({unseen}), then tell Prisma so"
+            "finish it by hand in SQL{shows}, check that this is done, too, which the schema does not show ({unseen}), then tell Prisma so"
         ),
     };
     let force = if unseen.is_empty() { "" } else { " --force" };

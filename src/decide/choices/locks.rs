@@ -346,14 +346,15 @@ pub(super) fn of_failed(
         }
     }
     if held {
+        let shows = commands.shows_sql();
         let (title, force) = match failed.unchecked.as_slice() {
             [] => (
-                format!("finish it by hand in SQL, then tell Prisma so; {goes_on}"),
+                format!("finish it by hand in SQL{shows}, then tell Prisma so; {goes_on}"),
                 "",
             ),
             unseen => (
                 format!(
-                    "finish it by hand in SQL, check that this is done, too, which the schema does not show ({}), then tell Prisma so; {goes_on}",
+                    "finish it by hand in SQL{shows}, check that this is done, too, which the schema does not show ({}), then tell Prisma so; {goes_on}",
                     unseen.join("; ")
                 ),
                 " --force",
