@@ -69,7 +69,7 @@ pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result
     match status.code() {
         Some(0) => Ok(Exit::Done),
         _ => Err(Failure::failed(format!(
-            "psql did not end well in pod {name} of namespace {}; where the pod did not start, its nodes may not pull the image, or you may not create pods there: --image names another one that holds psql",
+            "psql failed (pod {name} of namespace {}); if that did not start, --image names another image that holds psql",
             safe(&cluster.namespace)
         ))),
     }

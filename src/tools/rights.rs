@@ -47,7 +47,7 @@ fn owned(kind: &str, name: &str, role: &str) -> String {
                 kind => kind.to_ascii_uppercase(),
             };
             format!(
-                "Run as a superuser: ALTER {kind} {} OWNER TO {role}; or let the migration connect as its owner",
+                "Let the migration connect as its owner; or run as a superuser: ALTER {kind} {} OWNER TO {role}",
                 identifier(name)
             )
         }
@@ -116,13 +116,13 @@ mod tests {
     #[case(
         "Database error\nERROR: must be owner of table tasks\nmore",
         Some(
-            "Run as a superuser: ALTER TABLE tasks OWNER TO \"shop\"; or let the migration connect as its owner. This shows who that is: SELECT relowner::regrole FROM pg_class WHERE relname = 'tasks';"
+            "Let the migration connect as its owner; or run as a superuser: ALTER TABLE tasks OWNER TO \"shop\". This shows who that is: SELECT relowner::regrole FROM pg_class WHERE relname = 'tasks';"
         )
     )]
     #[case(
         "ERROR: must be owner of type Role (SQLSTATE 42501)",
         Some(
-            "Run as a superuser: ALTER TYPE \"Role\" OWNER TO \"shop\"; or let the migration connect as its owner. This shows who that is: SELECT typowner::regrole FROM pg_type WHERE typname = 'Role';"
+            "Let the migration connect as its owner; or run as a superuser: ALTER TYPE \"Role\" OWNER TO \"shop\". This shows who that is: SELECT typowner::regrole FROM pg_type WHERE typname = 'Role';"
         )
     )]
     #[case(

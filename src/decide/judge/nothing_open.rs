@@ -12,7 +12,7 @@ use crate::facts::{ContainerEnd, DatabaseFacts, LedgerRow};
 
 /// SQLSTATE of a write in a transaction that may only read.
 const READ_ONLY: &str = "25006";
-const READ_ONLY_REMEDY: &str = "See that the URL leads to the primary, and that nothing sets default_transaction_read_only (psql's \\drds lists what is set for roles and databases; ALTER DATABASE or ALTER ROLE ... RESET default_transaction_read_only takes it back)";
+const READ_ONLY_REMEDY: &str = "See that the URL leads to the primary, and that nothing sets default_transaction_read_only (psql's \\drds lists what is set for roles and databases; ALTER DATABASE or ALTER ROLE ... RESET default_transaction_read_only takes it back, after SET default_transaction_read_only = off in the same session)";
 
 /// What to do where Prisma works on another database than the one that is watched.
 const COMPARE: &str = "Compare envVar, env, prisma.migrate and the image's own variables with url and directUrl of the schema's datasource, then ask for a new run.";
