@@ -220,8 +220,11 @@ fn full(said: &str, target: &Target) -> (UnreadableReason, String) {
     let (reason, limit, raise) = if said.contains("too many connections for role") {
         (
             UnreadableReason::ConnectionLimitReached,
-            "the role of the URL has as many connections as its own limit allows".to_owned(),
-            "end what is not needed, or raise the role's limit with `ALTER ROLE ... CONNECTION LIMIT ...`",
+            format!(
+                "the role {} has as many connections as its own limit allows",
+                target.user
+            ),
+            "end what is not needed, or raise the role's limit with `ALTER ROLE ... CONNECTION LIMIT ...`: a migration that runs has one, and so has the operator while it looks",
         )
     } else if said.contains("too many connections for database") {
         (
@@ -230,7 +233,7 @@ fn full(said: &str, target: &Target) -> (UnreadableReason, String) {
                 "the database {} has as many connections as its own limit allows",
                 target.database
             ),
-            "end what is not needed, or raise the database's limit with `ALTER DATABASE ... CONNECTION LIMIT ...`",
+            "end what is not needed, or raise the database's limit with `ALTER DATABASE ... CONNECTION LIMIT ...`: a migration that runs has one, and so has the operator while it looks",
         )
     } else if said.contains("remaining connection slots are reserved") {
         (

@@ -551,6 +551,8 @@ fn undone_by_hand(psql: &Psql, failed: &FailedStatus, mark: String) -> (String, 
         let title = format!(
             "undo it by hand in SQL, by the statements of this command, which take back what this run made ({loses})"
         );
+        // In one go with what is done: a reason that is refused would come too late.
+        let mark = mark.replace(" --reason ...", " --reason 'undone by hand'");
         return (title, format!("{undo} && {mark}"));
     }
     let mut title =

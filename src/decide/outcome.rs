@@ -348,7 +348,7 @@ pub(super) fn fail_database(
     let came = known.and_then(|(inventory, facts)| plan::came(&step.database, inventory, facts));
     if let Some(said) = came.filter(|_| reason == reasons::PRISMA_FAILED) {
         reason = reasons::BASELINE_NEEDED;
-        message = said;
+        message = format!("{said} These tables came after it was planned.");
     }
     if let Some(entry) = pass.database_mut(&step.database) {
         entry.phase = DatabasePhase::Failed;

@@ -100,7 +100,11 @@ pub(super) fn running(
                 let others = concurrently::other_snapshots(facts, Some(wait.blocker.pid));
                 let best = concurrently::let_it_end(wait);
                 if !best.is_empty() {
-                    next = psql.at_work(wait.blocker.pid);
+                    next = match may_end(&wait.blocker) {
+                        true => psql.at_work(wait.blocker.pid),
+                        // What it does is hidden from the migration's role, too.
+                        false => psql.at_work_as_admin(wait.blocker.pid),
+                    };
                 }
                 format!("{others}; it waits for as long as that takes{best}")
             } else {

@@ -61,9 +61,7 @@ impl Psql {
     /// Shows what a session is at: of a dump the table that it reads.
     #[must_use]
     pub fn at_work(&self, pid: i32) -> String {
-        self.run(&[format!(
-            "SELECT now() - xact_start AS runs_for, state, query FROM pg_stat_activity WHERE pid = {pid}"
-        )])
+        self.run(&[at_work(pid)])
     }
 
     /// Shows which sessions of the database hold locks on its tables.
@@ -72,11 +70,32 @@ impl Psql {
         self.run(&["SELECT pid, usename, application_name, state, xact_start FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid IN (SELECT pid FROM pg_locks WHERE granted AND relation IS NOT NULL)".to_owned()])
     }
 
+    /// Shows what holds the connections of the server, for whoever is let in by a limit that the migration's role has reached.
+    #[must_use]
+    pub fn connections(&self) -> String {
+        self.with(
+            " --admin",
+            &["SELECT usename, datname, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC".to_owned()],
+        )
+    }
+
+    /// The same as [`Psql::at_work`] for a session that the migration's role may not see into.
+    #[must_use]
+    pub fn at_work_as_admin(&self, pid: i32) -> String {
+        self.with(" --admin", &[at_work(pid)])
+    }
+
     /// Asks the server for anything at all.
     #[must_use]
     pub fn reach(&self) -> String {
         self.run(&["SELECT 1".to_owned()])
     }
+}
+
+fn at_work(pid: i32) -> String {
+    format!(
+        "SELECT now() - xact_start AS runs_for, state, query FROM pg_stat_activity WHERE pid = {pid}"
+    )
 }
 
 fn terminate(pid: i32) -> String {

@@ -32,6 +32,7 @@ pub fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
         "look at every database",
         "look at the server's load",
         "look whether the server runs",
+        "see what holds the connections",
         "look at what they changed",
     ];
     if mends.iter().any(|begin| title.starts_with(begin)) {

@@ -46,6 +46,7 @@ pub(super) fn corrects(reason: &str) -> bool {
         reasons::SECRET_KEY_MISSING,
         reasons::IMAGE_PULL_FAILED,
         reasons::NOT_ANSWERED,
+        reasons::CONNECTION_LIMIT_REACHED,
     ];
     others.contains(&reason)
         || is_of_pod(reason)
@@ -76,6 +77,11 @@ pub(super) fn of(
     };
     let key = database.map(|database| &database.connection.secret_key_ref);
     match (reason, key) {
+        (reasons::CONNECTION_LIMIT_REACHED, _) => {
+            let title = "see what holds the connections, and end what is not needed, or raise the limit: put the URL of one who may still connect, for this server, into the variable ADMIN_DATABASE_URL of your shell (read -rs ADMIN_DATABASE_URL; export ADMIN_DATABASE_URL). It goes on by itself";
+            let name = database.map_or("", |database| database.name.as_str());
+            push(list, title, commands.psql(name).connections());
+        }
         (reasons::NOT_ANSWERED, _) => {
             let title = "look at the server's load, and at the network between; it goes on by itself once the server answers";
             push(list, title, String::new());
