@@ -137,8 +137,8 @@ fn failed_database(
         say(out, &format!("it waited for {}", safe(&failed.blocked_by)));
     }
     if database.phase == DatabasePhase::RolledBack {
-        // What it left was undone, unless somebody insisted.
-        let mut heading = "What is left";
+        // What it left was undone, unless somebody insisted; and then, too, it may be undone by now.
+        let mut heading = "What was left";
         for text in &failed.left {
             let text = format!("{whose}{}", safe(text));
             screen.section(out, std::mem::take(&mut heading), &text);

@@ -148,7 +148,7 @@ fn against(screen: &Screen, spec: &MigrationActionSpec) -> Vec<(&'static str, St
             "it is not compared with the catalog: what contradicts it there does not count"
         }
         ActionKind::MarkApplied | ActionKind::Baseline => {
-            "it is refused where the catalog lacks what these migrations make"
+            "it is refused where the catalog lacks what these migrations make; whether they changed rows does not show there, so see that yourself"
         }
         ActionKind::MarkRolledBack => {
             "it is refused where the catalog shows something of the migration"
