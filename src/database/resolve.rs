@@ -91,9 +91,12 @@ fn unknown(target: &Target, names: &[String]) -> Unreadable {
     } else {
         let tried: Vec<&str> = names.iter().map(|name| whole(name)).collect();
         format!(
-            "the host {host} does not resolve in the resource's namespace (tried {}): check its name, and that its Service is there; one of another namespace is {}.NAMESPACE",
+            "the host {host} does not resolve in the resource's namespace (tried {}): check its name, and that its Service is there{}",
             tried.join(", "),
-            host.split('.').next().unwrap_or(host)
+            match host.contains('.') {
+                true => String::new(),
+                false => format!("; one of another namespace is {host}.NAMESPACE"),
+            }
         )
     };
     Unreadable {

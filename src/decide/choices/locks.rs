@@ -80,7 +80,7 @@ pub(super) fn held_up(
             "wait for the end of {what}; the migration then goes on by itself, and meanwhile holds up nobody who reads or writes. How far it is{}:",
             match may {
                 Some(_) =>
-                    ", as a superuser or a member of pg_monitor, because the role of the migration is not shown it",
+                    " is shown to a superuser and to members of pg_monitor, so put the URL of such a one, for this server, into the variable ADMIN_DATABASE_URL of your shell (read -rs ADMIN_DATABASE_URL; export ADMIN_DATABASE_URL)",
                 None => "",
             }
         );
