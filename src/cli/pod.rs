@@ -16,7 +16,7 @@ case $URL in *\?*)
     case $part in sslmode=*|connect_timeout=*|options=*|target_session_attrs=*) query="$query&$part" ;; esac
   done ;;
 esac
-exec psql "${URL%%\?*}?application_name=kubectl-dbm$query" "$@""#;
+exec psql "${URL%%\?*}?application_name=kubectl-dbm&connect_timeout=10$query" "$@""#;
 
 /// What is run, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -158,7 +158,7 @@ mod tests {
         );
         let url = "postgresql://app:p$w@host:5432/shop?schema=public&sslmode=require&connection_limit=5&connect_timeout=9";
         let expected = [
-            "postgresql://app:p$w@host:5432/shop?application_name=kubectl-dbm&sslmode=require&connect_timeout=9",
+            "postgresql://app:p$w@host:5432/shop?application_name=kubectl-dbm&connect_timeout=10&sslmode=require&connect_timeout=9",
             "-1",
             "-v",
             "ON_ERROR_STOP=1",
@@ -180,7 +180,7 @@ mod tests {
         let found = got(&arguments, "", "postgresql://root:r@host/shop\n");
         assert_eq!(
             found[0],
-            "postgresql://root:r@host/shop?application_name=kubectl-dbm"
+            "postgresql://root:r@host/shop?application_name=kubectl-dbm&connect_timeout=10"
         );
     }
 }

@@ -151,6 +151,10 @@ pub(super) fn choices(
             }
             // The run has ended: nothing of it looks again by itself, and a baseline would open it again.
             let known = spoken_of(now).is_some_and(|entry| !entry.baseline.is_empty());
+            if ended.is_none() && !known {
+                let title = "if they are not meant to be there: drop them, or move them to another schema; it goes on by itself";
+                push(&mut list, title, String::new());
+            }
             if ended == Some(RunOutcome::Failed) && !known {
                 let title = "or, once these tables are gone, or the configuration names them in tables.external: ask for a new run, which looks again";
                 push(&mut list, title, commands.dbm("retry", &[]));
@@ -192,7 +196,7 @@ pub(super) fn choices(
             push(&mut list, title, commands.dbm("retry", &[]) + " --force");
         }
         (reasons::UNKNOWN_FOUND | reasons::AHEAD_FOUND, _) => {
-            passed::of(&mut list, &commands, spec, spoken_of(now), reason);
+            passed::of(&mut list, &commands, spec, now, spoken_of(now), reason);
         }
         (reasons::EDITED_FOUND, _) => {
             let entry = spoken_of(now);

@@ -40,8 +40,8 @@ pub(super) fn decide(pass: &mut Pass<'_>) {
     }
     if let (Some(step), false) = (running.first(), pass.snapshot.resource.namespace_deleting) {
         let mut text = format!(
-            "{}: being deleted; waits for Job {} to end, because a running migration is never killed",
-            step.database, step.job
+            "{}: being deleted; waits for Job {} to end, because a running migration is never killed. What is applied to this resource meanwhile goes with it: apply it again once it is gone (kubectl wait --for=delete databasemigration/{} -n {} --timeout=1h)",
+            step.database, step.job, pass.snapshot.resource.name, pass.snapshot.resource.namespace
         );
         // A resource that goes is not looked at any more.
         if step.name == StepKind::Migrate && !step.message.is_empty() {

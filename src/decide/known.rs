@@ -94,8 +94,19 @@ pub(super) fn renew(failed: &mut FailedStatus, facts: &DatabaseFacts) {
     };
     failed.remedy = match text.strip_prefix(UNLESS) {
         Some(_) => text,
-        None => format!("{UNLESS}{text}"),
+        None => format!("{UNLESS}{}", lower(&text)),
     };
+}
+
+/// As it goes on in a sentence; a keyword of SQL stays.
+fn lower(text: &str) -> String {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(first), Some(second)) if second.is_lowercase() => {
+            format!("{}{}", first.to_lowercase(), &text[first.len_utf8()..])
+        }
+        _ => text.to_owned(),
+    }
 }
 
 fn row<'a>(facts: &'a DatabaseFacts, id: &str) -> Option<&'a LedgerRow> {

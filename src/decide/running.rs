@@ -375,7 +375,17 @@ pub(super) fn left_behind(session: &Session) -> Option<String> {
         return None;
     };
     let pid = session.pid;
-    Some(format!("{whose}: SELECT pg_terminate_backend({pid});"))
+    let may = match (may_end(session), session.superuser) {
+        (true, _) => "",
+        (false, true) => ", which only a superuser may",
+        (false, false) => {
+            ", which its own role, a member of pg_signal_backend or a superuser may, and the migration's role may not"
+        }
+    };
+    Some(format!(
+        "{whose}: SELECT pg_terminate_backend({pid}){};",
+        may
+    ))
 }
 
 /// `38s`, `3m`, `2h`.

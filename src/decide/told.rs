@@ -137,6 +137,10 @@ pub(super) fn statements(
     let at_its_end = look == Look::AtItsEnd;
     let number = failed.statement.as_ref().map(|it| it.number as usize);
     let number = number.or_else(|| sql::may_fail_from(script, schema, &stopped));
+    // Where it stopped is not known, and that its own step changed the catalog is: what of it is there is its own.
+    let was_there = ["42P07", "42701", "42710"].contains(&failed.sql_state.as_str());
+    let changed = at_its_end && failed.traces == Traces::Some && !left.changes.is_empty();
+    let number = number.or_else(|| (changed && !was_there).then_some(usize::MAX));
     let undo = number.and_then(|number| sql::undo(script, schema, &seen, number));
     take_back(failed, undo, |text| at_its_end || known.contains(text));
     let mut lines: Vec<sql::Doubt> = indexes.iter().cloned().map(Into::into).collect();

@@ -156,6 +156,19 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
         .map_or(pass.now(), |condition| condition.last_transition_time.0);
     let limit = pass.spec.timeouts.unknown.seconds().unwrap_or(900);
     let running = !pass.active().is_empty() && pass.status.phase == Some(Phase::Migrating);
+    let migrates = |step: &StepStatus| step.name == StepKind::Migrate && step.database == database;
+    if why.reason.as_str() == reasons::CONNECTION_LIMIT_REACHED
+        && let Some(step) = pass.active().iter().find(|step| migrates(step))
+    {
+        // Its own session is one of those that are counted.
+        let text = format!(
+            "{database}: its migration is at work (Job {}), and the operator cannot look at it: with its session the limit of connections is reached. Do not end it; it is judged when it has ended. To be looked at it needs one more: {}",
+            step.job, why.message
+        );
+        pass.working(Phase::Migrating, reasons::CONNECTION_LIMIT_REACHED, text);
+        poll(pass, reasons::OBSERVED);
+        return;
+    }
     let phase = if running {
         Phase::Migrating
     } else {

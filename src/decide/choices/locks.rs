@@ -55,7 +55,7 @@ pub(super) fn held_up(
             "end the session that holds the lock; the migration then goes on by itself"
         }
         reasons::WAITING_FOR_BACKEND => {
-            "wait for the session's end, or end it; what became of the migration is then judged"
+            "only if it does not end by itself: end the session; what became of the migration is then judged"
         }
         _ => return,
     };
@@ -102,6 +102,12 @@ pub(super) fn held_up(
         };
         push(list, title, command);
         return;
+    }
+    if status::ready_reason(now) == reasons::WAITING_FOR_BACKEND
+        && let Some(pid) = who.and_then(|who| blocker(who))
+    {
+        let title = "wait for the session's end; what became of the migration is then judged. Look what it is at";
+        push(list, title, psql.at_work(pid));
     }
     if let Some((who, _)) = who.zip(may).filter(|_| is_held(now)) {
         by_another(list, &psql, who);

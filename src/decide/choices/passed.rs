@@ -3,8 +3,8 @@
 
 use super::{Commands, push};
 use crate::api::{
-    ChoiceStatus, DatabaseMigrationSpec, DatabaseStatus, FindingKind, FindingStatus, Policy,
-    reasons,
+    ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseStatus, FindingKind,
+    FindingStatus, Policy, RunOutcome, reasons,
 };
 use crate::decide::status::names;
 use crate::tools::prisma::shell_quote;
@@ -14,10 +14,14 @@ pub(super) fn of(
     list: &mut Vec<ChoiceStatus>,
     commands: &Commands<'_>,
     spec: &DatabaseMigrationSpec,
+    now: &DatabaseMigrationStatus,
     entry: Option<&DatabaseStatus>,
     reason: &str,
 ) {
-    let title = "release an image that holds what is applied: the release that applied it, or one that is merged with that";
+    let title = format!(
+        "release an image that holds what is applied: the release that applied it, or one that is merged with that{}",
+        last_good(spec, now)
+    );
     push(list, title, String::new());
     let Some(entry) = entry else { return };
     let kind = match reason {
@@ -73,6 +77,18 @@ pub(super) fn of(
         "{right}{but}: {then} (preflight.history.{setting}), in your manifest, or here{all}"
     );
     push(list, title, patch(commands, setting, value));
+}
+
+/// What the last run of another image that succeeded here had, as the end of a sentence.
+fn last_good(spec: &DatabaseMigrationSpec, now: &DatabaseMigrationStatus) -> String {
+    let mut runs = now.history.iter();
+    let good = runs.find(|run| run.outcome == RunOutcome::Succeeded && run.image != spec.image);
+    good.map_or_else(String::new, |run| {
+        format!(
+            " (the last other one that succeeded here: {}, run {})",
+            run.image, run.id
+        )
+    })
 }
 
 /// The first choice for `EditedFound`, with what shows what was edited. The image has the files, not their history.

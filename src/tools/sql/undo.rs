@@ -33,7 +33,7 @@ struct Step {
 }
 
 /// What takes back the statements that took effect for certain. `failed`: the number of the one that failed, from 1. Where that is
-/// not known nothing is taken back: what stands there may have stood there before.
+/// not known it may be beyond the last, if nothing of what stands there stood there before.
 pub fn undo(sql: &str, schema: &str, seen: &Seen<'_>, failed: usize) -> Option<Undo> {
     let tokens = token::tokens(sql);
     let mut statements = change::read(sql, &split(&tokens.tokens), schema);
