@@ -150,15 +150,16 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
         look_again(pass, pass.status.phase, 2_000);
         return;
     }
-    let message = format!("{database}: {}", goes_on(why));
+    let migrates = |step: &StepStatus| step.name == StepKind::Migrate && step.database == database;
+    let at_work = pass.active().into_iter().find(|step| migrates(step));
+    let message = format!("{database}: {}", goes_on(why, at_work.is_some()));
     pass.condition(reasons::OBSERVED, false, why.reason.as_str(), &message);
     let since = status::get(&pass.status, reasons::OBSERVED)
         .map_or(pass.now(), |condition| condition.last_transition_time.0);
     let limit = pass.spec.timeouts.unknown.seconds().unwrap_or(900);
     let running = !pass.active().is_empty() && pass.status.phase == Some(Phase::Migrating);
-    let migrates = |step: &StepStatus| step.name == StepKind::Migrate && step.database == database;
     if why.reason.as_str() == reasons::CONNECTION_LIMIT_REACHED
-        && let Some(step) = pass.active().iter().find(|step| migrates(step))
+        && let Some(step) = &at_work
     {
         // Its own session is one of those that are counted.
         let text = format!(
@@ -286,9 +287,11 @@ pub(super) fn tidy(pass: &mut Pass<'_>) {
 }
 
 /// Every one of these is looked at again, and says so; and of what no look mends, that somebody has to.
-fn goes_on(why: &Unreadable) -> String {
+fn goes_on(why: &Unreadable, migrates: bool) -> String {
     let message = why.message.trim_end_matches('.');
-    let then = if message.contains("by itself") || message.contains("a fault of the operator") {
+    let then = if migrates && !message.contains("a fault of the operator") {
+        "It is looked at again by itself; once it can be read, what became of the migration is judged."
+    } else if message.contains("by itself") || message.contains("a fault of the operator") {
         return why.message.clone();
     } else if [
         UnreadableReason::ServerUnavailable,
