@@ -115,7 +115,13 @@ async fn a_pod_that_is_refused_says_by_what_and_mended_goes_on_by_itself() {
         }
         for case in &cases {
             let found = until_said(stage, case).await;
-            assert_waits(case, &found, "kubectl describe job ");
+            // What shows the limit that refuses it, where there is one.
+            let command = match case.name {
+                "quota" => "kubectl describe quota ",
+                "limit" => "kubectl describe limitrange ",
+                _ => "kubectl describe job ",
+            };
+            assert_waits(case, &found, command);
             assert!(message(&found).starts_with("image localhost/dbm-test:small: "));
             assert_eq!(status(&found).phase, Some(Phase::Planning));
         }
