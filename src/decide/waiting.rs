@@ -166,7 +166,8 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
             "{database}: its migration is at work (Job {}), and the operator cannot look at it: with its session the limit of connections is reached. Do not end it; it is judged when it has ended. To be looked at it needs one more: {}",
             step.job, why.message
         );
-        pass.working(Phase::Migrating, reasons::CONNECTION_LIMIT_REACHED, text);
+        // No fault that somebody has to mend: nothing is called for.
+        pass.working(Phase::Migrating, reasons::MIGRATING, text);
         poll(pass, reasons::OBSERVED);
         return;
     }

@@ -34,6 +34,33 @@ fn look(snapshot: &mut Snapshot, seconds: i64) -> (Decision, Vec<&'static str>) 
     (decision, told)
 }
 
+/// The migration's own session is the last that a limit allows: that calls nobody, and nothing is offered by which it would be ended.
+#[test]
+fn a_limit_that_the_own_migration_reaches_is_no_fault() {
+    let mut snapshot = snapshot(1);
+    let name = super::cases::settle(&mut snapshot);
+    let since = at(START + 1);
+    let runs = super::cases::job(&snapshot, &name, JobProgress::Running { since });
+    snapshot.jobs.insert(name, runs);
+    unread(
+        &mut snapshot,
+        "db00",
+        UnreadableReason::ConnectionLimitReached,
+    );
+    for seconds in [2, 16, 61, 1000] {
+        let (_, told) = look(&mut snapshot, seconds);
+        assert_eq!(told, Vec::<&str>::new(), "{seconds}");
+        let status = &snapshot.resource.status;
+        assert_eq!(reason(status), reasons::MIGRATING, "{}", status.message);
+        assert!(
+            status.message.contains("Do not end it"),
+            "{}",
+            status.message
+        );
+        assert!(status.choices.is_empty() && status.next_command.is_empty());
+    }
+}
+
 /// What is told at which second, of a database that cannot be read from second 1 on.
 #[rstest::rstest]
 #[case(UnreadableReason::SecretKeyMissing, Some(1))]

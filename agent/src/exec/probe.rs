@@ -142,28 +142,20 @@ fn led_to(url: &str, port: u16) -> Option<(String, String)> {
 fn watch(listener: &TcpListener, child: &mut Child, database: &str, limit: Duration) -> Found {
     let began = Instant::now();
     loop {
+        // Looked at first: what came just before its end counts.
+        let ended = !matches!(child.try_wait(), Ok(None));
         match listener.accept() {
-            Ok((stream, _)) => match asked_for(stream) {
-                Some(wanted) if wanted == database => return Found::Own,
-                Some(_) => return Found::OtherDatabase,
-                // Whoever wants TLS is not told that there is none to be had: the host and the port are the variable's.
-                None => return Found::Own,
-            },
+            // Whoever wants TLS is not told that there is none to be had: the host and the port are the variable's.
+            Ok((stream, _)) => {
+                return match asked_for(stream) {
+                    Some(wanted) if wanted != database => Found::OtherDatabase,
+                    _ => Found::Own,
+                };
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Found::Unasked(format!("nothing can be listened for: {error}")),
         }
-        let ended = !matches!(child.try_wait(), Ok(None));
-        if ended {
-            // What came just before its end.
-            return match listener.accept() {
-                Ok((stream, _)) => match asked_for(stream) {
-                    Some(wanted) if wanted != database => Found::OtherDatabase,
-                    _ => Found::Own,
-                },
-                Err(_) => Found::Not,
-            };
-        }
-        if began.elapsed() > limit {
+        if ended || began.elapsed() > limit {
             return Found::Not;
         }
         thread::sleep(PAUSE);

@@ -48,14 +48,14 @@ pub(super) fn beside(
     (schema, objects): (&str, &BTreeSet<Object>),
     edits: bool,
 ) -> Option<Moved> {
+    let all: Vec<&Migration> = inventory.migrations.iter().collect();
+    let held = held(&all, schema, objects);
     let moved = |wanted: Now| {
         let mut edited = edited.iter();
-        edited.find(|name| now(inventory, name, (schema, Some(objects))) == wanted)
+        edited.find(|name| now(inventory, name, &held, (schema, Some(objects))) == wanted)
     };
     let proven = moved(Now::NeverRan);
     let name = proven.or_else(|| moved(Now::Open).filter(|_| edits))?;
-    let all: Vec<&Migration> = inventory.migrations.iter().collect();
-    let held = held(&all, schema, objects);
     let against = |m: &Migration| {
         let held = held.get(m.name.as_str());
         held.map_or_else(Vec::new, sql::Held::against)
@@ -107,13 +107,18 @@ pub(super) fn first_unseen(
     first.filter(unseen).map(|m| m.name.clone()).collect()
 }
 
-fn now(inventory: &DatabaseInventory, name: &str, (schema, objects): Place<'_>) -> Now {
-    let all: Vec<&Migration> = inventory.migrations.iter().collect();
-    let script = all.iter().find(|m| m.name == name);
+/// `held`: how the image's migrations compare with the catalog, where that is known.
+fn now(
+    inventory: &DatabaseInventory,
+    name: &str,
+    held: &BTreeMap<&str, sql::Held>,
+    (schema, objects): Place<'_>,
+) -> Now {
+    let mut all = inventory.migrations.iter();
+    let script = all.find(|m| m.name == name);
     let script = script.and_then(|m| m.sql.as_deref()).unwrap_or_default();
     let none = BTreeSet::new();
-    let of_catalog = objects.and_then(|objects| held(&all, schema, objects).remove(name));
-    match of_catalog {
+    match held.get(name) {
         Some(held) if !held.against().is_empty() => Now::NeverRan,
         _ if sql::apart_from_new(script, schema, objects.unwrap_or(&none)).is_empty() => Now::Held,
         _ => Now::Open,
@@ -165,11 +170,16 @@ pub(super) fn told(
     let edited: Vec<&Migration> = edited
         .filter(|migration| migration.unreadable.is_none())
         .collect();
+    let all: Vec<&Migration> = inventory.migrations.iter().collect();
+    let held = match place.1 {
+        Some(objects) if !edited.is_empty() => held(&all, place.0, objects),
+        _ => BTreeMap::new(),
+    };
     Told {
         by_name: !edited.is_empty(),
         reused: edited
             .into_iter()
-            .filter(|migration| now(inventory, &migration.name, place) != Now::Held)
+            .filter(|migration| now(inventory, &migration.name, &held, place) != Now::Held)
             .map(|migration| (migration.name.clone(), marked.name.clone()))
             .collect(),
     }

@@ -41,6 +41,11 @@ impl Rewritten {
         if squashed.is_empty() {
             return None;
         }
+        let (it, verb) = match squashed.len() {
+            1 => ("it", "is"),
+            _ => ("they", "are"),
+        };
+        let all_unseen = squashed.iter().all(|name| self.unseen.contains(*name));
         if lost.is_empty() && !self.marked.is_empty() {
             let marked: Vec<&str> = self.marked.iter().map(String::as_str).collect();
             let (has, it) = match marked.as_slice() {
@@ -53,11 +58,7 @@ impl Rewritten {
             );
             return blocked(reasons::SQUASHED_FOUND, message);
         }
-        if !self.reworded.is_empty() && squashed.iter().all(|name| self.unseen.contains(*name)) {
-            let (it, verb) = match squashed.len() {
-                1 => ("it", "is"),
-                _ => ("they", "are"),
-            };
+        if !self.reworded.is_empty() && all_unseen {
             let held = match self.reworded_proven {
                 true => "holds SQL in the image that has not run",
                 false => "was changed in the image after it was applied",
@@ -70,36 +71,24 @@ impl Rewritten {
             );
             return blocked(reasons::UNSEEN_FOUND, message + &in_part(self));
         }
-        if self.baselined && squashed.iter().all(|name| self.unseen.contains(*name)) {
-            let (it, verb) = match squashed.len() {
-                1 => ("it", "is"),
-                _ => ("they", "are"),
-            };
+        if self.baselined && all_unseen {
             let message = format!(
                 "{database}: {} {verb} pending after what a baseline marked applied, and the catalog does not show whether {it} ran here, too, so nothing was started. Look at what {it} would change (rows, say): if {it} ran, tell Prisma so; if not, say that {it} may run.",
                 names(&squashed)
             );
             return blocked(reasons::UNSEEN_FOUND, message);
         }
-        if lost.is_empty() && squashed.iter().all(|name| self.unseen.contains(*name)) {
-            let (it, verb) = match squashed.len() {
-                1 => ("it", "is"),
-                _ => ("they", "are"),
-            };
+        if lost.is_empty() && all_unseen {
             let message = format!(
                 "{database}: {} {verb} pending beside what was marked applied for migrations that the image does not have, and the catalog does not show whether {it} ran with those, so nothing was started. Look at what {it} would change (rows, say): if {it} ran, tell Prisma so; if {it} {verb} new, say that {it} {verb} to run.",
                 names(&squashed)
             );
             return blocked(reasons::UNSEEN_FOUND, message + &in_part(self));
         }
-        if self.doubted && squashed.iter().all(|name| self.unseen.contains(*name)) {
-            let it = if squashed.len() == 1 { "it" } else { "they" };
+        if self.doubted && all_unseen {
             let message = format!(
-                "{database}: {} pending beside what is applied and not in the image ({}), and neither the ledger nor the catalog shows whether {it} ran, maybe under such a name and edited since, so nothing was started. Look at what {it} would change (rows, say): if {it} ran, tell Prisma so; if not, say that {it} may run.",
-                match squashed.as_slice() {
-                    [one] => format!("{one} is"),
-                    more => format!("{} are", names(more)),
-                },
+                "{database}: {} {verb} pending beside what is applied and not in the image ({}), and neither the ledger nor the catalog shows whether {it} ran, maybe under such a name and edited since, so nothing was started. Look at what {it} would change (rows, say): if {it} ran, tell Prisma so; if not, say that {it} may run.",
+                names(&squashed),
                 names(lost)
             );
             return blocked(reasons::UNSEEN_FOUND, message + &in_part(self));

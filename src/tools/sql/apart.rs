@@ -6,7 +6,7 @@ use super::change::{self, Change};
 use super::cursor::Cursor;
 use super::doubts::changes_rows;
 use super::effects::effects;
-use super::own_calls::{calls_own, runs};
+use super::own_calls::{calls_own, runs, word};
 use super::reference::{StatementRef, statement};
 use super::token::{Kind, Token};
 use super::{split, token};
@@ -217,13 +217,6 @@ fn first(tokens: &[Token]) -> &str {
     word(tokens, 0)
 }
 
-fn word(tokens: &[Token], at: usize) -> &str {
-    match tokens.get(at).map(|token| &token.kind) {
-        Some(Kind::Word(word)) => word.as_str(),
-        _ => "",
-    }
-}
-
 fn has(tokens: &[Token], wanted: &str) -> bool {
     let mut tokens = tokens.iter();
     tokens.any(|token| matches!(&token.kind, Kind::Word(word) if word == wanted))
@@ -231,10 +224,7 @@ fn has(tokens: &[Token], wanted: &str) -> bool {
 
 /// How many statements that write stand in it; `FOR UPDATE` and `DO UPDATE` are none of their own.
 fn writes(tokens: &[Token]) -> usize {
-    let word = |at: usize| match tokens.get(at).map(|token| &token.kind) {
-        Some(Kind::Word(word)) => word.as_str(),
-        _ => "",
-    };
+    let word = |at: usize| word(tokens, at);
     (0..tokens.len())
         .filter(|at| {
             let before = at.checked_sub(1).map_or("", word);

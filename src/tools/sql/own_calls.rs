@@ -2,12 +2,17 @@
 
 use super::token::{Kind, Token};
 
-/// It evaluates what it holds, when it is run or for each row.
-pub(super) fn runs(tokens: &[Token]) -> bool {
-    let word = |at: usize| match tokens.get(at).map(|token| &token.kind) {
+/// The key word, or the name without quotes, that stands there; else nothing.
+pub(super) fn word(tokens: &[Token], at: usize) -> &str {
+    match tokens.get(at).map(|token| &token.kind) {
         Some(Kind::Word(word)) => word.as_str(),
         _ => "",
-    };
+    }
+}
+
+/// It evaluates what it holds, when it is run or for each row.
+pub(super) fn runs(tokens: &[Token]) -> bool {
+    let word = |at: usize| word(tokens, at);
     match word(0) {
         "INSERT" | "UPDATE" | "WITH" | "COPY" | "SELECT" | "VALUES" => true,
         "CREATE" => {
