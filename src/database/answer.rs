@@ -8,7 +8,7 @@ use super::failure::unexpected;
 use super::pooler;
 use super::url::Target;
 use crate::facts::{
-    Activity, Column, DatabaseFacts, DatabaseIdentity, LedgerRow, Object, ObjectKind,
+    Activity, Column, DatabaseFacts, DatabaseIdentity, Index, LedgerRow, Object, ObjectKind,
     OtherDatabase, OwnTimeout, Progress, Session, TableName, Unreadable, UnreadableReason, Wait,
 };
 use crate::tools::text::is_deceiving;
@@ -20,7 +20,9 @@ pub(super) const TOO_MANY_OBJECTS: &str = "too many objects";
 
 /// [`Row::kind`] of what a column is like.
 pub(super) const COLUMN: &str = "column";
-/// [`Row::kind`] in place of what columns are like, if they are too many to hold.
+/// [`Row::kind`] of what an index is like.
+pub(super) const INDEX: &str = "index";
+/// [`Row::kind`] in place of what columns and indexes are like, if they are too many to hold.
 pub(super) const TOO_MANY_COLUMNS: &str = "too many columns";
 
 /// One row of an answer.
@@ -282,12 +284,20 @@ pub(super) fn second(
         TOO_MANY_OBJECTS => {
             facts.objects = None;
             facts.columns = None;
+            facts.indexes = None;
         }
         OBJECT => {
             let object = object(row)?;
             facts.objects.get_or_insert_default().insert(object);
         }
-        TOO_MANY_COLUMNS => facts.columns = None,
+        TOO_MANY_COLUMNS => {
+            facts.columns = None;
+            facts.indexes = None;
+        }
+        INDEX => {
+            let (object, index) = index(row)?;
+            facts.indexes.get_or_insert_default().insert(object, index);
+        }
         COLUMN => {
             let (object, column) = column(row)?;
             facts.columns.get_or_insert_default().insert(object, column);
@@ -361,6 +371,24 @@ fn column(row: &Row) -> Result<(Object, Column), Unreadable> {
         of_type,
     };
     Ok((object, column))
+}
+
+/// One index: its schema, its name, its table, whether it is unique, its columns, whether it has a WHERE.
+fn index(row: &Row) -> Result<(Object, Index), Unreadable> {
+    let (schema, name, table, unique, columns, partial) = body(row)?;
+    let object = Object {
+        kind: ObjectKind::Index,
+        schema,
+        name,
+        part: String::new(),
+    };
+    let index = Index {
+        table,
+        unique,
+        columns,
+        partial,
+    };
+    Ok((object, index))
 }
 
 /// Takes the answer to [`super::queries::LOCKED`]: who keeps a look waiting.

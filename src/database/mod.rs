@@ -152,6 +152,7 @@ async fn questions(
         answer::same_process(&rows, pid, target).map_err(Unanswered::Known)?;
         seen.facts.objects = what.objects.then(Default::default);
         seen.facts.columns = what.objects.then(Default::default);
+        seen.facts.indexes = what.objects.then(Default::default);
         seen.facts.others = what.others.then(Default::default);
         let mut ledger: Vec<LedgerRow> = Vec::new();
         for row in &rows {
@@ -188,7 +189,7 @@ async fn blocked(connection: &mut PgConnection, error: sqlx::Error) -> Unanswere
 
 /// Sends statements in one message and takes their rows: each has a text that says what it is, and one with JSON. An answer
 /// over [`ANSWER_LIMIT`] is an error. Names of objects come last; over [`OBJECTS_LIMIT`] it is as if nobody had asked for them,
-/// and so it is with what columns are like, which follows them.
+/// and so it is with what indexes and columns are like, which follows them.
 async fn ask(connection: &mut PgConnection, sql: String) -> Result<Vec<AnswerRow>, sqlx::Error> {
     // Safe: the only part that is not ours is the schema's name, quoted by `queries`.
     let mut stream = connection.fetch(sqlx::raw_sql(AssertSqlSafe(sql)));
@@ -202,7 +203,7 @@ async fn ask(connection: &mut PgConnection, sql: String) -> Result<Vec<AnswerRow
         let its = std::mem::size_of::<AnswerRow>() + row.kind.len() + row.body.len();
         match row.kind.as_str() {
             answer::OBJECT => objects += its,
-            answer::COLUMN => columns += its,
+            answer::COLUMN | answer::INDEX => columns += its,
             _ => size += its,
         }
         if size > ANSWER_LIMIT {
@@ -217,7 +218,8 @@ async fn ask(connection: &mut PgConnection, sql: String) -> Result<Vec<AnswerRow
             break;
         }
         if columns > OBJECTS_LIMIT {
-            rows.retain(|row: &AnswerRow| row.kind != answer::COLUMN);
+            let like = [answer::COLUMN, answer::INDEX];
+            rows.retain(|row: &AnswerRow| !like.contains(&row.kind.as_str()));
             rows.push(AnswerRow {
                 kind: answer::TOO_MANY_COLUMNS.to_owned(),
                 body: String::new(),

@@ -45,6 +45,24 @@ pub(super) fn columns(schema: &str) -> String {
     )
 }
 
+/// What each index is like; `schema` is where the ledger stands.
+pub(super) fn indexes(schema: &str) -> String {
+    format!(
+        "select 'index', json_build_array(n.nspname, c.relname, t.relname, i.indisunique, \
+           case when not 0 = any (i.indkey::int2[]) then (select json_agg(a.attname order by k.at) \
+             from unnest(i.indkey::int2[]) with ordinality k(attnum, at) \
+             join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum where k.at <= i.indnkeyatts) end, \
+           i.indpred is not null)::text \
+         from pg_index i join pg_class c on c.oid = i.indexrelid join pg_class t on t.oid = i.indrelid \
+         join pg_namespace n on n.oid = c.relnamespace \
+         where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and t.relkind in ('r', 'p') \
+           and not (t.relname = '_prisma_migrations' and n.nspname = {schema}) \
+           and not exists (select from pg_depend m where m.deptype = 'e' and m.classid = 'pg_class'::regclass \
+             and m.objid in (c.oid, t.oid))",
+        schema = literal(schema),
+    )
+}
+
 /// One query for each kind, each giving the kind's name, the schema, the name, and the part.
 const LINES: [&str; 10] = [
     "select 'Schema'::text, ''::text, ns.nspname::text, ''::text from ns where not exists \

@@ -64,6 +64,7 @@ pub(super) fn second(schema: &str, ledger: bool, what: Look, building: &[u32]) -
     }
     if what.objects {
         statements.push(objects::objects(schema));
+        statements.push(objects::indexes(schema));
         statements.push(objects::columns(schema));
     }
     Some(statements.join(";\n"))

@@ -405,7 +405,7 @@ fn of_migration(
     let compared = failed.compared.as_ref().filter(|_| held);
     if compared.is_some_and(ComparedStatus::is_done) {
         let title = format!(
-            "all that it does is there already, as if it had been applied by hand: tell Prisma that it is applied, which is checked against the catalog (columns with their types, all else by name); nothing of its SQL is run; {then}"
+            "all that it does is there already, as if it had been applied by hand: tell Prisma that it is applied, which is checked against the catalog (columns with their types, indexes with their columns, all else by name); nothing of its SQL is run; {then}"
         );
         push(list, title, applied.1);
         let title = format!(

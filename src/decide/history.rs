@@ -223,7 +223,7 @@ pub(super) fn contradicted(
     Some(found.against())
 }
 
-/// How one of these migrations compares with the catalog: columns with their types, all else by its name. None where the catalog is not
+/// How one of these migrations compares with the catalog: columns and indexes with what they are like, all else by its name. None where the catalog is not
 /// known.
 pub(super) fn compared(
     migrations: &[&Migration],
@@ -237,8 +237,8 @@ pub(super) fn compared(
         .map(|m| (m.name.as_str(), m.sql.as_deref().unwrap_or_default()))
         .collect();
     let at = migrations.iter().position(|m| m.name == name);
-    if let Some((columns, at)) = facts.columns.as_ref().zip(at) {
-        held.different = sql::otherwise(&texts, schema, columns).swap_remove(at);
+    if let (Some(columns), Some(indexes), Some(at)) = (&facts.columns, &facts.indexes, at) {
+        held.different = sql::otherwise(&texts, schema, columns, indexes).swap_remove(at);
     }
     Some(held)
 }

@@ -55,6 +55,19 @@ pub struct Column {
     pub of_type: String,
 }
 
+/// What an index is like, beyond its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Index {
+    /// Its table's name; an index stands in the schema of its table.
+    pub table: String,
+    /// It is UNIQUE, as that of a primary key is, too.
+    pub unique: bool,
+    /// The columns that it is sorted by, in order; `None` where one of them is an expression.
+    pub columns: Option<Vec<String>>,
+    /// It holds only the rows of its WHERE.
+    pub partial: bool,
+}
+
 /// A place in the history of a database, as the server told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestorePointFacts {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Column, Object};
+use super::{Column, Index, Object};
 
 /// The `application_name` of the operator's own looks, by which they are told apart from a migration's session (`dbm/...`).
 pub const OBSERVER: &str = "dbm-observer";
@@ -62,6 +62,8 @@ pub struct DatabaseFacts {
     pub objects: Option<BTreeSet<Object>>,
     /// What the columns are like, by their names in `objects`; only when that was asked for, and they are not too many.
     pub columns: Option<BTreeMap<Object, Column>>,
+    /// What the indexes are like, by their names in `objects`; known where the columns are.
+    pub indexes: Option<BTreeMap<Object, Index>>,
     /// The other databases of its server; only when they were asked for.
     pub others: Option<OtherDatabases>,
     /// A digest of everything that DDL can change, the ledger's own table left out; only when it was asked for.

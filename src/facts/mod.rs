@@ -7,7 +7,7 @@ mod job;
 mod reading;
 
 pub use action::ActionFacts;
-pub use catalog::{Column, Object, ObjectKind, RestorePointFacts};
+pub use catalog::{Column, Index, Object, ObjectKind, RestorePointFacts};
 pub use database::{
     Activity, DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, OBSERVER, OtherDatabase,
     OtherDatabases, OwnTimeout, Progress, Session, TableName, Wait,

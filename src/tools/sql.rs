@@ -16,6 +16,7 @@ mod effects;
 mod effects_tests;
 mod expected;
 mod held;
+mod indexed;
 mod initial;
 mod labels;
 mod ledger_writes;

@@ -189,21 +189,76 @@ async fn what_stands_under_the_same_names_is_told_from_what_a_migration_makes() 
     };
     Db::with(async |db| {
         db.run(MAKES).await;
-        let columns = known(&db.as_admin(), what).await.columns.unwrap();
-        let found = otherwise(&[("1", MAKES)], "public", &columns);
-        assert_eq!(found, [Vec::<String>::new()]);
+        let differ = async || {
+            let facts = known(&db.as_admin(), what).await;
+            let (columns, indexes) = (facts.columns.unwrap(), facts.indexes.unwrap());
+            otherwise(&[("1", MAKES)], "public", &columns, &indexes).remove(0)
+        };
+        assert_eq!(differ().await, Vec::<String>::new());
         db.run(
             "ALTER TABLE \"User\" ALTER \"phone\" TYPE varchar(20), ALTER \"phone\" SET NOT NULL, ALTER \"phone\" SET DEFAULT ''; \
              ALTER TABLE plain ALTER b TYPE int USING 1",
         )
         .await;
-        let columns = known(&db.as_admin(), what).await.columns.unwrap();
-        let found = otherwise(&[("1", MAKES)], "public", &columns);
         let expected = [
             "column \"User\".\"phone\" is of type character varying(20) and is NOT NULL and has another default, not as the migration makes it",
             "column \"plain\".\"b\" is of type integer, not as the migration makes it",
         ];
-        assert_eq!(found, [expected]);
+        assert_eq!(differ().await, expected);
+    })
+    .await;
+}
+
+/// Indexes as Prisma makes them are there as they were made; others under the same names are not.
+#[tokio::test]
+async fn an_index_is_told_from_another_of_the_same_name() {
+    const TABLE: &str = "CREATE TABLE \"User\" (\"id\" INTEGER NOT NULL, \"email\" TEXT, \"Name\" TEXT, \"old\" TEXT, \
+        CONSTRAINT \"User_pkey\" PRIMARY KEY (\"id\"));";
+    const MAKES: &str = "ALTER TABLE \"User\" RENAME COLUMN \"old\" TO \"new\";\n\
+        CREATE UNIQUE INDEX \"a\" ON \"User\"(\"email\");\n\
+        CREATE INDEX \"b\" ON \"User\" USING btree (\"email\" DESC, \"Name\" text_pattern_ops) INCLUDE (\"id\");\n\
+        CREATE INDEX \"c\" ON \"User\"(lower(\"email\"));\n\
+        CREATE UNIQUE INDEX \"d\" ON \"User\"(\"email\") WHERE \"Name\" IS NULL;\n\
+        CREATE INDEX IF NOT EXISTS \"e\" ON \"User\"(\"email\");\n\
+        CREATE INDEX CONCURRENTLY \"f\" ON \"User\"(\"new\");\n\
+        ALTER TABLE \"User\" ADD CONSTRAINT \"g\" UNIQUE (\"Name\", \"email\");";
+    Db::with(async |db| {
+        db.run(TABLE).await;
+        for statement in MAKES.split('\n') {
+            db.run(statement).await;
+        }
+        let differ = async || {
+            let what = Look {
+                objects: true,
+                ..Look::default()
+            };
+            let facts = known(&db.as_admin(), what).await;
+            let (columns, indexes) = (facts.columns.unwrap(), facts.indexes.unwrap());
+            otherwise(&[("1", TABLE), ("2", MAKES)], "public", &columns, &indexes)
+        };
+        assert_eq!(differ().await, [Vec::<String>::new(), Vec::new()]);
+        db.run(
+            "ALTER TABLE \"User\" DROP CONSTRAINT \"User_pkey\", DROP CONSTRAINT \"g\"; DROP INDEX a, b, c, d, e, f; \
+             CREATE TABLE \"Other\" (\"new\" TEXT); \
+             ALTER TABLE \"User\" ADD CONSTRAINT \"User_pkey\" UNIQUE (\"id\", \"email\"); \
+             CREATE INDEX \"a\" ON \"User\"(\"email\"); CREATE INDEX \"b\" ON \"User\"(\"Name\", \"email\"); \
+             CREATE INDEX \"c\" ON \"User\"(\"email\"); CREATE UNIQUE INDEX \"d\" ON \"User\"(\"email\"); \
+             CREATE UNIQUE INDEX \"e\" ON \"User\"(\"Name\"); CREATE INDEX \"f\" ON \"Other\"(\"new\"); \
+             CREATE UNIQUE INDEX \"g\" ON \"User\"(\"Name\", \"email\") WHERE \"id\" > 1",
+        )
+        .await;
+        let expected = [
+            vec!["index \"User_pkey\" is of (\"id\", \"email\"), not as the migration makes it"],
+            vec![
+                "index \"a\" is not UNIQUE, not as the migration makes it",
+                "index \"b\" is of (\"Name\", \"email\"), not as the migration makes it",
+                "index \"c\" is not of an expression, not as the migration makes it",
+                "index \"d\" has no WHERE, not as the migration makes it",
+                "index \"f\" is on table \"Other\", not as the migration makes it",
+                "index \"g\" has a WHERE, not as the migration makes it",
+            ],
+        ];
+        assert_eq!(differ().await, expected);
     })
     .await;
 }

@@ -4,7 +4,7 @@ use super::cursor::Cursor;
 use super::shapes::Aspect;
 use super::token::{Kind, Token};
 use super::{alter, create};
-use crate::facts::{Object, ObjectKind};
+use crate::facts::{Index, Object, ObjectKind};
 
 /// A relation: its schema and its name.
 pub(super) type Relation = (String, String);
@@ -48,6 +48,8 @@ pub(super) enum Change {
     Unnamed(Relation),
     /// A column is like that.
     Shape { column: Object, aspect: Aspect },
+    /// An index is like that.
+    Indexed { index: Object, like: Index },
     /// These columns of a relation may be NOT NULL now; all of them, where none is named.
     Keyed { of: Relation, columns: Vec<String> },
 }
@@ -66,6 +68,7 @@ impl Change {
             | Change::Own { .. }
             | Change::Unnamed(_)
             | Change::Shape { .. }
+            | Change::Indexed { .. }
             | Change::Keyed { .. } => false,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::change::{Change, Names, Read, Relation, Unseen, part, whole};
 use super::cursor::Cursor;
+use super::indexed;
 use super::shapes::{self, Aspect, Shape};
 use super::token::Kind;
 use crate::facts::{Object, ObjectKind};
@@ -36,8 +37,8 @@ pub(super) fn read(mut cursor: Cursor<'_>, names: &mut Names) -> Option<Read> {
     cursor.take("UNLOGGED");
     match cursor.take_word()? {
         "TABLE" => table(cursor, names),
-        "UNIQUE" if cursor.take("INDEX") => index(cursor, names),
-        "INDEX" => index(cursor, names),
+        "UNIQUE" if cursor.take("INDEX") => index(cursor, names, true),
+        "INDEX" => index(cursor, names, false),
         "TYPE" => make_type(cursor, names),
         "DOMAIN" => simple(cursor, names, ObjectKind::Type, false),
         "VIEW" => simple(cursor, names, ObjectKind::View, replaces),
@@ -229,11 +230,15 @@ pub(super) fn constraint(
             return;
         }
         changes.push(Change::Add {
-            object: index,
+            object: index.clone(),
             of: Some(table.clone()),
             mentions,
             conditional,
         });
+        if !conditional && cursor.take_any(&["PRIMARY", "UNIQUE"]) {
+            let like = indexed::like(cursor, table, true);
+            changes.extend(like.map(|like| Change::Indexed { index, like }));
+        }
     }
 }
 
@@ -250,10 +255,12 @@ pub(super) fn key(mut cursor: Cursor<'_>, table: &Relation) -> Option<Change> {
     })
 }
 
-fn index(mut cursor: Cursor<'_>, names: &Names) -> Option<Read> {
+fn index(mut cursor: Cursor<'_>, names: &Names, unique: bool) -> Option<Read> {
     // A build that failed leaves an index that is not valid.
     let mut conditional = cursor.take("CONCURRENTLY");
-    conditional |= cursor.take_if_not_exists();
+    // Whatever has the name will do.
+    let any = cursor.take_if_not_exists();
+    conditional |= any;
     let name = if cursor.peek_word() == "ON" {
         None
     } else {
@@ -268,12 +275,16 @@ fn index(mut cursor: Cursor<'_>, names: &Names) -> Option<Read> {
             ..Read::changes(vec![Change::Unnamed(table)])
         });
     };
-    Some(Read::changes(vec![Change::Add {
-        object: whole(ObjectKind::Index, (table.0.clone(), name)),
+    let index = whole(ObjectKind::Index, (table.0.clone(), name));
+    let like = indexed::like(cursor, &table, unique).filter(|_| !any);
+    let mut changes = vec![Change::Add {
+        object: index.clone(),
         mentions: cursor.names(),
         of: Some(table),
         conditional,
-    }]))
+    }];
+    changes.extend(like.map(|like| Change::Indexed { index, like }));
+    Some(Read::changes(changes))
 }
 
 /// A type; with its values, where it is an enum.

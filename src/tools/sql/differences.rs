@@ -96,6 +96,7 @@ fn follow(ways: &mut Vec<Way>, change: &Change, read: &Read) {
         | Change::Own { .. }
         | Change::Unnamed(_)
         | Change::Shape { .. }
+        | Change::Indexed { .. }
         | Change::Keyed { .. } => {}
     }
 }

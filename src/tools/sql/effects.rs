@@ -75,6 +75,7 @@ impl StatementEffects {
             | Change::Own { .. }
             | Change::Unnamed(_)
             | Change::Shape { .. }
+            | Change::Indexed { .. }
             | Change::Keyed { .. } => {}
         }
     }

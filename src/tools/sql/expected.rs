@@ -103,8 +103,10 @@ fn objects_of(change: &Change) -> Vec<&Object> {
             vec![object]
         }
         Change::Rename { from, to, .. } => vec![from, to],
-        Change::Own { .. } | Change::Unnamed(_) | Change::Shape { .. } | Change::Keyed { .. } => {
-            Vec::new()
-        }
+        Change::Own { .. }
+        | Change::Unnamed(_)
+        | Change::Shape { .. }
+        | Change::Indexed { .. }
+        | Change::Keyed { .. } => Vec::new(),
     }
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::effects::{describe, effects};
 use super::expected::{follow, replay};
+use super::indexed;
 use super::replay::State;
-use crate::facts::{Column, Object, ObjectKind};
+use crate::facts::{Column, Index, Object, ObjectKind};
 
 /// How one migration compares with the catalog, in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,36 +101,49 @@ pub fn held(migrations: &[(&str, &str)], schema: &str, objects: &BTreeSet<Object
     found
 }
 
-/// The columns that each of these migrations makes and that are there and are not as it makes them, in words. Later ones that alter them
-/// are counted in.
+/// The columns and indexes that each of these migrations makes and that are there and are not as it makes them, in words. Later ones that
+/// alter them are counted in.
 pub fn otherwise(
     migrations: &[(&str, &str)],
     schema: &str,
     columns: &BTreeMap<Object, Column>,
+    indexes: &BTreeMap<Object, Index>,
 ) -> Vec<Vec<String>> {
     let mut state = State::default();
     for (by, (_, sql)) in migrations.iter().enumerate() {
         follow(&mut state, sql, by, schema);
     }
-    let mut found = vec![Vec::new(); migrations.len()];
+    let mut found: Vec<Vec<String>> = vec![Vec::new(); migrations.len()];
+    let say = |found: &mut Vec<Vec<String>>, by: usize, object: &Object, differences: &[String]| {
+        let Some(found) = found.get_mut(by).filter(|_| !differences.is_empty()) else {
+            return;
+        };
+        let text = format!(
+            "{} {}, not as the migration makes it",
+            describe(object, schema),
+            differences.join(" and ")
+        );
+        if !found.contains(&text) {
+            found.push(text);
+        }
+    };
     let made = state
         .there()
         .filter_map(|(object, entry)| Some((object, entry.by, state.shape(object)?)));
     // One that an earlier text made is as the last one has it.
     for (object, by, shape) in made.chain(state.reshaped()) {
-        let (Some(seen), Some(found)) = (columns.get(object), found.get_mut(by)) else {
-            continue;
-        };
-        let differences = shape.differences(seen);
-        if !differences.is_empty() {
-            let text = format!(
-                "{} {}, not as the migration makes it",
-                describe(object, schema),
-                differences.join(" and ")
+        if let Some(seen) = columns.get(object) {
+            say(&mut found, by, object, &shape.differences(seen));
+        }
+    }
+    for (object, entry) in state.there() {
+        if let (Some(like), Some(seen)) = (&entry.index, indexes.get(object)) {
+            say(
+                &mut found,
+                entry.by,
+                object,
+                &indexed::differences(like, seen),
             );
-            if !found.contains(&text) {
-                found.push(text);
-            }
         }
     }
     found
@@ -332,7 +346,7 @@ mod tests {
                 (column("t", "b"), b),
                 (column("o", "c"), c),
             ];
-            let found = otherwise(&texts, "public", &columns.into());
+            let found = otherwise(&texts, "public", &columns.into(), &BTreeMap::new());
             found.into_iter().map(|list| list.len()).collect::<Vec<_>>()
         };
         let right = || (seen(true, None, "text"), seen(false, Some("1"), "integer"));

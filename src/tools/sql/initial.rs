@@ -83,7 +83,10 @@ impl Initial {
             Change::Unnamed(table) => {
                 self.unnamed.insert(table.clone());
             }
-            Change::Own { .. } | Change::Shape { .. } | Change::Keyed { .. } => {}
+            Change::Own { .. }
+            | Change::Shape { .. }
+            | Change::Indexed { .. }
+            | Change::Keyed { .. } => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, Relation};
 use super::shapes::{Aspect, Shape};
-use crate::facts::{Object, ObjectKind};
+use crate::facts::{Index, Object, ObjectKind};
 
 /// What is known of one object.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,8 @@ pub(super) struct Entry {
     pub shape: Shape,
     /// Which text said last what a column is like, and what of it that was; nothing of one that is made by it.
     pub reshaped: Option<(usize, Shape)>,
+    /// What an index is like, by the text that made it.
+    pub index: Option<Index>,
     mentions: Vec<String>,
 }
 
@@ -91,6 +93,7 @@ impl State {
                     mentions: mentions.clone(),
                     shape: Shape::default(),
                     reshaped: None,
+                    index: None,
                 };
                 self.touched.insert(object.clone());
                 self.entries.insert(object.clone(), entry);
@@ -131,6 +134,9 @@ impl State {
                 if !matches!(aspect, Aspect::Whole(_)) {
                     self.inherit(column);
                 }
+            }
+            Change::Indexed { index, like } => {
+                self.entries.entry(index.clone()).or_default().index = Some(like.clone());
             }
             Change::Keyed { of, columns } => self.key(of, columns),
             Change::Own {
@@ -329,7 +335,8 @@ impl State {
             ObjectKind::Column => {
                 for (other, entry) in &mut self.entries {
                     if is_of(other, entry, from) {
-                        for name in &mut entry.mentions {
+                        let columns = entry.index.iter_mut().filter_map(|i| i.columns.as_mut());
+                        for name in columns.flatten().chain(&mut entry.mentions) {
                             if *name == from.part {
                                 name.clone_from(&to.part);
                             }

@@ -184,6 +184,8 @@ impl Found<'_> {
             Change::Remove { object, .. } | Change::Rename { from: object, .. } => {
                 !object.part.is_empty() && self.new.contains(&relation(object))
             }
+            // It is of an index that the same statement adds.
+            Change::Indexed { .. } => true,
             Change::Forget(_) => false,
         }
     }
@@ -283,7 +285,8 @@ impl Found<'_> {
                 aspect: Aspect::Whole(_),
                 ..
             }
-            | Change::Keyed { .. } => true,
+            | Change::Keyed { .. }
+            | Change::Indexed { .. } => true,
             Change::Shape { .. } | Change::Unnamed(_) => {
                 self.is_within(change) || added(read, change)
             }
