@@ -219,26 +219,28 @@ pub(super) fn contradicted(
     let ran: Vec<&Migration> = all
         .filter(|m| applied.contains_key(m.name.as_str()))
         .collect();
-    let found = held(&ran, &facts.identity.schema, facts.objects.as_ref()?).remove(name)?;
-    Some(found.against())
+    Some(compared(&ran, facts)?.remove(name)?.against())
 }
 
-/// How one of these migrations compares with the catalog: columns and indexes with what they are like, all else by its name. None where the catalog is not
-/// known.
-pub(super) fn compared(
-    migrations: &[&Migration],
-    name: &str,
+/// How each of these migrations compares with the catalog, by name, where all of them ran or are to be taken as run: columns and indexes
+/// with what they are like, all else by its name. None where the catalog is not known.
+pub(super) fn compared<'a>(
+    migrations: &[&'a Migration],
     facts: &DatabaseFacts,
-) -> Option<sql::Held> {
+) -> Option<BTreeMap<&'a str, sql::Held>> {
     let schema = &facts.identity.schema;
-    let mut held = held(migrations, schema, facts.objects.as_ref()?).remove(name)?;
+    let mut held = held(migrations, schema, facts.objects.as_ref()?);
     let texts: Vec<(&str, &str)> = migrations
         .iter()
         .map(|m| (m.name.as_str(), m.sql.as_deref().unwrap_or_default()))
         .collect();
-    let at = migrations.iter().position(|m| m.name == name);
-    if let (Some(columns), Some(indexes), Some(at)) = (&facts.columns, &facts.indexes, at) {
-        held.different = sql::otherwise(&texts, schema, columns, indexes).swap_remove(at);
+    if let Some((columns, indexes)) = facts.columns.as_ref().zip(facts.indexes.as_ref()) {
+        let otherwise = sql::otherwise(&texts, schema, columns, indexes);
+        for ((name, _), different) in texts.iter().zip(otherwise) {
+            if let Some(held) = held.get_mut(name) {
+                held.different = different;
+            }
+        }
     }
     Some(held)
 }

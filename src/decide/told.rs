@@ -214,7 +214,8 @@ pub(super) fn compare(
         .iter()
         .filter(|m| m.name == failed.name || applied.contains_key(m.name.as_str()))
         .collect();
-    let Some(held) = history::compared(&ran, &failed.name, facts) else {
+    let all = history::compared(&ran, facts);
+    let Some(held) = all.and_then(|mut all| all.remove(failed.name.as_str())) else {
         return;
     };
     let unseen = sql::unshown(script, schema);

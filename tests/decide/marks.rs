@@ -1,14 +1,16 @@
 //! MarkApplied and MarkRolledBack: what cannot be compared with the catalog needs more than one look.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use database_migration_operator::api::{ActionKind, DatabaseMigrationStatus};
 use database_migration_operator::decide::{Effect, Snapshot, decide};
-use database_migration_operator::facts::{Ledger, LedgerRow, Object, Reading};
+use database_migration_operator::facts::{
+    Index, Ledger, LedgerRow, Object, ObjectKind, Reading, TableName,
+};
 use database_migration_operator::tools::sql;
 use rstest::rstest;
 
-use super::cases::{inventory, job, settle, snapshot};
+use super::cases::{inventory, job, reason, settle, snapshot};
 use super::gives_way::asked;
 use super::resolves::killed;
 use super::world::{START, at};
@@ -122,6 +124,62 @@ fn an_invalid_index_is_something_that_is_left() {
         facts.invalid_indexes.clear();
     }
     assert!(taken(&snapshot, ActionKind::MarkRolledBack, false));
+}
+
+const UNIQUE: &str = "CREATE TABLE t (id int); CREATE UNIQUE INDEX i ON t (id);";
+
+/// What the columns and the indexes are like is known, too; the index `i` is unique, or not.
+fn detailed(snapshot: &mut Snapshot, unique: bool) {
+    let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") else {
+        panic!("it is not read");
+    };
+    facts.objects = Some(sql::expected(&[("", UNIQUE)], &facts.identity.schema));
+    let mut names = facts.objects.iter().flatten();
+    let index = names
+        .find(|object| object.kind == ObjectKind::Index)
+        .cloned();
+    let like = Index {
+        table: "t".to_owned(),
+        unique,
+        columns: Some(vec!["id".to_owned()]),
+        partial: false,
+    };
+    facts.indexes = Some(index.into_iter().map(|index| (index, like.clone())).collect());
+    facts.columns = Some(BTreeMap::new());
+}
+
+/// Another index of the same name is not the one that a migration makes.
+#[rstest]
+fn an_index_that_is_not_unique_is_no_unique_one(#[values(true, false)] unique: bool) {
+    let mut snapshot = failed(UNIQUE, ERROR, UNIQUE, false);
+    detailed(&mut snapshot, unique);
+    assert_eq!(taken(&snapshot, ActionKind::MarkApplied, false), unique);
+}
+
+#[rstest]
+fn nor_is_it_taken_for_one_by_a_baseline(#[values(true, false)] unique: bool) {
+    let mut snapshot = snapshot(1);
+    for inventory in snapshot.inventories.values_mut() {
+        inventory.migrations[0].sql = Some(UNIQUE.to_owned());
+    }
+    if let Some(Reading::Known(facts)) = snapshot.databases.get_mut("db00") {
+        facts.ledger = Ledger::Absent {
+            tables: vec![TableName {
+                schema: facts.identity.schema.clone(),
+                name: "t".to_owned(),
+            }],
+        };
+    }
+    detailed(&mut snapshot, unique);
+    assert_eq!(settle(&mut snapshot), "");
+    let status = &snapshot.resource.status;
+    assert_eq!(reason(status), "BaselineNeeded");
+    let mut action = asked(&snapshot, ActionKind::Baseline);
+    action.spec.database = "db00".to_owned();
+    action.spec.migration_name = inventory(1).migrations[0].name.clone();
+    action.spec.plan_hash.clone_from(&status.plan_hash);
+    snapshot.actions = vec![action];
+    assert_eq!(!settle(&mut snapshot).is_empty(), unique);
 }
 
 /// What failed was another text than the image holds now: what that one would do says nothing of what is left.

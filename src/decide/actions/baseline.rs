@@ -173,7 +173,7 @@ pub(super) fn fits(
             "{name}: the migrations' SQL was too big to be kept, so it cannot be checked what they make. If you know that it is there, add --force"
         ));
     }
-    let against: Vec<String> = against(inventory, facts, &wanted, objects)
+    let against: Vec<String> = against(inventory, facts, &wanted)
         .into_iter()
         .map(|(migration, what)| format!("{what} ({migration})"))
         .chain(unseen(inventory, facts, &wanted, objects, word))
@@ -204,12 +204,12 @@ pub(super) fn contradicted(
     facts: &DatabaseFacts,
 ) -> Vec<(String, String)> {
     let inventory = pass.snapshot.inventories.get(database);
-    let Some((inventory, objects)) = inventory.zip(facts.objects.as_ref()) else {
+    let Some(inventory) = inventory else {
         return Vec::new();
     };
     let word = word(pass, database, inventory, facts);
     let wanted = to_mark(inventory, facts, last, word);
-    against(inventory, facts, &wanted, objects)
+    against(inventory, facts, &wanted)
 }
 
 /// These, and what is applied: all of it is taken as run.
@@ -232,10 +232,9 @@ fn against(
     inventory: &DatabaseInventory,
     facts: &DatabaseFacts,
     wanted: &[&Migration],
-    objects: &BTreeSet<Object>,
 ) -> Vec<(String, String)> {
     let ran = taken_as_run(inventory, facts, wanted);
-    let held = history::held(&ran, &facts.identity.schema, objects);
+    let held = history::compared(&ran, facts).unwrap_or_default();
     let of = |migration: &&Migration| {
         let found = held.get(migration.name.as_str()).map(sql::Held::against);
         let name = migration.name.clone();

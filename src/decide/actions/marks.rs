@@ -208,7 +208,7 @@ fn against(
         return Vec::new();
     };
     if spec.action == ActionKind::MarkApplied {
-        let held = history::compared(&ran, name, facts);
+        let held = history::compared(&ran, facts).and_then(|mut all| all.remove(name));
         return held.as_ref().map(sql::Held::against).unwrap_or_default();
     }
     let mut against = invalid(pass, spec, facts);
