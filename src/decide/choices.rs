@@ -455,6 +455,8 @@ fn of_migration(
     } else if failed.traces == Traces::None {
         let title = if !failed.was_there.is_empty() {
             "nothing of it is left: mark it rolled back; once what was there before is out of the way, or a corrected image is released, retry"
+        } else if failed.corrected {
+            "nothing of it is left: mark it rolled back, and run what the image holds under that name now"
         } else if cause == Cause::Image
             || status::ready_reason(now) == reasons::TRANSACTION_LEFT_OPEN
         {
@@ -464,7 +466,13 @@ fn of_migration(
         } else {
             "nothing of it is left: mark it rolled back, then release a corrected image or retry"
         };
-        push(list, title, commands.dbm("mark-rolled-back", &with_reason));
+        let mark = commands.dbm("mark-rolled-back", &with_reason);
+        let retry = commands.dbm("retry", &[]);
+        let command = match failed.corrected {
+            true => format!("{mark} && {retry}"),
+            false => mark,
+        };
+        push(list, title, command);
     } else if failed.has_down && held {
         let down = commands.dbm("down", &at);
         let (words, line) = match cut_off {
@@ -495,8 +503,12 @@ fn of_migration(
         push(list, title, applied.1);
     }
     if failed.traces != Traces::None {
-        if lock || cause == Cause::Around || cut_off {
-            let title = format!("{undo}, mark it rolled back, and run it again");
+        if lock || cause == Cause::Around || cut_off || failed.corrected {
+            let what = match failed.corrected {
+                true => "what the image holds under that name now",
+                false => "it again",
+            };
+            let title = format!("{undo}, mark it rolled back, and run {what}");
             let retry = commands.dbm("retry", &[]);
             push(list, title, format!("{back} && {retry}"));
         } else {

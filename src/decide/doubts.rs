@@ -37,6 +37,7 @@ pub(super) fn fill(
     facts: &DatabaseFacts,
     row: &LedgerRow,
 ) {
+    failed.corrected = !is_of_image(inventory, row);
     failed.unchecked = unchecked(inventory, facts, row);
     failed.again = again(inventory, facts, row);
 }
@@ -55,6 +56,24 @@ pub(super) fn unchecked(
         None => vec![NO_TEXT.to_owned()],
         Some(script) => cut(sql::unchecked(script, &facts.identity.schema)),
     }
+}
+
+/// What of a migration stands there still of which the image holds another text by now, as far as it was known when it failed: what
+/// takes it back, and what may have taken effect to stay. None where nothing was known of it.
+pub(super) fn still(
+    known: &FailedStatus,
+    facts: &DatabaseFacts,
+) -> Option<(Vec<String>, Vec<String>)> {
+    let of_text = !known
+        .again
+        .iter()
+        .any(|line| line == OTHER_TEXT || line == NO_TEXT);
+    let whole = known.undo_lacks.is_empty() && !known.undo.is_empty();
+    let objects = facts.objects.as_ref().filter(|_| of_text && whole)?;
+    let schema = &facts.identity.schema;
+    let stands = |text: &&String| !sql::took_effect(text, schema, objects);
+    let undo = known.undo.iter().filter(stands).cloned().collect();
+    Some((undo, known.again.clone()))
 }
 
 /// What may have taken effect to stay, and would do so a second time.

@@ -3,6 +3,7 @@
 
 use dbm_agent::protocol::DatabaseInventory;
 
+use super::doubts;
 use super::evidence::script;
 use super::told::{self, Look};
 use crate::api::{DatabaseStatus, FailedStatus, Traces};
@@ -32,7 +33,12 @@ pub(super) fn fill<'a>(
             has_down: now.has_down,
             left_over: now.left_over,
             unchecked: now.unchecked,
-            again: now.again,
+            // What would run a second time was read from the text that failed.
+            again: match now.corrected {
+                true => known.again.clone(),
+                false => now.again,
+            },
+            corrected: now.corrected,
             ..known.clone()
         };
     }
@@ -54,7 +60,7 @@ pub(super) fn fill<'a>(
     });
     let script = script(inventory, &row.migration_name);
     let Some(script) = script.filter(|_| ran) else {
-        return;
+        return taken_back(open, facts);
     };
     let as_before = !open.catalog.is_empty() && facts.catalog.as_ref() == Some(&open.catalog);
     if as_before && sql::only_catalog(script) && open.invalid_indexes.is_empty() {
@@ -69,6 +75,22 @@ pub(super) fn fill<'a>(
         open.traces = Traces::Unknown;
         let logs = row.logs.as_deref().unwrap_or_default();
         told::statements(open, inventory, facts, logs, Look::Later);
+    }
+}
+
+/// Of a text that the image does not hold any more: what of what takes it back was done since.
+fn taken_back(open: &mut FailedStatus, facts: &DatabaseFacts) {
+    let Some((undo, again)) = doubts::still(open, facts) else {
+        return;
+    };
+    open.undo = undo;
+    if !open.undo.is_empty() {
+        return;
+    }
+    open.left.retain(|line| line.starts_with("unknown"));
+    if again.is_empty() && open.invalid_indexes.is_empty() {
+        open.traces = Traces::None;
+        open.left.clear();
     }
 }
 

@@ -43,7 +43,7 @@ pub use apart::apart_from_new;
 pub use change::Unseen;
 pub use concurrent::{Indexes, indexes, is_named, waits_beside_others, waits_for_snapshots};
 pub use doubts::{may_run_twice, unchecked, unshown};
-pub use effects::{StatementEffects, describe, effects};
+pub use effects::{StatementEffects, describe, effects, took_effect};
 pub use expected::{expected, missing_objects, not_there};
 pub use held::{Held, held, held_up_to, left_of, made_again, otherwise};
 pub use labels::with_label;

@@ -144,7 +144,12 @@ fn detailed(snapshot: &mut Snapshot, unique: bool) {
         columns: Some(vec!["id".to_owned()]),
         partial: false,
     };
-    facts.indexes = Some(index.into_iter().map(|index| (index, like.clone())).collect());
+    facts.indexes = Some(
+        index
+            .into_iter()
+            .map(|index| (index, like.clone()))
+            .collect(),
+    );
     facts.columns = Some(BTreeMap::new());
 }
 

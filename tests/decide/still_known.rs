@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use database_migration_operator::api::{FailedStatus, Traces, digest, reasons};
+use database_migration_operator::api::{ActionKind, FailedStatus, Traces, digest, reasons};
 use database_migration_operator::decide::Snapshot;
 use database_migration_operator::facts::{
     ContainerEnd, DatabaseFacts, JobProgress, Ledger, LedgerRow, Object, Reading,
@@ -13,6 +13,7 @@ use dbm_agent::protocol::{DatabaseInventory, InventoryReport, Migration, Outcome
 use rstest::rstest;
 
 use super::cases::{job, reason, settle, snapshot};
+use super::gives_way::asked;
 use super::pods::summary;
 use super::world::{START, at};
 
@@ -223,21 +224,64 @@ fn what_was_undone_by_hand_is_not_listed_any_more() {
     assert_eq!(known(&snapshot).undo, Vec::<String>::new());
 }
 
-/// A corrected image says nothing of what the old file left.
-#[test]
-fn another_text_takes_nothing_back() {
-    let mut snapshot = failed();
-    let before = known(&snapshot).left.clone();
+/// A corrected image says nothing of what the old file left: what takes that back is known from its failure, and whether it was done
+/// the catalog tells.
+#[rstest]
+#[case::all_of_it(
+    "ALTER TABLE \"Customer\" ADD COLUMN \"phone\" TEXT;\nALTER TABLE nope ADD COLUMN x int;",
+    false
+)]
+#[case::rows_too(
+    "ALTER TABLE \"Customer\" ADD COLUMN \"phone\" TEXT;\nUPDATE other SET a = a + 1;\nALTER TABLE nope ADD COLUMN x int;",
+    true
+)]
+fn what_takes_back_an_earlier_text_is_known_from_its_failure(
+    #[case] script: &str,
+    #[case] force: bool,
+) {
+    let mut snapshot = with(script, BEFORE);
+    let no = "ERROR: relation \"nope\" does not exist";
+    let row = row("row", script, "42P01", no);
+    fails(&mut snapshot, row, "42P01", PHONE);
+    let before = known(&snapshot).clone();
+    assert_eq!(before.undo.len(), 1);
+    assert_eq!(before.again.is_empty(), !force, "{:?}", before.again);
     retry(&mut snapshot);
     holds(
         &mut snapshot,
         "ALTER TABLE \"Customer\" ADD COLUMN \"fax\" TEXT;",
     );
     blocked(&mut snapshot);
-    assert_eq!(known(&snapshot).left, before);
-    stands(&mut snapshot, BEFORE);
+    let after = known(&snapshot);
+    assert_eq!(
+        (&after.left, &after.undo, &after.again),
+        (&before.left, &before.undo, &before.again)
+    );
+    let choices = &snapshot.resource.status.choices;
+    let by_hand = choices.iter().find(|it| it.title.contains("undo it"));
+    let command = &by_hand.unwrap().command;
+    assert_eq!(command.contains(" --force"), force, "{command}");
+    assert!(command.contains(" && kubectl dbm retry "), "{command}");
+    let mark = |snapshot: &Snapshot| {
+        let mut snapshot = snapshot.clone();
+        let mut action = asked(&snapshot, ActionKind::MarkRolledBack);
+        action.spec.database = "db00".to_owned();
+        action.spec.migration_name = NAME.to_owned();
+        action.spec.ledger_row = "row".to_owned();
+        snapshot.actions = vec![action];
+        !settle(&mut snapshot).is_empty()
+    };
+    assert!(!mark(&snapshot), "it is not undone");
+    // Somebody undid it, and something else came meanwhile.
+    stands(
+        &mut snapshot,
+        &format!("{BEFORE} CREATE TABLE other (id int);"),
+    );
+    assert_eq!(mark(&snapshot), !force);
     blocked(&mut snapshot);
-    assert_ne!(known(&snapshot).traces, Traces::None);
+    let after = known(&snapshot);
+    assert_eq!(after.undo, Vec::<String>::new());
+    assert_eq!(after.traces == Traces::None, !force, "{:?}", after.left);
 }
 
 /// Of another row nothing is known.

@@ -102,7 +102,10 @@ pub(super) fn fits(
     if facts.objects.is_none() && !is_as_before(pass, spec, facts) {
         return refused(too_many(database, "that nothing of it is left"));
     }
-    let mut again = doubts::again(inventory, facts, row);
+    let mut again = match of_other_text(pass, spec, facts) {
+        Some((_, again)) => again,
+        None => doubts::again(inventory, facts, row),
+    };
     if is_as_before(pass, spec, facts) {
         // What would be there, or gone, is not.
         again.retain(|line| {
@@ -124,6 +127,17 @@ fn too_many(database: &str, what: &str) -> String {
     format!(
         "{database}: the database has more objects than can be compared, so it cannot be checked {what}. If you have seen that it is so, add --force"
     )
+}
+
+/// Where the image holds another text of it by now: what takes back what failed and was not done, and what would run a second time.
+fn of_other_text(
+    pass: &Pass<'_>,
+    spec: &MigrationActionSpec,
+    facts: &DatabaseFacts,
+) -> Option<(Vec<String>, Vec<String>)> {
+    let failed = pass.database(&spec.database)?.failed.as_ref()?;
+    let is_it = failed.ledger_row == spec.ledger_row && failed.corrected;
+    is_it.then(|| doubts::still(failed, facts))?
 }
 
 /// When it failed, it was judged that nothing of it is left.
@@ -212,6 +226,10 @@ fn against(
         return held.as_ref().map(sql::Held::against).unwrap_or_default();
     }
     let mut against = invalid(pass, spec, facts);
+    if let Some((undo, _)) = of_other_text(pass, spec, facts) {
+        against.extend(undo.iter().map(|text| format!("this was not run: {text}")));
+        return against;
+    }
     let failure = evidence::failure(inventory, row);
     let stopped = evidence::stopped(&failure, row, script);
     // The next try would fail at it again.

@@ -1,5 +1,7 @@
 //! Which objects of the catalog each statement of a migration adds or removes.
 
+use std::collections::BTreeSet;
+
 use super::change::{self, Change, Unseen};
 use super::{split, token};
 use crate::facts::{Object, ObjectKind};
@@ -41,6 +43,22 @@ pub fn effects(sql: &str, schema: &str) -> Vec<StatementEffects> {
             effects
         })
         .collect()
+}
+
+/// Whether the catalog is as it is after this one statement, by its names: `false` also where these do not show it.
+pub fn took_effect(statement: &str, schema: &str, objects: &BTreeSet<Object>) -> bool {
+    let effects = effects(statement, schema);
+    let shown = |effects: &StatementEffects| {
+        effects.unseen.is_none() && !(effects.adds.is_empty() && effects.removes.is_empty())
+    };
+    effects.iter().all(|effects| {
+        shown(effects)
+            && effects.adds.iter().all(|object| objects.contains(object))
+            && effects
+                .removes
+                .iter()
+                .all(|object| !objects.contains(object))
+    })
 }
 
 impl StatementEffects {
