@@ -377,6 +377,29 @@ fn who_accepted_a_line_of_the_output_is_said() {
     assert!(text.contains(said), "{text}");
 }
 
+/// The message of what was cut off tells what is left, too: on the screen each fact stands once.
+#[test]
+fn what_is_left_is_not_said_in_the_message_and_below_it() {
+    let mut resource = status("failed");
+    let known = resource.status.as_mut().unwrap();
+    let failed = known.databases[0].failed.as_mut().unwrap();
+    failed.code.clear();
+    failed.sql_state.clear();
+    failed.summary = "its connection was lost".to_owned();
+    failed.left = vec![
+        "statement 1 took effect: column \"User\".\"m\" added".to_owned(),
+        "unknown: whether statement 2 changed rows; to see: SELECT 1".to_owned(),
+    ];
+    known.message = "identity: 2_m did not come to its end: its connection was lost. Statement 1 took effect: column \"User\".\"m\" added. Unknown: whether statement 2 changed rows; to see: `SELECT 1`. Decide.".to_owned();
+    let ready = known.conditions.iter_mut().find(|it| it.type_ == "Ready");
+    ready.unwrap().reason = "MigrationUnfinished".to_owned();
+    let text = screen::status(&screen(&resource, None));
+    for once in ["its connection was lost", "\"m\" added", "SELECT 1"] {
+        assert_eq!(text.matches(once).count(), 1, "{once}: {text}");
+    }
+    assert!(text.contains("was lost. Decide."), "{text}");
+}
+
 /// What was left is shown before a mark, and whether the catalog counts.
 #[test]
 fn what_is_marked_is_confirmed_with_what_was_left() {

@@ -1,5 +1,7 @@
 //! PURE. Below the tree: what happened, what is left, what runs, and what can be done, safest first.
 
+use dbm_agent::recognise::image::capital;
+
 use super::Screen;
 use crate::api::{
     ActionOutcome, ActionState, ChoiceStatus, DatabaseMigrationStatus, DatabasePhase,
@@ -27,9 +29,12 @@ pub(super) fn advice(screen: &Screen) -> String {
         _ if stalled || !failed.is_empty() => "What happened",
         _ => "Now",
     };
-    let says_more = failed.is_empty() || message_says_more(status, &failed);
-    if says_more && !status.message.is_empty() {
-        screen.section(&mut body, heading, &safe(&status.message));
+    let mut message = String::new();
+    if failed.is_empty() || message_says_more(status, &failed) {
+        message = without_what_is_left(&status.message, &failed);
+    }
+    if !message.is_empty() {
+        screen.section(&mut body, heading, &safe(&message));
         heading = "";
     }
     for database in &failed {
@@ -38,7 +43,17 @@ pub(super) fn advice(screen: &Screen) -> String {
             if database.phase == DatabasePhase::RolledBack {
                 heading = "Before that";
             }
-            failed_database(screen, &mut body, heading, database, failure, several);
+            // What the message says is not said once more.
+            let said = !failure.summary.is_empty() && message.contains(&failure.summary);
+            let said = if said { "" } else { failure.summary.as_str() };
+            failed_database(
+                screen,
+                &mut body,
+                (heading, said),
+                database,
+                failure,
+                several,
+            );
             heading = "";
         }
     }
@@ -81,10 +96,27 @@ fn message_says_more(status: &DatabaseMigrationStatus, failed: &[&DatabaseStatus
     !(summarised && said.contains(&reason))
 }
 
+/// The message, without the sentences that stand below under "What is left".
+fn without_what_is_left(message: &str, failed: &[&DatabaseStatus]) -> String {
+    let shown = failed
+        .iter()
+        .filter(|database| database.phase != DatabasePhase::RolledBack)
+        .filter_map(|database| database.failed.as_ref());
+    let mut message = message.to_owned();
+    for line in shown.flat_map(|failed| &failed.left) {
+        let line = match line.split_once("; to see: ") {
+            Some((text, look)) => format!("{text}; to see: `{look}`"),
+            None => line.clone(),
+        };
+        message = message.replace(&format!(" {}.", capital(&line)), "");
+    }
+    message
+}
+
 fn failed_database(
     screen: &Screen,
     out: &mut String,
-    heading: &str,
+    (heading, summary): (&str, &str),
     database: &DatabaseStatus,
     failed: &FailedStatus,
     several: bool,
@@ -105,7 +137,7 @@ fn failed_database(
     if !failed.code.is_empty() {
         codes.push(safe(&failed.code));
     }
-    let mut happened = safe(&failed.summary);
+    let mut happened = safe(summary);
     // Some versions of Prisma say the SQLSTATE at the end.
     let said = format!("(SQLSTATE {})", safe(&failed.sql_state));
     if let Some(before) = happened.strip_suffix(&said) {
