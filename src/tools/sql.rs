@@ -25,6 +25,7 @@ mod left_behind;
 mod left_behind_tests;
 mod offending;
 mod own_calls;
+mod reader;
 mod reference;
 mod replay;
 mod seen;

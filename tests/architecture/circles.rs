@@ -46,16 +46,6 @@ const ELSEWHERE: &[&[&str]] = &[
         "database/pooler.rs",
         "database/url.rs",
     ],
-    &[
-        "tools/sql/alter.rs",
-        "tools/sql/change.rs",
-        "tools/sql/create.rs",
-    ],
-    &[
-        "tools/sql/offending.rs",
-        "tools/sql/offending/constraints.rs",
-        "tools/sql/offending/types.rs",
-    ],
     &["cli/live.rs", "cli/show.rs"],
 ];
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::change::{self, Change};
+use super::change::Change;
 use super::cursor::Cursor;
 use super::doubts::changes_rows;
 use super::effects::effects;
 use super::own_calls::{calls_own, runs, word};
+use super::reader;
 use super::reference::{StatementRef, statement};
 use super::token::{Kind, Token};
 use super::{split, token};
@@ -17,7 +18,7 @@ use crate::facts::{Object, ObjectKind};
 /// what has a new name only, or what writes elsewhere besides: a trigger, a rule, a child table, a function of somebody's own.
 pub fn apart_from_new(sql: &str, schema: &str, objects: &BTreeSet<Object>) -> Vec<StatementRef> {
     let read = token::tokens(sql);
-    let statements = change::read(sql, &split(&read.tokens), schema);
+    let statements = reader::read(sql, &split(&read.tokens), schema);
     let is_named = |word: &str| {
         let mut all = statements.iter();
         all.any(|(tokens, _)| has(tokens, word))

@@ -1,7 +1,8 @@
 //! What a migration does CONCURRENTLY, and the indexes that it makes and takes away.
 
-use super::change::{self, Change};
+use super::change::Change;
 use super::cursor::Cursor;
+use super::reader;
 use super::token::{Kind, Token};
 use super::{split, token};
 use crate::facts::{Object, ObjectKind};
@@ -67,7 +68,7 @@ pub fn indexes(sql: &str, schema: &str) -> Indexes {
         alone: true,
         ..Indexes::default()
     };
-    for (tokens, read) in change::read(sql, &split(&read.tokens), schema) {
+    for (tokens, read) in reader::read(sql, &split(&read.tokens), schema) {
         if read.changes.is_empty() && read.unseen.is_none() && !read.runs_code {
             continue;
         }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::change::{self, Read, Unseen};
+use super::change::{Read, Unseen};
 use super::cursor::Cursor;
 use super::left_behind::{Stopped, explanations, failed_statement, look};
+use super::reader;
 use super::reference::{StatementRef, statement};
 use super::token::{Kind, Token};
 use super::{split, token};
@@ -15,7 +16,7 @@ use crate::facts::Object;
 /// not among them: it speaks neither for nor against.
 pub fn unchecked(sql: &str, schema: &str) -> Vec<String> {
     let read = token::tokens(sql);
-    let statements = change::read(sql, &split(&read.tokens), schema);
+    let statements = reader::read(sql, &split(&read.tokens), schema);
     // What is remarked on an object changes nothing that works.
     let remark = |tokens: &[Token]| matches!(tokens.first(), Some(first) if first.kind == Kind::Word("COMMENT".to_owned()));
     let open = |tokens: &[Token], read: &Read| {
@@ -41,7 +42,7 @@ pub fn unchecked(sql: &str, schema: &str) -> Vec<String> {
 /// works.
 pub fn unshown(sql: &str, schema: &str) -> Vec<StatementRef> {
     let read = token::tokens(sql);
-    let statements = change::read(sql, &split(&read.tokens), schema);
+    let statements = reader::read(sql, &split(&read.tokens), schema);
     let remark = |tokens: &[Token]| matches!(tokens.first(), Some(first) if first.kind == Kind::Word("COMMENT".to_owned()));
     let hidden = |tokens: &[Token], read: &Read| {
         let hides = read.unseen.is_some() || read.runs_code || read.rolls_back || read.moves_path;
@@ -65,7 +66,7 @@ pub fn may_run_twice(
     stopped: Option<&Stopped<'_>>,
 ) -> Vec<StatementRef> {
     let read = token::tokens(sql);
-    let mut statements = change::read(sql, &split(&read.tokens), schema);
+    let mut statements = reader::read(sql, &split(&read.tokens), schema);
     if let Some(failed) = stopped.and_then(|stopped| failed_statement(sql, schema, stopped)) {
         statements.truncate(failed.number.saturating_sub(1));
         let open = open_since(sql, &statements);

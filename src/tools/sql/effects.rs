@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::change::{self, Change, Unseen};
+use super::change::{Change, Unseen};
+use super::reader;
 use super::{split, token};
 use crate::facts::{Object, ObjectKind};
 
@@ -28,7 +29,7 @@ pub struct StatementEffects {
 /// What is not understood adds and removes nothing: it is [`Unseen::Other`].
 pub fn effects(sql: &str, schema: &str) -> Vec<StatementEffects> {
     let read = token::tokens(sql);
-    change::read(sql, &split(&read.tokens), schema)
+    reader::read(sql, &split(&read.tokens), schema)
         .into_iter()
         .zip(1..)
         .map(|((_, read), number)| {

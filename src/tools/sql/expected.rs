@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::change::{self, Change};
+use super::change::Change;
 use super::effects::describe;
+use super::reader;
 use super::replay::State;
 use super::{split, text_of, token};
 use crate::facts::{Object, ObjectKind};
@@ -78,7 +79,7 @@ pub(super) fn replay(migrations: &[(&str, &str)], schema: &str) -> State {
 /// What one more migration does to what is known.
 pub(super) fn follow(state: &mut State, sql: &str, by: usize, schema: &str) {
     let read = token::tokens(sql);
-    let statements = change::read(sql, &split(&read.tokens), schema);
+    let statements = reader::read(sql, &split(&read.tokens), schema);
     // What is taken back by the text itself is not followed.
     let certain = !statements.iter().any(|(_, read)| read.rolls_back);
     for (tokens, read) in &statements {

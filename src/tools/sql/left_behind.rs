@@ -8,12 +8,13 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::change::{self, Change, Read, Unseen};
+use super::change::{Change, Read, Unseen};
 use super::columns;
 use super::cursor::Cursor;
 use super::differences::changes;
 use super::effects::{StatementEffects, describe};
 use super::initial;
+use super::reader;
 use super::reference::{StatementRef, statement, statement_at};
 use super::replay::State;
 use super::seen::Seen;
@@ -213,7 +214,7 @@ fn object_there(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<Object
 fn judge(sql: &str, schema: &str, seen: &Seen<'_>, failed: Option<usize>) -> LeftBehind {
     let objects = seen.objects;
     let tokens = token::tokens(sql);
-    let mut statements = change::read(sql, &split(&tokens.tokens), schema);
+    let mut statements = reader::read(sql, &split(&tokens.tokens), schema);
     let mut left = LeftBehind::default();
     if let Some(failed) = failed {
         let of_the_failed = statements.split_off(failed.saturating_sub(1).min(statements.len()));

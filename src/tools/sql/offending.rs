@@ -2,27 +2,19 @@
 
 mod actions;
 mod constraints;
+mod found;
 #[cfg(test)]
 mod tests;
 mod types;
 
 use super::cursor::Cursor;
-use super::reference::{StatementRef, statement};
+use super::reference::statement;
 use super::{Stopped, failed_statement, split, text_of, token};
+
+pub use self::found::OffendingRows;
 
 /// How long a query may be, characters.
 const MAX_QUERY: usize = 400;
-
-/// Rows that are in the way, and what of the migration met them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OffendingRows {
-    /// The query that lists them.
-    pub query: String,
-    /// The column, in words: `"code" of "User"`.
-    pub column: Option<String>,
-    /// The statement that failed.
-    pub statement: Option<StatementRef>,
-}
 
 /// Of a constraint that does not hold, a unique index that cannot be built, a column that was to be NOT NULL, and a new type that
 /// does not take what is there. Where it is not certain which statement failed, there is none.

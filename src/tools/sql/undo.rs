@@ -5,10 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use super::change::{self, Change, Read, Relation};
+use super::change::{Change, Read, Relation};
 use super::cursor::Cursor;
 use super::effects::describe;
 use super::left_behind::{Stopped, explained};
+use super::reader;
 use super::reference::statement;
 use super::seen::Seen;
 use super::shapes::Aspect;
@@ -36,7 +37,7 @@ struct Step {
 /// not known it may be beyond the last, if nothing of what stands there stood there before.
 pub fn undo(sql: &str, schema: &str, seen: &Seen<'_>, failed: usize) -> Option<Undo> {
     let tokens = token::tokens(sql);
-    let mut statements = change::read(sql, &split(&tokens.tokens), schema);
+    let mut statements = reader::read(sql, &split(&tokens.tokens), schema);
     statements.truncate(failed.saturating_sub(1));
     let certain = *explained(sql, &statements, seen, schema).first()?;
     let mut found = Found {
@@ -102,7 +103,7 @@ pub fn may_fail_from(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<u
         .is_some_and(|state| state.starts_with("42"));
     let name = if missing { named.first() } else { named.last() };
     let name = name?.rsplit('.').next()?;
-    let statements = change::read(sql, &split(&read.tokens), schema);
+    let statements = reader::read(sql, &split(&read.tokens), schema);
     let mentions = |tokens: &[token::Token]| {
         let mut tokens = tokens.iter();
         tokens.any(|token| {

@@ -4,8 +4,8 @@ use super::super::cursor::Cursor;
 use super::super::reference::statement;
 use super::super::token::{Kind, Token};
 use super::super::{Stopped, text_of};
-use super::OffendingRows;
 use super::actions::{self, Action, meets_rows, taken};
+use super::found::OffendingRows;
 
 /// Reads the constraint of an action, and answers its query.
 type Query = fn(&Action<'_>, Cursor<'_>) -> Option<String>;

@@ -4,8 +4,8 @@ use super::super::cursor::Cursor;
 use super::super::reference::statement;
 use super::super::token::{Kind, Token};
 use super::super::{Stopped, statement_at, text_of};
-use super::OffendingRows;
 use super::actions::{self, NewType, casts, meets_rows};
+use super::found::OffendingRows;
 
 /// What a type is called in PostgreSQL's messages, and what it takes of a text, where that is known for certain.
 const TYPES: [(&str, &[&str], &str); 9] = [
