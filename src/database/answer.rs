@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::failure::unexpected;
+use super::failure::{place, unexpected};
 use super::pooler;
 use super::url::Target;
 use crate::facts::{
@@ -192,7 +192,7 @@ impl From<RowBody> for LedgerRow {
 pub(super) fn same_process(rows: &[Row], pid: i32, target: &Target) -> Result<(), Unreadable> {
     for row in rows.iter().filter(|row| row.kind == "process") {
         if number::<i32>(row)? != pid {
-            return Err(pooler::several_processes(target));
+            return Err(pooler::several_processes(&place(target)));
         }
     }
     Ok(())

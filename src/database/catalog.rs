@@ -12,7 +12,7 @@
 //!
 //! Needs PostgreSQL 11 (`sha256`, `prokind`).
 
-use super::queries::literal;
+use super::quote::literal;
 
 /// The statement that makes the digest; `schema` is where the ledger stands.
 pub(super) fn digest(schema: &str) -> String {

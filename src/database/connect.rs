@@ -6,10 +6,11 @@ use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection};
 
+use super::ask::ask;
 use super::pooler::settings_lost;
-use super::queries::literal;
+use super::quote::literal;
 use super::url::{SslMode, Target};
-use super::{answer, ask, failure, resolve};
+use super::{answer, failure, resolve};
 use crate::facts::{OBSERVER, Unreadable, UnreadableReason};
 
 /// The session's settings, sent with the log-in, so that they cost no round trip and win over the role's own.
@@ -105,7 +106,7 @@ async fn probe(connection: &mut PgConnection, target: &Target) -> Result<i32, Un
     if lost.is_empty() {
         Ok(session.pid)
     } else {
-        Err(settings_lost(target, &lost))
+        Err(settings_lost(&failure::place(target), &lost))
     }
 }
 

@@ -180,7 +180,7 @@ fn refused_by_server(error: &dyn sqlx::error::DatabaseError, target: &Target) ->
             ),
         ),
         // A pooler that takes no settings of the session's own.
-        "08P01" if said.contains("startup parameter") => return pooler::settings_refused(target),
+        "08P01" if said.contains("startup parameter") => return pooler::settings_refused(&place),
         "55000" => (
             UnreadableReason::ServerUnavailable,
             format!(

@@ -2,13 +2,16 @@
 //! one mark that it may make is a restore point in the write-ahead log, when it is told to.
 
 mod answer;
+mod ask;
 mod catalog;
 mod connect;
 mod failure;
+mod look;
 pub mod names;
 mod objects;
 mod pooler;
 mod queries;
+mod quote;
 mod resolve;
 mod restore_point;
 #[cfg(test)]
@@ -17,38 +20,23 @@ pub mod url;
 
 use std::time::Duration;
 
-use futures::TryStreamExt;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
+use sqlx::{Connection, PgConnection};
 
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Reading, Unreadable};
-use answer::{LedgerTable, Row as AnswerRow};
+use answer::LedgerTable;
+use ask::ask;
 
+pub use self::look::Look;
 pub use self::restore_point::restore_point;
 pub use self::url::{Password, Rules, SslMode, Target, parse};
 
 /// How long the questions may take together, after the connection stands. Each one is cut by the server after 10 s
 /// (`statement_timeout`); this is for a server that no longer answers at all.
 const QUESTIONS_TIMEOUT: Duration = Duration::from_secs(15);
-/// No honest answer is bigger than this, bytes, but for the names of objects: a ledger of ten thousand rows takes some 3 MiB. The
-/// operator reads the databases of many teams with the memory of one process.
-const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
-/// The names of a hundred thousand objects take some 10 MiB.
-const OBJECTS_LIMIT: usize = 24 * 1024 * 1024;
 /// SQLSTATE of a lock that could not be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// How long a farewell may take; without one the server notices by itself.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// What to look at, besides what every look brings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Look {
-    /// The digest of the catalog: reads every definition, so some 10 ms to some 100 ms on a big schema.
-    pub catalog: bool,
-    /// The names of all objects: some 10 ms on a big schema, and as many short rows as there are columns and indexes.
-    pub objects: bool,
-    /// The names of the server's other databases: one short row for each.
-    pub others: bool,
-}
 
 /// Looks at a database, through one connection and three round trips after the log-in. The first of them asks whether the
 /// session is one's own at all: what a pooler stands before is not looked at.
@@ -185,48 +173,4 @@ async fn blocked(connection: &mut PgConnection, error: sqlx::Error) -> Unanswere
         return Unanswered::Known(locked);
     }
     error.into()
-}
-
-/// Sends statements in one message and takes their rows: each has a text that says what it is, and one with JSON. An answer
-/// over [`ANSWER_LIMIT`] is an error. Names of objects come last; over [`OBJECTS_LIMIT`] it is as if nobody had asked for them,
-/// and so it is with what indexes and columns are like, which follows them.
-async fn ask(connection: &mut PgConnection, sql: String) -> Result<Vec<AnswerRow>, sqlx::Error> {
-    // Safe: the only part that is not ours is the schema's name, quoted by `queries`.
-    let mut stream = connection.fetch(sqlx::raw_sql(AssertSqlSafe(sql)));
-    let mut rows = Vec::new();
-    let (mut size, mut objects, mut columns) = (0, 0, 0);
-    while let Some(row) = stream.try_next().await? {
-        let row = AnswerRow {
-            kind: row.try_get(0)?,
-            body: row.try_get(1)?,
-        };
-        let its = std::mem::size_of::<AnswerRow>() + row.kind.len() + row.body.len();
-        match row.kind.as_str() {
-            answer::OBJECT => objects += its,
-            answer::COLUMN | answer::INDEX => columns += its,
-            _ => size += its,
-        }
-        if size > ANSWER_LIMIT {
-            return Err(sqlx::Error::Protocol(failure::TOO_BIG.to_owned()));
-        }
-        if objects > OBJECTS_LIMIT {
-            rows.retain(|row: &AnswerRow| row.kind != answer::OBJECT);
-            rows.push(AnswerRow {
-                kind: answer::TOO_MANY_OBJECTS.to_owned(),
-                body: String::new(),
-            });
-            break;
-        }
-        if columns > OBJECTS_LIMIT {
-            let like = [answer::COLUMN, answer::INDEX];
-            rows.retain(|row: &AnswerRow| !like.contains(&row.kind.as_str()));
-            rows.push(AnswerRow {
-                kind: answer::TOO_MANY_COLUMNS.to_owned(),
-                body: String::new(),
-            });
-            break;
-        }
-        rows.push(row);
-    }
-    Ok(rows)
 }

@@ -3,7 +3,7 @@
 //! Left out are the server's own schemas, temporary objects, members of extensions, foreign tables, and the ledger's own
 //! table with all that is its. Source: <https://www.postgresql.org/docs/current/catalogs.html>.
 
-use super::queries::literal;
+use super::quote::literal;
 
 /// The statement that lists them; `schema` is where the ledger stands.
 pub(super) fn objects(schema: &str) -> String {

@@ -1,7 +1,5 @@
 //! What is said of a connection pooler that stands between a URL and its database.
 
-use super::failure::place;
-use super::url::Target;
 use crate::facts::{Unreadable, UnreadableReason};
 
 /// What follows from it, whatever showed it.
@@ -21,26 +19,23 @@ pub(super) fn by_url() -> Unreadable {
 }
 
 /// It takes no settings of the session's own.
-pub(super) fn settings_refused(target: &Target) -> Unreadable {
+pub(super) fn settings_refused(place: &str) -> Unreadable {
     pooled(&format!(
-        "{} is a connection pooler, which refuses the settings that a session sends with its log-in",
-        place(target)
+        "{place} is a connection pooler, which refuses the settings that a session sends with its log-in"
     ))
 }
 
 /// It took the settings of the log-in, and the session has not got them.
-pub(super) fn settings_lost(target: &Target, lost: &[&str]) -> Unreadable {
+pub(super) fn settings_lost(place: &str, lost: &[&str]) -> Unreadable {
     pooled(&format!(
-        "the settings that were sent to {} with the log-in did not reach the server's session ({}), as behind a connection pooler such as PgBouncer",
-        place(target),
+        "the settings that were sent to {place} with the log-in did not reach the server's session ({}), as behind a connection pooler such as PgBouncer",
         lost.join(", ")
     ))
 }
 
 /// One session, and several processes of the server that answered it.
-pub(super) fn several_processes(target: &Target) -> Unreadable {
+pub(super) fn several_processes(place: &str) -> Unreadable {
     pooled(&format!(
-        "{} answers one session by several processes of the server, as a transaction pooler such as PgBouncer does",
-        place(target)
+        "{place} answers one session by several processes of the server, as a transaction pooler such as PgBouncer does"
     ))
 }

@@ -3,7 +3,9 @@
 //! They go as simple queries, several in one message; under READ COMMITTED each statement has its own snapshot, taken
 //! when it starts, so their order is the order of what they see.
 
-use super::{Look, catalog, objects};
+use super::look::Look;
+use super::quote::{identifier, literal};
+use super::{catalog, objects};
 use crate::facts::OBSERVER;
 
 /// What Prisma locks: `pg_advisory_lock(72707369)`, a bigint, so its halves are classid and objid, and objsubid is 1.
@@ -68,16 +70,6 @@ pub(super) fn second(schema: &str, ledger: bool, what: Look, building: &[u32]) -
         statements.push(objects::columns(schema));
     }
     Some(statements.join(";\n"))
-}
-
-/// A text as a literal. `standard_conforming_strings` is on in our sessions.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-/// A name as an identifier.
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Prisma's lock, our sessions, and who waits for whom. A look's own session is none of them: it takes no lock of Prisma's,

@@ -6,7 +6,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::answer::{Row, body, standby};
 use super::failure::{redacted, unexpected};
-use super::queries::literal;
+use super::quote::literal;
 use super::url::Target;
 use super::{CLOSE_TIMEOUT, QUESTIONS_TIMEOUT, Unanswered, ask, connect, failure};
 use crate::facts::{Reading, RestorePointFacts, Unreadable};

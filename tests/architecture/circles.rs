@@ -28,24 +28,12 @@ const ELSEWHERE: &[&[&str]] = &[
         "cli/screen/tree.rs",
     ],
     &[
-        "database/catalog.rs",
-        "database/connect.rs",
-        "database/mod.rs",
-        "database/objects.rs",
-        "database/queries.rs",
-    ],
-    &[
         "api/database_status.rs",
         "api/safety.rs",
         "api/spec.rs",
         "api/status.rs",
     ],
     &["build/agent.rs", "build/job.rs", "build/pod.rs"],
-    &[
-        "database/failure.rs",
-        "database/pooler.rs",
-        "database/url.rs",
-    ],
     &["cli/live.rs", "cli/show.rs"],
 ];
 
