@@ -7,6 +7,7 @@ mod defaults;
 mod duration;
 mod hash;
 mod job;
+mod policy;
 pub mod reasons;
 mod reference;
 mod safety;
@@ -28,18 +29,19 @@ pub use database_status::{
 pub use duration::Duration;
 pub use hash::{digest, spec_hash};
 pub use job::JobSpec;
+pub use policy::{AcceptedStatus, Policy};
 pub use reference::reference;
 pub use safety::{
     BackupSpec, LogsSpec, OnMigrationFailure, OnValidationFailure, RestorePointPolicy, RestoreSpec,
     RollbackSpec, SmokeTestSpec, ValidationSpec,
 };
 pub use spec::{
-    DatabaseMigration, DatabaseMigrationSpec, HistorySpec, Policy, PreflightSpec, PullPolicy,
-    SecretName, TimeoutsSpec,
+    DatabaseMigration, DatabaseMigrationSpec, HistorySpec, PreflightSpec, PullPolicy, SecretName,
+    TimeoutsSpec,
 };
 pub use status::{
-    AcceptedStatus, ChoiceStatus, Condition, DatabaseMigrationStatus, HistoryStatus, ImageStatus,
-    Phase, Resolution, RunOutcome, RunStatus, StepKind, StepOutcome, StepStatus, TakenAction, Time,
+    ChoiceStatus, Condition, DatabaseMigrationStatus, HistoryStatus, ImageStatus, Phase,
+    Resolution, RunOutcome, RunStatus, StepKind, StepOutcome, StepStatus, TakenAction, Time,
     WaitStatus,
 };
 

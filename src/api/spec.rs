@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackupSpec, DatabaseMigrationStatus, DatabaseSpec, Duration, JobSpec, RollbackSpec,
+    BackupSpec, DatabaseMigrationStatus, DatabaseSpec, Duration, JobSpec, Policy, RollbackSpec,
     ValidationSpec, defaults,
 };
 
@@ -218,17 +218,4 @@ impl Default for HistorySpec {
             since: String::new(),
         }
     }
-}
-
-/// What a finding leads to.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-pub enum Policy {
-    /// It is shown and means nothing.
-    Ignore,
-    /// It is shown.
-    Warn,
-    /// Nothing starts while it stands.
-    Deny,
 }

@@ -6,7 +6,9 @@ pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ActionKind, ActionOutcome, ActionState, DatabaseStatus, FormerDatabaseStatus};
+use super::{
+    AcceptedStatus, ActionKind, ActionOutcome, ActionState, DatabaseStatus, FormerDatabaseStatus,
+};
 
 /// What the operator knows and is doing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -372,16 +374,6 @@ pub enum StepOutcome {
     NeverBegan,
     /// It did not, and a human accepted that.
     Accepted,
-}
-
-/// Who accepted what failed, and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AcceptedStatus {
-    /// Who asked for it.
-    pub by: String,
-    /// The reason that was given.
-    pub reason: String,
 }
 
 /// A run that has ended.

@@ -4,7 +4,7 @@ use dbm_agent::protocol::{ExecRequest, InventoryRequest, ProjectPaths, REACH_SEC
 
 use super::down::down_script;
 use super::environment;
-use super::pod;
+use super::settings::CA_FILE;
 use super::step::Step;
 use crate::api::{DatabaseSpec, Duration, Policy, StepKind};
 use crate::tools::prisma;
@@ -70,7 +70,7 @@ fn request(step: &Step) -> ExecRequest {
             0
         },
         ca_file: if database.connection.ca_from.is_some() {
-            pod::CA_FILE.to_owned()
+            CA_FILE.to_owned()
         } else {
             String::new()
         },

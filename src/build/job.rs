@@ -7,23 +7,12 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::pod;
+use super::settings::Settings;
 use super::step::Step;
 use crate::api::{
     ANNOTATION_UID, LABEL_DATABASE, LABEL_MIGRATION, LABEL_RUN, LABEL_STEP, LABEL_TEST,
 };
 use crate::decide::{JobPlan, Resource};
-
-/// The container in which the user's image runs.
-pub const CONTAINER: &str = "migrate";
-
-/// What holds for the Jobs of every resource.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The image that brings the agent: the operator's own.
-    pub agent_image: String,
-    /// When that image is pulled.
-    pub agent_image_pull_policy: String,
-}
 
 /// The Job of a step. It carries no ownerReference: foreground deletion of an owner kills running Jobs. `from_secrets` are the
 /// variables that `job.envFrom` takes from Secrets, which the resource does not name.

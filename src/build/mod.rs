@@ -8,14 +8,16 @@ mod inventory;
 mod job;
 mod lease;
 mod pod;
+mod settings;
 mod step;
 
 pub use down::down_script;
 pub use event::event;
 pub use inventory::{InventoryError, config_map, read_config_map};
-pub use job::{CONTAINER, Settings, job};
+pub use job::job;
 pub use lease::lease;
 pub use pod::OWN_CONTAINERS;
+pub use settings::{CONTAINER, Settings};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 

@@ -11,12 +11,10 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::agent;
 use super::environment::environment;
-use super::job::{CONTAINER, Settings};
+use super::settings::{CONTAINER, Settings};
 use super::step::Step;
 use crate::api::DatabaseSpec;
 
-/// Where the certificate authority stands in the container.
-pub(super) const CA_FILE: &str = "/dbm-ca/ca.crt";
 /// The container that brings the agent.
 const AGENT: &str = "agent";
 /// The container that fills writable paths.

@@ -10,6 +10,7 @@ use super::args::{
 use super::cluster::Cluster;
 use super::exit::{Exit, Failure};
 use super::follow;
+use super::page;
 use super::request::{self, Wish};
 use super::screen;
 use super::show;
@@ -214,7 +215,7 @@ fn restorable(resource: &DatabaseMigration) -> Result<(), Failure> {
 
 /// What a restore costs, before anything is asked.
 fn show_cost(terminal: &Terminal, resources: &[DatabaseMigration], specs: &[MigrationActionSpec]) {
-    let screens = show::screens(terminal.err, terminal.width(), resources);
+    let screens = page::screens(terminal.err, terminal.width(), resources);
     for (screen, spec) in screens.iter().zip(specs) {
         if spec.action == ActionKind::Restore {
             say(&screen::restore_cost(screen, spec));
@@ -232,7 +233,7 @@ fn show_before(
 ) {
     let Some(first) = specs.first() else { return };
     let (width, style) = (terminal.width(), terminal.err);
-    let screens = show::screens(style, width, resources);
+    let screens = page::screens(style, width, resources);
     if resources.len() > 1 {
         let now = clock::now();
         say(&screen::table(resources, false, now, width, style));

@@ -6,8 +6,8 @@ use kube::api::{Patch, PatchParams};
 use super::args::ManyWrite;
 use super::cluster::{Cluster, names};
 use super::exit::{Exit, Failure};
+use super::page;
 use super::screen;
-use super::show;
 use super::terminal::{Terminal, print, say};
 use super::text::safe;
 use crate::api::{ANNOTATION_SUSPEND, DatabaseMigration};
@@ -53,7 +53,7 @@ pub async fn suspend(
             style,
         ));
     }
-    let screens = show::screens(terminal.err, terminal.width(), &resources);
+    let screens = page::screens(terminal.err, terminal.width(), &resources);
     say(screen::confirmation(&screens, &[], &cluster.facts, what).trim_end());
     terminal.confirm(args.write.yes, None)?;
     let value = suspended.then_some("true");

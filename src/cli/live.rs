@@ -15,8 +15,8 @@ use futures::StreamExt;
 use super::cluster::Cluster;
 use super::exit::{Exit, Failure};
 use super::follow;
+use super::page;
 use super::screen::{self, Screen};
-use super::show;
 use super::terminal::{Terminal, print};
 use super::text::safe;
 use super::verdict;
@@ -38,7 +38,7 @@ pub async fn watch(cluster: &Cluster, terminal: &Terminal, name: &str) -> Result
     drawn.erase();
     drop(drawn);
     let (resource, exit) = result?;
-    print(&show::full(cluster, terminal, &resource).await);
+    print(&page::full(cluster, terminal, &resource).await);
     Ok(exit)
 }
 

@@ -14,7 +14,7 @@ use kube::{Api, ResourceExt};
 use super::args::LogsArgs;
 use super::cluster::Cluster;
 use super::exit::{Exit, Failure};
-use super::show::step_words;
+use super::page::step_words;
 use super::style::{Style, Tone};
 use super::terminal::{Terminal, print};
 use super::text::{between, safe, safe_lines};

@@ -11,6 +11,7 @@ pub mod exit;
 pub mod follow;
 mod live;
 mod logs;
+mod page;
 pub mod pod;
 mod psql;
 pub mod request;

@@ -4,6 +4,7 @@ mod actions;
 mod apply;
 mod cache;
 mod connection;
+mod error;
 mod inventory;
 mod jobs;
 mod lanes;
@@ -26,6 +27,8 @@ use kube::{Client, Resource};
 use tokio::sync::OnceCell;
 
 pub use cache::{Cache, Kept, Place};
+pub use error::Error;
+pub(crate) use error::told;
 use lanes::Lanes;
 pub use lanes::Turn;
 pub use memory::Memory;
@@ -40,50 +43,6 @@ use crate::build::Settings;
 use crate::database::names::PodNames;
 use crate::runtime::liveness::Liveness;
 use crate::runtime::metrics::Metrics;
-
-/// What went wrong with the world; tried again with backoff.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The API server.
-    #[error("{doing}: {}", told(.source))]
-    Api {
-        /// What was being done.
-        doing: String,
-        /// Its answer.
-        source: Box<kube::Error>,
-    },
-    /// Somebody else changed the object in between: read again, decide again.
-    #[error("{0} changed in between")]
-    Conflict(String),
-    /// Too many databases that do not answer are being waited for already.
-    #[error("too many databases do not answer; this one is looked at later")]
-    Crowded,
-    /// What is kept of the resource cannot be read: a defect of this program.
-    #[error("what is kept of the resource cannot be read: {0}")]
-    Packed(Arc<serde_json::Error>),
-}
-
-impl Error {
-    /// Wraps an answer of the API server.
-    pub(crate) fn api(doing: impl Into<String>) -> impl FnOnce(kube::Error) -> Error {
-        let doing = doing.into();
-        move |source| match &source {
-            kube::Error::Api(status) if status.code == 409 => Error::Conflict(doing),
-            _ => Error::Api {
-                doing,
-                source: Box::new(source),
-            },
-        }
-    }
-}
-
-/// The API server's own words, without the object around them.
-pub(crate) fn told(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
-        other => other.to_string(),
-    }
-}
 
 /// What every scope of watched namespaces shares.
 pub struct Shared {

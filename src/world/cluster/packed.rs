@@ -9,7 +9,8 @@ use kube::Resource;
 use kube::api::ObjectMeta;
 use serde::{Deserialize, Deserializer};
 
-use super::{Error, slim};
+use super::error::Error;
+use super::slim;
 use crate::api::DatabaseMigration;
 
 /// A resource as the watch showed it, slim.
