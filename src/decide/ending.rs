@@ -124,17 +124,18 @@ pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
         Some(migrated) => format!("{message}; {migrated}"),
         None => message.clone(),
     };
-    pass.event(false, reasons::SUCCEEDED, news);
     if ahead {
-        pass.ready(
-            reasons::DATABASE_AHEAD,
-            format!("{message}; the database is ahead of the image"),
-        );
+        pass.event(false, reasons::SUCCEEDED, format!("{news}; {AHEAD}"));
+        pass.ready(reasons::DATABASE_AHEAD, format!("{message}; {AHEAD}"));
     } else {
+        pass.event(false, reasons::SUCCEEDED, news);
         pass.ready(reasons::SUCCEEDED, message);
     }
     super::finished::schedule(pass);
 }
+
+/// What is said of an image that is older than a database.
+const AHEAD: &str = "the database is ahead of the image";
 
 /// What was marked applied although the catalog contradicts it.
 fn forced(pass: &Pass<'_>) -> Option<String> {

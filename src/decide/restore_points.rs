@@ -48,10 +48,10 @@ pub(super) fn made_on(pass: &mut Pass<'_>, databases: &[&String]) -> bool {
                     blocked(pass, text);
                     return false;
                 }
-                told.push(match &point.name {
-                    Some(point_name) => format!("{name}: {point_name} at {}", point.lsn),
-                    None => format!("{name}: {} (no name: {})", point.lsn, brief(&point.refused)),
-                });
+                // One without a name is what a role gets by default: it stands in the status, and is no news.
+                if let Some(point_name) = &point.name {
+                    told.push(format!("{name}: {point_name} at {}", point.lsn));
+                }
                 let mut made = RestorePointStatus {
                     run: run.clone(),
                     turn: String::new(),
@@ -101,14 +101,6 @@ fn tell(pass: &mut Pass<'_>, points: &str) {
         }
         None => pass.event(false, reasons::events::RESTORE_POINT, points),
     }
-}
-
-/// The first sentence of why there is no name.
-fn brief(refused: &Option<String>) -> &str {
-    refused
-        .as_deref()
-        .and_then(|text| text.split('.').next())
-        .unwrap_or("not said")
 }
 
 fn blocked(pass: &mut Pass<'_>, text: String) {

@@ -7,7 +7,10 @@ use super::snapshot::Event;
 use super::status;
 use super::unanswered;
 use super::unstarted;
-use crate::api::{Phase, SmokeTestSpec, StepKind, StepStatus, Time, WaitStatus, reasons};
+use crate::api::reasons::Person;
+use crate::api::{
+    DatabaseStatus, Phase, SmokeTestSpec, StepKind, StepStatus, Time, WaitStatus, reasons,
+};
 use crate::facts::{JobFacts, NotStarted, Unreadable, UnreadableReason};
 
 /// The kubelet's word for an image that is on its way.
@@ -59,7 +62,8 @@ pub(super) fn not_started(
         } else if late {
             pass.stalled(phase, told.reason, message, look);
         } else {
-            call(pass, what, told.reason, &message);
+            let patience = reasons::person(told.reason).patience();
+            call(pass, what, told.reason, patience, &message);
             pass.working(phase, told.reason, message);
             pass.status.next_command = look;
         }
@@ -190,16 +194,33 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
         // Others need not wait for what nobody can tell; the database guards itself.
         outcome::release(pass, database);
     } else {
-        call(pass, &subject, why.reason.as_str(), &message);
+        let patience = patience(pass, database, why.reason.as_str());
+        call(pass, &subject, why.reason.as_str(), patience, &message);
         pass.working(phase, why.reason.as_str(), message);
     }
     poll(pass, reasons::OBSERVED);
 }
 
+/// For how many seconds a database must have been unreadable before that is told.
+fn patience(pass: &Pass<'_>, database: &str, reason: &str) -> Option<i64> {
+    let answered = |entry: &DatabaseStatus| entry.last_observed_at.is_some();
+    let person = match reasons::person(reason) {
+        Person::Again if pass.database(database).is_some_and(answered) => Person::Soon,
+        person => person,
+    };
+    person.patience()
+}
+
 /// Tells, once in a run, of what somebody has to mend, as soon as it is certain that it does not pass by itself. Since when, and
 /// that it was told, is journaled: another operator does not begin anew.
-fn call(pass: &mut Pass<'_>, subject: &str, reason: &'static str, message: &str) {
-    let Some(patience) = reasons::person(reason).patience() else {
+fn call(
+    pass: &mut Pass<'_>,
+    subject: &str,
+    reason: &'static str,
+    patience: Option<i64>,
+    message: &str,
+) {
+    let Some(patience) = patience else {
         return;
     };
     pass.waiting.insert(subject.to_owned());

@@ -70,14 +70,14 @@ fn a_limit_that_the_own_migration_reaches_is_no_fault() {
 #[case(UnreadableReason::UrlPooled, Some(1))]
 #[case(UnreadableReason::UrlNamesFile, Some(1))]
 #[case(UnreadableReason::UrlLoopback, Some(1))]
-#[case(UnreadableReason::SecretMissing, Some(16))]
-#[case(UnreadableReason::SecretForbidden, Some(16))]
-#[case(UnreadableReason::HostUnknown, Some(16))]
-#[case(UnreadableReason::ConnectionRefused, Some(16))]
-#[case(UnreadableReason::Unreachable, Some(16))]
-#[case(UnreadableReason::AuthenticationFailed, Some(16))]
-#[case(UnreadableReason::DatabaseMissing, Some(16))]
-#[case(UnreadableReason::TlsFailed, Some(16))]
+#[case(UnreadableReason::SecretMissing, Some(1))]
+#[case(UnreadableReason::SecretForbidden, Some(3))]
+#[case(UnreadableReason::HostUnknown, Some(3))]
+#[case(UnreadableReason::ConnectionRefused, Some(3))]
+#[case(UnreadableReason::Unreachable, Some(3))]
+#[case(UnreadableReason::AuthenticationFailed, Some(3))]
+#[case(UnreadableReason::DatabaseMissing, Some(3))]
+#[case(UnreadableReason::TlsFailed, Some(3))]
 #[case(UnreadableReason::ConnectionLimitReached, Some(16))]
 #[case(UnreadableReason::QueryFailed, Some(16))]
 #[case(UnreadableReason::ServerUnavailable, Some(61))]
@@ -115,7 +115,8 @@ fn what_passes_within_a_moment_is_not_told_and_begins_anew() {
     snapshot.resource.spec.timeouts.unknown.0 = "15m".to_owned();
     let readable = snapshot.databases.clone();
     snapshot.resource.suspended = true;
-    for (seconds, away) in [(1, true), (5, true), (10, false), (100, true), (110, true)] {
+    // Of one that has answered, what says no for a moment is waited for longer: it may restart.
+    for (seconds, away) in [(1, true), (2, true), (10, false), (100, true), (110, true)] {
         if away {
             unread(&mut snapshot, "db00", UnreadableReason::ConnectionRefused);
         } else {
@@ -236,6 +237,25 @@ fn nobody_is_called_after_the_end() {
     1
 )]
 #[case("Unschedulable", "0/3 nodes", reasons::UNSCHEDULABLE, 61)]
+#[case("FailedCreate", "exceeded quota: small", reasons::QUOTA_EXCEEDED, 1)]
+#[case(
+    "FailedCreate",
+    "error looking up service account shop/app",
+    reasons::SERVICE_ACCOUNT_MISSING,
+    1
+)]
+#[case(
+    "CreateContainerConfigError",
+    "secret \"mail\" not found",
+    reasons::ENVIRONMENT_MISSING,
+    1
+)]
+#[case(
+    "FailedCreate",
+    "failed calling webhook: timeout",
+    reasons::POD_REFUSED,
+    16
+)]
 fn a_pod_that_does_not_start_is_told_once_and_soon(
     #[case] word: &str,
     #[case] message: &str,

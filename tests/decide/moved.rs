@@ -83,6 +83,54 @@ fn a_database_that_is_another_one_by_now_gets_a_restore_point_of_its_own() {
     assert_eq!(preflight.unwrap().status, "True");
 }
 
+/// What a role may by default is no news of a run: the place stands in the status, and of a name alone an Event tells.
+#[test]
+fn a_restore_point_without_a_name_is_no_news() {
+    for (made, told) in [
+        (point(Some("the role may not.")), false),
+        (point(None), true),
+    ] {
+        let mut snapshot = snapshot(1);
+        let backup = &mut snapshot.resource.spec.preflight.backup;
+        backup.restore_point = RestorePointPolicy::BestEffort;
+        snapshot.restore_points = [("db00".to_owned(), made)].into();
+        let decision = decide(&snapshot);
+        let all = format!("{:?}", decision.events).to_lowercase();
+        assert_eq!(all.contains("restore point"), told, "{all}");
+        assert!(!all.contains("no name"), "{all}");
+        assert!(!write(&mut snapshot, &decision).is_empty(), "it starts");
+        let entry = &snapshot.resource.status.databases[0];
+        assert_eq!(entry.own_restore_point().unwrap().lsn, "0/1");
+    }
+}
+
+/// Yesterday's image: that the database is ahead of it stands in the run's Event, too.
+#[test]
+fn that_a_database_is_ahead_of_its_image_is_said_at_the_end() {
+    for ahead in [false, true] {
+        let mut snapshot = snapshot(1);
+        let mut rows = vec![row(&inventory(1).migrations[0])];
+        if ahead {
+            let newer = Migration {
+                name: "9_newer".to_owned(),
+                ..Migration::default()
+            };
+            rows.push(row(&newer));
+        }
+        facts(&mut snapshot, "db00", 0, rows);
+        let mut told = Vec::new();
+        for _ in 0..5 {
+            let decision = decide(&snapshot);
+            write(&mut snapshot, &decision);
+            told.extend(decision.events.into_iter().map(|event| event.message));
+        }
+        let status = &snapshot.resource.status;
+        assert_eq!(reason(status) == reasons::DATABASE_AHEAD, ahead);
+        let said = |text: &String| text.ends_with("; the database is ahead of the image");
+        assert_eq!(told.iter().any(said), ahead, "{told:?}");
+    }
+}
+
 #[test]
 fn no_database_is_brought_back_to_a_place_in_the_history_of_another_one() {
     let mut snapshot = snapshot(1);

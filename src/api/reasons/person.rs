@@ -8,7 +8,10 @@ use super::*;
 pub enum Person {
     /// Nothing but a person mends it: called at once.
     AtOnce,
-    /// A person has to mend it, unless it passes within a moment: what is created in the wrong order, or restarts.
+    /// A person has to mend it where a second look says the same; of a database that answered before it is as with [`Person::Soon`],
+    /// because what restarts, or is moved, says so for a moment.
+    Again,
+    /// A person has to mend it, unless it passes within a moment: what is tried again by others, or restarts.
     Soon,
     /// It mostly passes by itself, after a while: a node that is on its way, a server that recovers. It is told when it lasts, and
     /// nobody is needed before it is Stalled.
@@ -22,6 +25,7 @@ impl Person {
     pub fn patience(self) -> Option<i64> {
         match self {
             Person::AtOnce => Some(0),
+            Person::Again => Some(2),
             Person::Soon => Some(15),
             Person::Late => Some(60),
             Person::Nobody => None,
@@ -30,14 +34,16 @@ impl Person {
 }
 
 /// Of each reason.
-const CLASSES: [(Person, &[&str]); 4] = [
+const CLASSES: [(Person, &[&str]); 5] = [
     (Person::AtOnce, AT_ONCE),
+    (Person::Again, AGAIN),
     (Person::Soon, SOON),
     (Person::Late, LATE),
     (Person::Nobody, NOBODY),
 ];
 
 const AT_ONCE: &[&str] = &[
+    SECRET_MISSING,
     SECRET_KEY_MISSING,
     URL_INVALID,
     URL_NOT_POSTGRES,
@@ -49,6 +55,10 @@ const AT_ONCE: &[&str] = &[
     IMAGE_USER_ROOT,
     WRONG_ARCHITECTURE,
     POD_SECURITY_VIOLATED,
+    // The API server said no.
+    ENVIRONMENT_MISSING,
+    QUOTA_EXCEEDED,
+    SERVICE_ACCOUNT_MISSING,
     // It is said only when it has lasted, and has an Event of its own.
     LOCK_HELD,
     // From here on it is Stalled, or the run has ended, as soon as it is said.
@@ -117,8 +127,7 @@ const AT_ONCE: &[&str] = &[
     ADVISORY_LOCK_DISABLED,
 ];
 
-const SOON: &[&str] = &[
-    SECRET_MISSING,
+const AGAIN: &[&str] = &[
     SECRET_FORBIDDEN,
     HOST_UNKNOWN,
     CONNECTION_REFUSED,
@@ -126,14 +135,14 @@ const SOON: &[&str] = &[
     AUTHENTICATION_FAILED,
     DATABASE_MISSING,
     TLS_FAILED,
+];
+
+const SOON: &[&str] = &[
     CONNECTION_LIMIT_REACHED,
     QUERY_FAILED,
     IMAGE_PULL_FAILED,
-    ENVIRONMENT_MISSING,
     CONTAINER_NOT_STARTED,
     OUT_OF_MEMORY,
-    QUOTA_EXCEEDED,
-    SERVICE_ACCOUNT_MISSING,
     POD_REFUSED,
 ];
 
@@ -184,7 +193,10 @@ pub fn person(reason: &str) -> Person {
 
 /// Whether a resource with this reason waits for a person, although it is still being worked on.
 pub fn needs_person(reason: &str) -> bool {
-    matches!(person(reason), Person::AtOnce | Person::Soon)
+    matches!(
+        person(reason),
+        Person::AtOnce | Person::Again | Person::Soon
+    )
 }
 
 #[cfg(test)]
@@ -243,8 +255,10 @@ mod tests {
     #[test]
     fn what_is_certain_is_told_at_once_and_a_hiccup_never() {
         assert_eq!(person(SECRET_KEY_MISSING).patience(), Some(0));
+        assert_eq!(person(QUOTA_EXCEEDED).patience(), Some(0));
+        assert_eq!(person(IMAGE_PULL_FAILED).patience(), Some(15));
         for reason in [UNREACHABLE, CONNECTION_REFUSED, AUTHENTICATION_FAILED] {
-            assert_eq!(person(reason).patience(), Some(15), "{reason}");
+            assert_eq!(person(reason).patience(), Some(2), "{reason}");
             assert!(needs_person(reason), "{reason}");
         }
         // A node may be on its way for minutes.
