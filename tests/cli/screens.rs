@@ -2,7 +2,8 @@
 
 use database_migration_operator::api::{
     AcceptedStatus, ActionKind, DatabaseMigration, DatabasePhase, DatabaseStatus, FailedStatus,
-    FindingKind, FindingStatus, InstanceStatus, OtherDatabaseStatus, Phase, Policy, Time,
+    FindingKind, FindingStatus, InstanceStatus, OtherDatabaseStatus, Phase, Policy, TakenAction,
+    Time,
 };
 use database_migration_operator::cli::request::{self, Wish};
 use database_migration_operator::cli::screen::{self, Facts, Screen, Stored};
@@ -442,6 +443,35 @@ fn what_is_marked_is_confirmed_with_what_was_left() {
         "{retry}"
     );
     assert!(confirmed(ActionKind::Retry, true).contains("left to Prisma"));
+}
+
+/// A failure that was marked rolled back is so since that, and not since it failed.
+#[test]
+fn a_state_is_as_old_as_what_led_to_it() {
+    let mut resource = status("failed");
+    let head = |resource: &DatabaseMigration| {
+        let text = screen::status(&screen(resource, None));
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    assert!(
+        head(&resource).contains("  2 m ago "),
+        "{}",
+        head(&resource)
+    );
+    let at = |ago: i64| Time(now() - jiff::SignedDuration::from_secs(ago));
+    let mut set = |started: i64, finished: Option<i64>| {
+        resource.status.as_mut().unwrap().action = Some(TakenAction {
+            action: ActionKind::MarkRolledBack,
+            started_at: Some(at(started)),
+            finished_at: finished.map(at),
+            ..TakenAction::default()
+        });
+        head(&resource)
+    };
+    assert!(set(7, Some(3)).contains("  3 s ago "));
+    assert!(set(7, None).contains("  for 7 s "));
+    let before = set(4000, Some(3900));
+    assert!(before.contains("  2 m ago "), "{before}");
 }
 
 /// A queued action fires when the annotation is taken away, which may be weeks later.

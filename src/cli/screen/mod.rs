@@ -21,7 +21,7 @@ use super::text::{age, command_lines, pad, safe, width, wrap};
 use super::verdict;
 use crate::api::{
     ANNOTATION_RECONCILE, DatabaseMigration, DatabaseMigrationStatus, DatabaseStatus, Phase,
-    reasons,
+    TakenAction, Time, reasons,
 };
 
 pub use cost::{Facts, confirmation, does, restore_cost};
@@ -171,7 +171,8 @@ pub(super) fn header(screen: &Screen) -> String {
     if let Some(run) = status.and_then(|status| status.run.as_ref()) {
         parts.push(format!("run {}", safe(&run.id)));
         if let Some(end) = &run.finished_at {
-            parts.push(format!("{} ago", age(end.0, screen.now)));
+            let taken = status.and_then(|status| status.action.as_ref());
+            parts.push(since(end.0, taken, screen.now));
         } else if let Some(start) = &run.started_at {
             parts.push(format!("for {}", age(start.0, screen.now)));
         }
@@ -191,6 +192,18 @@ pub(super) fn header(screen: &Screen) -> String {
     };
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// Since when the state of a run that has ended is what it is: its end, or that of an action after it, which may be at work.
+fn since(end: Timestamp, taken: Option<&TakenAction>, now: Timestamp) -> String {
+    let later = |at: &Option<Time>| at.as_ref().map(|at| at.0).filter(|at| *at > end);
+    let Some(taken) = taken else {
+        return format!("{} ago", age(end, now));
+    };
+    match (later(&taken.started_at), &taken.finished_at) {
+        (Some(start), None) => format!("for {}", age(start, now)),
+        (_, over) => format!("{} ago", age(later(over).unwrap_or(end), now)),
+    }
 }
 
 /// What stands beside the state and may surprise.
