@@ -9,14 +9,36 @@ use crate::api::SecretKeySelector;
 pub const IMAGE: &str = "docker.io/library/postgres:17-alpine";
 /// The number of the user `postgres` in it. psql needs no user of that number in another.
 const USER: u32 = 70;
-/// How psql gets the URL without what psql does not know of it, which Prisma adds: all that follows `?` but what libpq has as well.
+/// How psql gets the URL without what psql does not know of it, which Prisma adds: all that follows `?` but what libpq has as well; and
+/// with settings of its own, as a role's time-outs (ALTER ROLE ... SET) would cut what a person runs. A pooler may refuse these, which
+/// is seen before anything runs. `$0` are the settings.
 const START: &str = r#"query=
+options=
 case $URL in *\?*)
   for part in $(printf %s "${URL#*\?}" | tr '&' ' '); do
-    case $part in sslmode=*|connect_timeout=*|options=*|target_session_attrs=*) query="$query&$part" ;; esac
+    case $part in
+      options=*) options=$options${part#options=}%20 ;;
+      sslmode=*|connect_timeout=*|target_session_attrs=*) query="$query&$part" ;;
+    esac
   done ;;
 esac
-exec psql "${URL%%\?*}?application_name=kubectl-dbm&connect_timeout=10$query" "$@""#;
+base="${URL%%\?*}?application_name=kubectl-dbm&connect_timeout=10$query"
+url="$base&options=$options$0"
+if ! said=$(psql "$url" -Xqc '' 2>&1); then
+  case $said in
+    *startup*|*options*)
+      url=$base${options:+&options=${options%\%20}}
+      echo 'No settings are taken here, as by a pooler: but with --single-transaction the time-outs of the role hold' >&2 ;;
+    *) printf '%s\n' "$said" >&2; exit 102 ;;
+  esac
+fi
+psql "$url" "$@" || exit $((100 + $?))"#;
+
+/// How psql itself ended, by the exit code of its pod, which says of kubectl's own failures something else.
+#[must_use]
+pub fn ended(code: i32) -> Option<i32> {
+    (101..=103).contains(&code).then(|| code - 100)
+}
 
 /// What is run, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +53,8 @@ pub struct Wanted<'a> {
     pub secret: Option<&'a SecretKeySelector>,
     /// All statements or none.
     pub at_once: bool,
+    /// How many milliseconds a statement waits for a lock; 0 for as long as it takes.
+    pub lock_timeout: i64,
     /// The statements; none for a session at the terminal.
     pub statements: &'a [String],
 }
@@ -73,11 +97,26 @@ pub fn arguments(wanted: &Wanted<'_>) -> Vec<String> {
     // Kubernetes takes two of them in an argument for one, and `$(` for a variable's name.
     let kept = |text: &str| text.replace('$', "$$");
     arguments.push(kept(&format!("{read}{START}")));
-    arguments.push("psql".to_owned());
+    let lock = wanted.lock_timeout;
+    arguments.push(format!(
+        "-c%20statement_timeout%3D0%20-c%20lock_timeout%3D{lock}"
+    ));
     if wanted.at_once {
         arguments.push("-1".to_owned());
     }
     arguments.extend(["-v", "ON_ERROR_STOP=1"].map(str::to_owned));
+    if wanted.at_once {
+        // Of the transaction alone: a pooler gives the session to others.
+        let settings = [
+            r"\set QUIET on".to_owned(),
+            "SET LOCAL statement_timeout = 0".to_owned(),
+            format!("SET LOCAL lock_timeout = {lock}"),
+            r"\set QUIET off".to_owned(),
+        ];
+        for setting in settings {
+            arguments.extend(["-c".to_owned(), setting]);
+        }
+    }
     for statement in wanted.statements {
         arguments.extend(["-c".to_owned(), kept(statement)]);
     }
@@ -95,13 +134,17 @@ mod tests {
             name: "dbm-psql-1",
             secret,
             at_once: true,
+            lock_timeout: 5000,
             statements,
             ..Wanted::default()
         }
     }
 
-    /// What psql gets in the pod, with a shell of this machine.
-    fn got(arguments: &[String], url: &str, input: &str) -> Vec<String> {
+    /// A psql that says what it gets.
+    const SAYS: &str = "printf '%s\\n' \"$@\"";
+
+    /// How a pod ends, with a shell of this machine and this for psql.
+    fn ends(arguments: &[String], url: &str, input: &str, psql: &str) -> std::process::Output {
         let name = format!(
             "dbm-psql-{}-{:?}",
             std::process::id(),
@@ -109,10 +152,10 @@ mod tests {
         );
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let psql = folder.join("psql");
-        std::fs::write(&psql, "#!/bin/sh\nprintf '%s\\n' \"$@\"\n").unwrap();
+        let file = folder.join("psql");
+        std::fs::write(&file, format!("#!/bin/sh\n{psql}\n")).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&psql, mode).unwrap();
+        std::fs::set_permissions(&file, mode).unwrap();
         let at = arguments.iter().position(|word| word == "--").unwrap();
         let words: Vec<String> = arguments[at + 1..]
             .iter()
@@ -130,6 +173,12 @@ mod tests {
             .output()
             .unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
+        output
+    }
+
+    /// What psql gets in the pod.
+    fn got(arguments: &[String], url: &str, input: &str) -> Vec<String> {
+        let output = ends(arguments, url, input, SAYS);
         assert!(output.status.success(), "{output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
         text.lines().map(str::to_owned).collect()
@@ -158,10 +207,18 @@ mod tests {
         );
         let url = "postgresql://app:p$w@host:5432/shop?schema=public&sslmode=require&connection_limit=5&connect_timeout=9";
         let expected = [
-            "postgresql://app:p$w@host:5432/shop?application_name=kubectl-dbm&connect_timeout=10&sslmode=require&connect_timeout=9",
+            "postgresql://app:p$w@host:5432/shop?application_name=kubectl-dbm&connect_timeout=10&sslmode=require&connect_timeout=9&options=-c%20statement_timeout%3D0%20-c%20lock_timeout%3D5000",
             "-1",
             "-v",
             "ON_ERROR_STOP=1",
+            "-c",
+            "\\set QUIET on",
+            "-c",
+            "SET LOCAL statement_timeout = 0",
+            "-c",
+            "SET LOCAL lock_timeout = 5000",
+            "-c",
+            "\\set QUIET off",
             "-c",
             &statements[0],
             "-c",
@@ -180,7 +237,56 @@ mod tests {
         let found = got(&arguments, "", "postgresql://root:r@host/shop\n");
         assert_eq!(
             found[0],
-            "postgresql://root:r@host/shop?application_name=kubectl-dbm&connect_timeout=10"
+            "postgresql://root:r@host/shop?application_name=kubectl-dbm&connect_timeout=10&options=-c%20statement_timeout%3D0%20-c%20lock_timeout%3D5000"
         );
+    }
+
+    #[test]
+    fn settings_of_the_url_stay_and_a_pooler_that_refuses_ours_gets_none() {
+        let statements = ["SELECT 1".to_owned()];
+        let key = SecretKeySelector::default();
+        let wanted = Wanted {
+            at_once: false,
+            ..wanted(Some(&key), &statements)
+        };
+        let arguments = arguments(&wanted);
+        let url = "postgresql://a:b@h/d?options=-c%20search_path%3Dx&pgbouncer=true";
+        let found = got(&arguments, url, "\n");
+        let base = "postgresql://a:b@h/d?application_name=kubectl-dbm&connect_timeout=10";
+        assert_eq!(
+            found[0],
+            format!(
+                "{base}&options=-c%20search_path%3Dx%20-c%20statement_timeout%3D0%20-c%20lock_timeout%3D5000"
+            )
+        );
+        assert!(!found.concat().contains("SET"), "{found:?}");
+        let refuses = format!(
+            "case $1 in *statement_timeout*) echo 'FATAL: unsupported startup parameter in options: statement_timeout' >&2; exit 2 ;; esac\n{SAYS}"
+        );
+        let output = ends(&arguments, url, "\n", &refuses);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            text.lines().next().unwrap(),
+            format!("{base}&options=-c%20search_path%3Dx")
+        );
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with("No settings are taken here"), "{said}");
+    }
+
+    #[test]
+    fn how_psql_ended_is_told_from_how_kubectl_did() {
+        let statements = ["SELECT 1".to_owned()];
+        let key = SecretKeySelector::default();
+        let arguments = arguments(&wanted(Some(&key), &statements));
+        let fails = "case $2 in -Xqc) ;; *) echo 'ERROR: no' >&2; exit 3 ;; esac";
+        let output = ends(&arguments, "postgresql://h/d", "\n", fails);
+        assert_eq!(output.status.code().and_then(ended), Some(3));
+        // No connection.
+        let none = "echo 'psql: error: no route' >&2; exit 2";
+        let output = ends(&arguments, "postgresql://h/d", "\n", none);
+        assert_eq!(output.status.code().and_then(ended), Some(2));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said, "psql: error: no route\n");
+        assert_eq!([0, 1, 2, 126, 127, 137].map(ended), [None; 6]);
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::args::{Global, PsqlArgs};
 use super::cluster::Cluster;
 use super::exit::{Exit, Failure};
-use super::pod::{Wanted, arguments};
+use super::pod::{Wanted, arguments, ended};
 use super::text::safe;
 
 /// The variable with the URL of one who may do what the migration's role may not.
@@ -47,6 +47,11 @@ pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result
         image: &args.image,
         secret: admin.is_none().then_some(key),
         at_once: args.single_transaction,
+        lock_timeout: args
+            .lock_timeout
+            .seconds()
+            .unwrap_or_default()
+            .saturating_mul(1000),
         statements: &args.statements,
     };
     let mut kubectl = Command::new("kubectl");
@@ -66,10 +71,16 @@ pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result
         }
         child.wait().map_err(failed)?
     };
-    match status.code() {
-        Some(0) => Ok(Exit::Done),
+    let code = status.code().unwrap_or(1);
+    match (code, ended(code)) {
+        (0, _) => Ok(Exit::Done),
+        (_, Some(code)) => Err(Failure::failed(format!(
+            "psql ended with code {code}, on database {} of {}; its error stands above",
+            safe(&args.database),
+            safe(&args.name)
+        ))),
         _ => Err(Failure::failed(format!(
-            "psql failed (pod {name} of namespace {}); if that did not start, --image names another image that holds psql",
+            "pod {name} of namespace {} did not run psql to its end; if it did not start, --image names another image that holds psql",
             safe(&cluster.namespace)
         ))),
     }
