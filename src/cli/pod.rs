@@ -28,7 +28,7 @@ if ! said=$(psql "$url" -Xqc '' 2>&1); then
   case $said in
     *startup*|*options*)
       url=$base${options:+&options=${options%\%20}}
-      echo 'No settings are taken here, as by a pooler: but with --single-transaction the time-outs of the role hold' >&2 ;;
+      echo 'This connection, a pooler perhaps, takes no settings: the time-outs of the role hold, except with --single-transaction' >&2 ;;
     *) printf '%s\n' "$said" >&2; exit 102 ;;
   esac
 fi
@@ -270,7 +270,7 @@ mod tests {
             format!("{base}&options=-c%20search_path%3Dx")
         );
         let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.starts_with("No settings are taken here"), "{said}");
+        assert!(said.starts_with("This connection, a pooler perhaps"), "{said}");
     }
 
     #[test]
