@@ -270,7 +270,10 @@ mod tests {
             format!("{base}&options=-c%20search_path%3Dx")
         );
         let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.starts_with("This connection, a pooler perhaps"), "{said}");
+        assert!(
+            said.starts_with("This connection, a pooler perhaps"),
+            "{said}"
+        );
     }
 
     #[test]

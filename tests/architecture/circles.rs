@@ -20,21 +20,7 @@ const ELSEWHERE: &[&[&str]] = &[&[
 ]];
 
 /// Those of `agent/src`.
-const IN_AGENT: &[&[&str]] = &[
-    &[
-        "exec/confirm.rs",
-        "exec/mod.rs",
-        "exec/run.rs",
-        "exec/script.rs",
-    ],
-    &[
-        "inventory/config.rs",
-        "inventory/mod.rs",
-        "inventory/project.rs",
-        "inventory/variables.rs",
-    ],
-    &["inventory/hash.rs", "protocol.rs"],
-];
+const IN_AGENT: &[&[&str]] = &[&["inventory/hash.rs", "protocol.rs"]];
 
 /// The circles, biggest first.
 fn circles(arrows: &Arrows) -> Vec<Files> {

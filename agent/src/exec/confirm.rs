@@ -13,6 +13,7 @@ use super::elsewhere;
 use super::environment::Variables;
 use super::redact::redact_text;
 use super::run::Ended;
+use super::say::say;
 use super::secrets::Secrets;
 use crate::protocol::{Planned, QUESTION_SECONDS, Refusal};
 use crate::recognise::{Recognised, Window, recognise};
@@ -88,11 +89,11 @@ fn failure(output: &str, status: Option<ExitStatus>) -> Option<Stop> {
     if status.success() || !known && status.signal().is_none() {
         return None;
     }
-    super::say("Prisma was asked what is pending, by prisma migrate status, and failed:");
+    say("Prisma was asked what is pending, by prisma migrate status, and failed:");
     let mut window = Window::default();
     for line in without_colours(output).lines() {
         window.push(line);
-        super::say(line);
+        say(line);
     }
     // It applied nothing, whichever it names.
     let recognised = Recognised {

@@ -19,6 +19,7 @@ pub mod reach;
 pub mod redact;
 pub mod rows;
 pub mod run;
+mod say;
 pub mod script;
 pub mod secrets;
 pub mod signals;
@@ -27,7 +28,6 @@ pub mod url;
 mod used;
 
 use std::ffi::OsStr;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,6 +43,7 @@ use environment::Variables;
 use findings::Findings;
 use probe::Found;
 use redact::{Redactor, redact_text};
+use say::{internal, say};
 use script::ScriptFile;
 use secrets::Secrets;
 
@@ -481,13 +482,6 @@ fn summary(outcome: Outcome) -> Summary {
     }
 }
 
-fn internal(message: String) -> Refusal {
-    Refusal::Problem(Problem {
-        reason: ProblemReason::Internal,
-        message,
-    })
-}
-
 fn explain(refusal: &Refusal) -> String {
     match refusal {
         Refusal::InventoryChanged { found } => format!(
@@ -507,11 +501,4 @@ fn explain(refusal: &Refusal) -> String {
 fn now() -> String {
     // Always three digits, so that times sort as text, too.
     format!("{:.3}", Timestamp::now())
-}
-
-/// One line of the agent's own, between those of the command.
-fn say(text: &str) {
-    let mut output = std::io::stdout().lock();
-    // Where nobody reads it, there is nobody to tell.
-    let _ = writeln!(output, "dbm-agent: {text}").and_then(|()| output.flush());
 }

@@ -17,6 +17,7 @@ use super::command::Command;
 use super::environment::Variables;
 use super::findings::Findings;
 use super::redact::Redactor;
+use super::say::say;
 use crate::protocol::{LogFinding, Problem};
 use crate::recognise::{Recognised, Window};
 
@@ -132,9 +133,7 @@ fn one(
     });
     let (status, timed_out) = end(running, deadline, &output)?;
     if output.recv_timeout(LEFT_BEHIND) == Err(mpsc::RecvTimeoutError::Timeout) {
-        super::say(
-            "the command ended and left processes behind; what they print is not waited for",
-        );
+        say("the command ended and left processes behind; what they print is not waited for");
     }
     lock(screen).end_line();
     Ok(Ended {
@@ -166,7 +165,7 @@ fn end(
     if ended.recv_timeout(left).is_ok() {
         return Ok((Some(running.wait()?), false));
     }
-    super::say("the command took longer than it may, and is asked to end (SIGTERM)");
+    say("the command took longer than it may, and is asked to end (SIGTERM)");
     // Where this fails, the group is gone.
     let _ = killpg(Pid::from_raw(id), Signal::SIGTERM);
     let last = Instant::now() + TERMINATION;
@@ -174,7 +173,7 @@ fn end(
     // A shell ends at once, and what it started may need the rest of the time to end well.
     let quiet = output.recv_timeout(last.saturating_duration_since(Instant::now()));
     if !gone || quiet == Err(mpsc::RecvTimeoutError::Timeout) {
-        super::say("it is ended (SIGKILL)");
+        say("it is ended (SIGKILL)");
     }
     let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
     gone = gone || ended.recv_timeout(TERMINATION).is_ok();

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::internal;
+use super::say::internal;
 use crate::inventory::Project;
 use crate::protocol::{Problem, ProblemReason, Refusal, Script};
 

@@ -12,9 +12,10 @@ use sha2::{Digest, Sha256};
 
 use super::hash::hex;
 use super::layout::{Rules, same};
+use super::loader;
 use super::plain;
 use super::prisma::{Call, Prisma, on_path};
-use super::{Surroundings, loader};
+use super::surroundings::Surroundings;
 use crate::machine;
 use crate::protocol::{CONFIG_SECONDS, Configured, Problem};
 use crate::raised::REDACTED;

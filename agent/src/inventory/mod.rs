@@ -17,77 +17,25 @@ pub mod prisma;
 mod project;
 pub mod schema;
 mod search;
+mod surroundings;
 mod variables;
 pub(crate) mod words;
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use config::{Config, Wanted};
 pub use hash::{digest_of_names, inventory_hash};
 use layout::Rules;
 use prisma::Prisma;
+pub use project::Project;
 use project::Reading;
-use schema::Datasource;
+pub use surroundings::Surroundings;
 
 use crate::protocol::{
-    Configured, DatabaseInventory, InventoryReport, InventoryRequest, Problem, ProblemReason,
-    ProjectPaths, VERSION,
+    Configured, InventoryReport, InventoryRequest, Problem, ProblemReason, ProjectPaths, VERSION,
 };
-
-/// A project as found in the image: what goes into the report, and what only the agent itself needs.
-#[derive(Clone, Debug, Default)]
-pub struct Project {
-    /// The report's part, with full texts.
-    pub inventory: DatabaseInventory,
-    /// The folder of the migrations, where it was found.
-    pub migrations: PathBuf,
-    /// The schema, where it is not the one that the resource names.
-    pub schema: Option<PathBuf>,
-    /// The files of the schema, as Prisma loads them.
-    pub schema_files: Vec<PathBuf>,
-    /// How to call Prisma, where it was looked for and found.
-    pub prisma: Option<Prisma>,
-    /// The datasource that Prisma connects by, of its configuration where that has one, else of the schema.
-    pub datasource: Datasource,
-    /// Prisma's configuration makes the connection by an adapter, or in a way that is not known: it may be another than
-    /// `datasource` says.
-    pub has_config: bool,
-}
-
-/// Where to look: the working directory and PATH, as values.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// The working directory.
-    pub directory: PathBuf,
-    /// PATH.
-    pub path: Option<OsString>,
-    /// The names of the variables that are set, to something.
-    pub variables: BTreeSet<OsString>,
-}
-
-impl Surroundings {
-    /// Those of this process.
-    ///
-    /// # Errors
-    /// When the working directory is gone or cannot be entered.
-    pub fn of_process() -> Result<Surroundings, String> {
-        let directory = std::env::current_dir().map_err(|error| {
-            format!("the working directory cannot be read: {error}; set job.workingDir to a folder that the image's user may enter")
-        })?;
-        Ok(Surroundings {
-            directory,
-            path: std::env::var_os("PATH"),
-            variables: std::env::vars_os()
-                .filter(|(_, value)| !value.is_empty())
-                .map(|(name, _)| name)
-                .collect(),
-        })
-    }
-}
 
 /// Prints the frame for a request in JSON.
 ///
@@ -115,7 +63,7 @@ pub fn print(request: &str) -> Result<(), String> {
         .map_err(|error| format!("the inventory could not be written: {error}"))
 }
 
-/// Reads projects. Never fails: what is wrong stands in [`DatabaseInventory::problem`].
+/// Reads projects. Never fails: what is wrong stands in [`crate::protocol::DatabaseInventory::problem`].
 #[must_use]
 pub fn read_all(paths: &[ProjectPaths], surroundings: &Surroundings) -> Vec<Project> {
     read_with(paths, surroundings, None)

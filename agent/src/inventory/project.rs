@@ -6,12 +6,34 @@ use std::path::{Path, PathBuf};
 use super::config::{self, Config};
 use super::layout::{self, Rules, Schema, same, shown};
 use super::migrations::{self, Unreadable};
+use super::prisma::Prisma;
 use super::schema::{self, Datasource, Setting};
-use super::{Project, Surroundings, lock_file, search, variables};
-use crate::protocol::{Configured, ConfiguredUrl, ProblemReason, ProjectPaths};
+use super::surroundings::Surroundings;
+use super::{lock_file, search, variables};
+use crate::protocol::{Configured, ConfiguredUrl, DatabaseInventory, ProblemReason, ProjectPaths};
 
 /// The default of `databases[].prisma.schema`: nobody may have chosen it.
 const DEFAULT_SCHEMA: &str = "prisma/schema.prisma";
+
+/// A project as found in the image: what goes into the report, and what only the agent itself needs.
+#[derive(Clone, Debug, Default)]
+pub struct Project {
+    /// The report's part, with full texts.
+    pub inventory: DatabaseInventory,
+    /// The folder of the migrations, where it was found.
+    pub migrations: PathBuf,
+    /// The schema, where it is not the one that the resource names.
+    pub schema: Option<PathBuf>,
+    /// The files of the schema, as Prisma loads them.
+    pub schema_files: Vec<PathBuf>,
+    /// How to call Prisma, where it was looked for and found.
+    pub prisma: Option<Prisma>,
+    /// The datasource that Prisma connects by, of its configuration where that has one, else of the schema.
+    pub datasource: Datasource,
+    /// Prisma's configuration makes the connection by an adapter, or in a way that is not known: it may be another than
+    /// `datasource` says.
+    pub has_config: bool,
+}
 
 /// A project that is being read.
 pub(super) struct Reading<'a> {

@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use super::Surroundings;
 use super::schema::Datasource;
+use super::surroundings::Surroundings;
 
 /// Those that are set neither in the image's environment nor in a `.env` of these folders, which Prisma reads. Prisma
 /// wants both variables, whichever it migrates by.
