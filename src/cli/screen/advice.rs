@@ -2,7 +2,7 @@
 
 use dbm_agent::recognise::image::capital;
 
-use super::Screen;
+use super::frame::Screen;
 use crate::api::{
     ActionOutcome, ActionState, ChoiceStatus, DatabaseMigrationStatus, DatabasePhase,
     DatabaseStatus, FailedStatus, Phase, StepKind, StepOutcome, TakenAction, Traces, reasons,
@@ -347,7 +347,7 @@ pub(super) fn choices(screen: &Screen, status: &DatabaseMigrationStatus) -> Stri
         let (title, command) = match screen.resource.spec.suspend {
             true => (
                 "go on with it: set spec.suspend to false in its manifest and apply that, or, where it is kept nowhere else, here",
-                super::unsuspend(&screen.name(), &screen.namespace()),
+                super::frame::unsuspend(&screen.name(), &screen.namespace()),
             ),
             false => ("go on with it", screen.command("resume")),
         };

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Screen, instance};
+use super::frame::Screen;
+use super::instance;
 use crate::api::{
     ANNOTATION_RECONCILE, ActionKind, DatabaseStatus, MigrationActionSpec, RestorePointStatus,
     RestoreTarget, reasons,
@@ -76,13 +77,16 @@ pub fn confirmation(
         }
     }
     first.section(&mut out, "What", what);
-    for screen in screens.iter().filter(|screen| super::is_frozen(screen)) {
+    for screen in screens
+        .iter()
+        .filter(|screen| super::frame::is_frozen(screen))
+    {
         let text = format!(
             "{} is frozen (the annotation {ANNOTATION_RECONCILE} is \"disabled\"): this is queued, and carried out when the annotation is taken away:",
             screen.name()
         );
         first.section(&mut out, "Frozen", &text);
-        first.section_command(&mut out, "", &super::unfreeze(screen));
+        first.section_command(&mut out, "", &super::frame::unfreeze(screen));
     }
     if let Some(spec) = specs.first() {
         first.section(&mut out, "Reason", &safe(&spec.reason));

@@ -1,6 +1,6 @@
 //! PURE. What was found and is worth a look, in words.
 
-use super::Screen;
+use super::frame::Screen;
 use crate::api::{DatabaseMigrationStatus, FindingKind, FindingStatus, Policy};
 use crate::cli::style::Tone;
 use crate::cli::text::{safe, width};

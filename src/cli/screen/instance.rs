@@ -1,6 +1,6 @@
 //! PURE. What else is on the server of a database that is to be restored.
 
-use super::Screen;
+use super::frame::Screen;
 use crate::api::{DatabaseStatus, InstanceStatus, MigrationActionSpec};
 use crate::cli::text::{count, safe};
 use crate::decide::other_database;

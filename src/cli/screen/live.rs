@@ -2,8 +2,10 @@
 //! would help a migration that is held up.
 
 use super::advice::choices;
-use super::tree::{Mark, lines, print};
-use super::{Screen, header, notes};
+use super::frame::Screen;
+use super::line::Mark;
+use super::tree::{lines, print};
+use super::{header, notes};
 use crate::api::{DatabasePhase, DatabaseStatus};
 use crate::cli::text::{cut, safe, wrap};
 

@@ -1,7 +1,7 @@
 //! PURE. What belongs to a database beside its migration, and smoke tests.
 
-use super::Screen;
-use super::tree::{Line, Mark, in_time, step_mark, took};
+use super::frame::Screen;
+use super::line::{Line, Mark, in_time, step_mark, took};
 use crate::api::{
     AcceptedStatus, ActionKind, Resolution, RunStatus, SmokeTestSpec, StepKind, StepOutcome,
     StepStatus,

@@ -6,7 +6,8 @@ use dbm_agent::protocol::{DatabaseInventory, Migration};
 use kube::ResourceExt;
 
 use super::findings::finding;
-use super::{Screen, header, highlight, notes, trim_line, unknown};
+use super::frame::{Screen, trim_line, unknown};
+use super::{header, highlight, notes};
 use crate::api::{DatabaseMigration, DatabasePhase, DatabaseStatus, FindingStatus, Policy};
 use crate::cli::style::Tone;
 use crate::cli::text::{age, count, safe, safe_lines, width, wrap};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::tone;
+use super::frame::tone;
 use crate::api::{DatabaseMigration, reasons};
 use crate::cli::style::{Style, Tone};
 use crate::cli::text::{age, cut_words, pad, safe, width};

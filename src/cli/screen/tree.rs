@@ -1,11 +1,12 @@
 //! PURE. The steps of a run as a tree: inventory, plan, each database with what belongs to it, smoke tests.
 
+use super::frame::{COLUMN, Screen, unknown};
+use super::line::{Line, Mark, in_time, step_mark, took};
 use super::parts::{part, smoke_test};
 use super::runs::runs;
-use super::{COLUMN, Screen, unknown};
 use crate::api::{
-    DatabasePhase, DatabaseStatus, Phase, RunStatus, SmokeTestSpec, StepKind, StepOutcome,
-    StepStatus, WentBack, reasons,
+    DatabasePhase, DatabaseStatus, Phase, RunStatus, SmokeTestSpec, StepKind, StepStatus, WentBack,
+    reasons,
 };
 use crate::cli::style::Tone;
 use crate::cli::text::{between, count, safe, width};
@@ -13,39 +14,6 @@ use crate::cli::verdict::condition;
 
 /// What waits, where it is the image.
 const IMAGE: &str = "image";
-
-/// How far a step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
-    Done,
-    Failed,
-    Waiting,
-    Running,
-}
-
-/// One line of the tree.
-pub(super) struct Line {
-    pub mark: Mark,
-    pub depth: usize,
-    pub label: String,
-    pub text: String,
-}
-
-impl Line {
-    pub(super) fn new(mark: Mark, label: &str, text: impl Into<String>) -> Self {
-        Line {
-            mark,
-            depth: 0,
-            label: safe(label),
-            text: text.into(),
-        }
-    }
-
-    fn below(mut self, depth: usize) -> Self {
-        self.depth = depth;
-        self
-    }
-}
 
 /// The tree as text.
 pub(super) fn tree(screen: &Screen) -> String {
@@ -108,28 +76,6 @@ pub(super) fn lines(screen: &Screen) -> Vec<Line> {
         lines.push(Line::new(Mark::Running, "watch", text));
     }
     lines
-}
-
-/// How long a step took, or has taken up to now.
-pub(super) fn took(screen: &Screen, step: &StepStatus) -> Option<String> {
-    let start = step.started_at.as_ref()?.0;
-    let end = step.ended_at.as_ref().or(step.finished_at.as_ref());
-    Some(between(start, end.map_or(screen.now, |end| end.0)))
-}
-
-/// ` in 3 s`, or nothing where it is not known.
-pub(super) fn in_time(screen: &Screen, step: &StepStatus) -> String {
-    took(screen, step).map_or(String::new(), |time| format!(" in {time}"))
-}
-
-pub(super) fn step_mark(step: &StepStatus) -> Mark {
-    match step.outcome {
-        Some(StepOutcome::Succeeded) => Mark::Done,
-        Some(StepOutcome::Failed | StepOutcome::Accepted) => Mark::Failed,
-        Some(StepOutcome::NeverBegan) => Mark::Waiting,
-        None if step.finished_at.is_some() => Mark::Waiting,
-        None => Mark::Running,
-    }
 }
 
 fn inventory(screen: &Screen, run: &RunStatus) -> Line {
