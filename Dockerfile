@@ -19,6 +19,7 @@ FROM ${RUST_IMAGE} AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY agent agent
+COPY protocol protocol
 COPY src src
 RUN mkdir /out \
  && cargo build --locked --release --bin database-migration-operator \

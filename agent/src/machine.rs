@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::protocol::{Problem, ProblemReason};
+use dbm_protocol::{Problem, ProblemReason};
 
 /// Bytes of the header up to and including `e_machine`.
 const HEADER: usize = 20;

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use dbm_agent::protocol::{Outcome, Planned, ProblemReason, Refusal, Summary};
+use dbm_protocol::{Outcome, Planned, ProblemReason, Refusal, Summary};
 use serde_json::json;
 
 use image::*;

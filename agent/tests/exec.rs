@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dbm_agent::protocol::{Outcome, ProblemReason, Refusal};
+use dbm_protocol::{Outcome, ProblemReason, Refusal};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use dbm_agent::inventory::{self, Surroundings};
-use dbm_agent::protocol::{ProblemReason, ProjectPaths};
+use dbm_protocol::{ProblemReason, ProjectPaths};
 
 use ask::{ask, installed};
 use table::{Content, Layout, layouts};

@@ -3,10 +3,10 @@
 
 mod image;
 
-use dbm_agent::exec::redact::{LINE_LIMIT, Redactor};
-use dbm_agent::exec::secrets::Secrets;
-use dbm_agent::protocol::Outcome;
-use dbm_agent::raised::Raised;
+use dbm_protocol::Outcome;
+use dbm_protocol::raised::Raised;
+use dbm_protocol::redact::secrets::Secrets;
+use dbm_protocol::redact::{LINE_LIMIT, Redactor};
 use proptest::prelude::*;
 
 use image::*;

@@ -5,7 +5,7 @@ mod image;
 
 use std::fs;
 
-use dbm_agent::protocol::{Outcome, ProblemReason, Refusal};
+use dbm_protocol::{Outcome, ProblemReason, Refusal};
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use dbm_agent::protocol::{Outcome, Summary};
+use dbm_protocol::{Outcome, Summary};
 use serde_json::json;
 
 use image::*;

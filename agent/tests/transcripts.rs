@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use dbm_agent::exec::redact::redact_text;
-use dbm_agent::exec::secrets::Secrets;
-use dbm_agent::protocol::ProblemReason;
-use dbm_agent::recognise::{Recognised, Window, recognise};
+use dbm_protocol::ProblemReason;
+use dbm_protocol::recognise::{Recognised, Window, recognise};
+use dbm_protocol::redact::redact_text;
+use dbm_protocol::redact::secrets::Secrets;
 
 /// File, code, SQLSTATE, migration, message.
 type Row = (

@@ -1,6 +1,6 @@
 //! What the agent is told.
 
-use dbm_agent::protocol::{ExecRequest, InventoryRequest, ProjectPaths, REACH_SECONDS, Script};
+use dbm_protocol::{ExecRequest, InventoryRequest, ProjectPaths, REACH_SECONDS, Script};
 
 use super::down::down_script;
 use super::environment;

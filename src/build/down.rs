@@ -1,6 +1,6 @@
 //! What stands around a `down.sql`.
 
-use dbm_agent::protocol::Script;
+use dbm_protocol::Script;
 
 use crate::decide::DownPlan;
 

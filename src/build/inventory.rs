@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use dbm_agent::protocol::DatabaseInventory;
+use dbm_protocol::DatabaseInventory;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use dbm_agent::exec::secrets::{REDACTED, Secrets};
+use dbm_protocol::redact::secrets::{REDACTED, Secrets};
 
 use super::pooler;
 use super::url::{SslMode, Target};

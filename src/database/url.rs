@@ -11,8 +11,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use dbm_agent::connection::{self, Wrong};
-use dbm_agent::raised::REDACTED;
+use dbm_protocol::connection::{self, Wrong};
+use dbm_protocol::raised::REDACTED;
 use percent_encoding::percent_decode_str;
 use url::Url;
 

@@ -1,7 +1,7 @@
 //! Pending migrations that run a statement CONCURRENTLY: it waits for every older snapshot of the database, however long
 //! that takes. Cut short, it leaves an invalid index, so no lock time-out of ours is set for such a deploy.
 
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_protocol::{DatabaseInventory, Migration};
 
 use super::evidence::missing;
 use super::pass::Pass;

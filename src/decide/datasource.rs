@@ -1,7 +1,7 @@
 //! What the schema's datasource wants from the Job's environment, before a Job is made.
 
-use dbm_agent::protocol::DatabaseInventory;
-use dbm_agent::recognise::image::unset_message;
+use dbm_protocol::DatabaseInventory;
+use dbm_protocol::recognise::image::unset_message;
 
 use super::plan::Blocker;
 use crate::api::{DatabaseMigrationSpec, DatabaseSpec, reasons};

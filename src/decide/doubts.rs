@@ -1,6 +1,6 @@
 //! What of a migration that failed cannot be compared with the catalog: by it marking it needs more than one look.
 
-use dbm_agent::protocol::DatabaseInventory;
+use dbm_protocol::DatabaseInventory;
 
 use super::evidence::{self, script};
 use super::status;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_protocol::{DatabaseInventory, Migration};
 
 use crate::api::{StepStatus, Traces};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Object};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dbm_agent::protocol::DatabaseInventory;
+use dbm_protocol::DatabaseInventory;
 
 use super::instance;
 use super::names::lease_name;

@@ -11,7 +11,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_protocol::{DatabaseInventory, Migration};
 
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Object, TableName};
 use crate::tools::prisma::{self, RowState};

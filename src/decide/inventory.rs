@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dbm_agent::protocol::{DatabaseInventory, InventoryReport, VERSION};
+use dbm_protocol::{DatabaseInventory, InventoryReport, VERSION};
 
 use super::judge::prefixed;
 use super::kept;

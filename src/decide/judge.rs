@@ -4,8 +4,8 @@ mod nothing_open;
 mod remedy;
 mod unfinished;
 
-use dbm_agent::protocol::{DatabaseInventory, Outcome, Refusal, Summary};
-use dbm_agent::recognise::NOTHING_PENDING;
+use dbm_protocol::recognise::NOTHING_PENDING;
+use dbm_protocol::{DatabaseInventory, Outcome, Refusal, Summary};
 
 use self::unfinished::Case;
 use super::choices::DEADLOCK;

@@ -1,7 +1,7 @@
 //! What is known of a migration of an earlier run whose row blocks: what was found when it failed, for as long as that row
 //! stands, corrected by what the catalog shows now.
 
-use dbm_agent::protocol::DatabaseInventory;
+use dbm_protocol::DatabaseInventory;
 
 use super::doubts;
 use super::evidence::script;

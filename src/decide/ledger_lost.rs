@@ -1,8 +1,8 @@
 //! A ledger that held more while a migration ran than it holds now: its table was dropped or emptied by somebody else, or by a
 //! migration. What stands in it then says nothing of what was executed.
 
-use dbm_agent::protocol::{DatabaseInventory, Summary};
-use dbm_agent::recognise::APPLIED;
+use dbm_protocol::recognise::APPLIED;
+use dbm_protocol::{DatabaseInventory, Summary};
 
 use super::evidence::missing;
 use super::evidence::own_writes;

@@ -1,6 +1,6 @@
 //! The databases, one after the other: start what may start, judge what has ended, stop at the first failure.
 
-use dbm_agent::protocol::DatabaseInventory;
+use dbm_protocol::DatabaseInventory;
 
 use super::actions;
 use super::concurrently;

@@ -6,7 +6,7 @@ pub(super) use open::is_left_over;
 
 use std::collections::BTreeMap;
 
-use dbm_agent::protocol::{DatabaseInventory, ProblemReason};
+use dbm_protocol::{DatabaseInventory, ProblemReason};
 
 use super::history::{self, Rewritten};
 use super::status::count;

@@ -1,6 +1,6 @@
 //! A migration at work: its progress, whom it waits for, and what may not be touched meanwhile.
 
-use dbm_agent::protocol::{CONFIG_SECONDS, DatabaseInventory, QUESTION_SECONDS, REACH_SECONDS};
+use dbm_protocol::{CONFIG_SECONDS, DatabaseInventory, QUESTION_SECONDS, REACH_SECONDS};
 use jiff::Timestamp;
 
 use super::at_work;

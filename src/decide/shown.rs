@@ -1,6 +1,6 @@
 //! What a plan says, where people see it.
 
-use dbm_agent::protocol::DatabaseInventory;
+use dbm_protocol::DatabaseInventory;
 
 use super::concurrently;
 use super::evidence;

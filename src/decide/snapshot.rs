@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbm_agent::protocol::{Configured, DatabaseInventory, InventoryReport, Planned};
+use dbm_protocol::{Configured, DatabaseInventory, InventoryReport, Planned};
 use jiff::Timestamp;
 
 use super::servers::ServerFacts;

@@ -1,6 +1,6 @@
 //! A step of any kind: its journal entry, and what its Job is told.
 
-use dbm_agent::protocol::{DatabaseInventory, Planned};
+use dbm_protocol::{DatabaseInventory, Planned};
 
 use super::actions;
 use super::concurrently;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dbm_agent::protocol::{DatabaseInventory, Migration};
-use dbm_agent::recognise::image::capital;
+use dbm_protocol::recognise::image::capital;
+use dbm_protocol::{DatabaseInventory, Migration};
 
 use super::evidence::{self, script};
 use super::history;

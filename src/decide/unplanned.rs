@@ -1,7 +1,7 @@
 //! Migrations that a run applied and that its plan did not contain: remembered over runs, until an image holds them, they are
 //! gone from the ledger, or a human accepts them. A new run with nothing to do must not make a success of them.
 
-use dbm_agent::protocol::DatabaseInventory;
+use dbm_protocol::DatabaseInventory;
 
 use super::evidence;
 use super::history;

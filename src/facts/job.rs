@@ -1,6 +1,6 @@
 //! What is known of a Job and its pod.
 
-use dbm_agent::protocol::{Outcome, Refusal, Summary};
+use dbm_protocol::{Outcome, Refusal, Summary};
 use jiff::Timestamp;
 
 /// A Job and the only pod it may have.

@@ -6,7 +6,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use dbm_agent::protocol::Migration;
+use dbm_protocol::Migration;
 
 pub use crate::api::Resolution;
 use crate::facts::LedgerRow;

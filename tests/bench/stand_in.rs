@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use database_migration_operator::api::{DatabaseMigration, LABEL_MIGRATION, LABEL_STEP, digest};
 use database_migration_operator::build::{CONTAINER, config_map};
 use database_migration_operator::decide::{Resource, inventory_key};
-use dbm_agent::protocol::{DatabaseInventory, Migration, Outcome, Summary, VERSION};
+use dbm_protocol::{DatabaseInventory, Migration, Outcome, Summary, VERSION};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::{Patch, PatchParams, PostParams};

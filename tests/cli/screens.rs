@@ -8,7 +8,7 @@ use database_migration_operator::api::{
 use database_migration_operator::cli::request::{self, Wish};
 use database_migration_operator::cli::screen::{self, Facts, Screen, Stored};
 use database_migration_operator::cli::style::Style;
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_protocol::{DatabaseInventory, Migration};
 
 use crate::{now, status, statuses};
 

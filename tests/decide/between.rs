@@ -8,7 +8,7 @@ use database_migration_operator::facts::{
     ContainerEnd, DatabaseFacts, JobProgress, Ledger, Object, Reading, TableName,
 };
 use database_migration_operator::tools::sql::expected;
-use dbm_agent::protocol::{DatabaseInventory, Migration, Outcome};
+use dbm_protocol::{DatabaseInventory, Migration, Outcome};
 use rstest::rstest;
 
 use super::cases::{job, reason, settle, snapshot, write};

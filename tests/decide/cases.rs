@@ -12,7 +12,7 @@ use database_migration_operator::facts::{
     ContainerEnd, DatabaseFacts, DatabaseIdentity, JobFacts, JobProgress, Ledger, LedgerRow,
     NotStarted, Reading, Session, Unreadable, UnreadableReason,
 };
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_protocol::{DatabaseInventory, Migration};
 
 use super::setup;
 use super::world::{START, at};

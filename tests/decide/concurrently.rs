@@ -7,7 +7,7 @@ use database_migration_operator::decide::{Decision, Effect, Snapshot, decide, st
 use database_migration_operator::facts::{
     ContainerEnd, JobProgress, Ledger, LedgerRow, OwnTimeout, Reading, Session, Wait,
 };
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_protocol::{DatabaseInventory, Migration};
 use rstest::rstest;
 
 use super::cases::{ended, job, reason, settle, snapshot, write};

@@ -9,7 +9,7 @@ use database_migration_operator::facts::{
     ActionFacts, ContainerEnd, JobProgress, NotStarted, Reading, Unreadable, UnreadableReason,
 };
 
-use dbm_agent::protocol::{Outcome, Refusal};
+use dbm_protocol::{Outcome, Refusal};
 
 use super::cases::{applied, ended, job, migrating, reason, settle, snapshot, write};
 use super::pods::summary;

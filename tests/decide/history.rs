@@ -8,7 +8,7 @@ use database_migration_operator::facts::{
     DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, TableName,
 };
 use database_migration_operator::tools::sql;
-use dbm_agent::protocol::{Configured, DatabaseInventory, Migration};
+use dbm_protocol::{Configured, DatabaseInventory, Migration};
 use rstest::rstest;
 
 use super::world::at;

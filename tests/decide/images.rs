@@ -3,7 +3,7 @@
 use database_migration_operator::api::{StepKind, reasons};
 use database_migration_operator::decide::{Effect, Verdict, decide, judge, status};
 use database_migration_operator::facts::{JobProgress, Ledger, LedgerRow, Reading, Session};
-use dbm_agent::protocol::{
+use dbm_protocol::{
     CONFIG_SECONDS, Configured, Planned, Problem, ProblemReason, QUESTION_SECONDS, REACH_SECONDS,
 };
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar};

@@ -5,7 +5,7 @@ use database_migration_operator::decide::{decide, status};
 use database_migration_operator::facts::{
     ContainerEnd, JobProgress, NotStarted, Reading, Unreadable, UnreadableReason,
 };
-use dbm_agent::protocol::{DatabaseInventory, InventoryReport, Problem, ProblemReason, VERSION};
+use dbm_protocol::{DatabaseInventory, InventoryReport, Problem, ProblemReason, VERSION};
 
 use super::cases::{applied, ended, job, looked, reason, write};
 use super::world::{START, at};

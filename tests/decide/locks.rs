@@ -9,7 +9,7 @@ use database_migration_operator::facts::{
     ContainerEnd, DatabaseFacts, JobProgress, Ledger, LedgerRow, Object, ObjectKind, Reading,
     Session, Wait,
 };
-use dbm_agent::protocol::{DatabaseInventory, Migration, Outcome};
+use dbm_protocol::{DatabaseInventory, Migration, Outcome};
 use rstest::rstest;
 
 use super::cases::{job, reason, settle, snapshot, write};

@@ -310,7 +310,7 @@ fn what_the_command_named_and_has_no_row_has_run(
             .unwrap()
     });
     summary.begun = Some(names[begun - 1].clone());
-    summary.message = said.map(|_| dbm_agent::recognise::APPLIED.to_owned());
+    summary.message = said.map(|_| dbm_protocol::recognise::APPLIED.to_owned());
     summary.exit_code = Some(0);
     end.summary = Some(Box::new(summary));
     let over = job(&snapshot, &name, JobProgress::Ended(end));

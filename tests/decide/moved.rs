@@ -5,7 +5,7 @@ use database_migration_operator::api::{
 };
 use database_migration_operator::decide::{Decision, Effect, Snapshot, decide, status};
 use database_migration_operator::facts::{Ledger, LedgerRow, Reading, RestorePointFacts};
-use dbm_agent::protocol::{InventoryReport, Migration, VERSION};
+use dbm_protocol::{InventoryReport, Migration, VERSION};
 
 use super::cases::{
     applied, ended, finished, inventory, job, reason, row, settle, snapshot, write,

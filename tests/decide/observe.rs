@@ -6,7 +6,7 @@ use database_migration_operator::decide::{LeaseFacts, Resource, Snapshot, invent
 use database_migration_operator::facts::{
     ActionFacts, Reading, RestorePointFacts, Unreadable, UnreadableReason,
 };
-use dbm_agent::protocol::{InventoryReport, VERSION};
+use dbm_protocol::{InventoryReport, VERSION};
 
 use super::operator::Operator;
 use super::promises;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use database_migration_operator::api::{FailedStatus, StepStatus, Traces, reasons};
 use database_migration_operator::decide::{Verdict, judge};
 use database_migration_operator::facts::{ContainerEnd, DatabaseFacts, Object, ObjectKind};
-use dbm_agent::protocol::DatabaseInventory;
-use dbm_agent::recognise::APPLIED;
+use dbm_protocol::DatabaseInventory;
+use dbm_protocol::recognise::APPLIED;
 use rstest::rstest;
 
 use super::tables::{Row, end, facts, inventory, saying, step};

@@ -3,7 +3,7 @@
 use database_migration_operator::api::StepKind;
 use database_migration_operator::facts::{ContainerEnd, JobProgress, Session};
 use database_migration_operator::tools::prisma::{self, RowState};
-use dbm_agent::protocol::{LogFinding, Outcome, Refusal, Summary, VERSION};
+use dbm_protocol::{LogFinding, Outcome, Refusal, Summary, VERSION};
 
 use super::invariants;
 use super::world::{Ending, Fate, Job, Process, World, at, split};

@@ -9,7 +9,7 @@ use database_migration_operator::facts::{
     ContainerEnd, DatabaseFacts, JobProgress, Ledger, LedgerRow, Object, Reading,
 };
 use database_migration_operator::tools::sql;
-use dbm_agent::protocol::{DatabaseInventory, InventoryReport, Migration, Outcome, VERSION};
+use dbm_protocol::{DatabaseInventory, InventoryReport, Migration, Outcome, VERSION};
 use rstest::rstest;
 
 use super::cases::{job, reason, settle, snapshot};

@@ -8,10 +8,10 @@ use database_migration_operator::decide::{Cause, Verdict, cause, judge, ledger_d
 use database_migration_operator::facts::{
     ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session, TableName,
 };
-use dbm_agent::protocol::{
+use dbm_protocol::recognise::{APPLIED, NOTHING_PENDING};
+use dbm_protocol::{
     DatabaseInventory, Migration, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION,
 };
-use dbm_agent::recognise::{APPLIED, NOTHING_PENDING};
 use rstest::rstest;
 
 use super::setup;

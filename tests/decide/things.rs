@@ -7,7 +7,7 @@ use database_migration_operator::decide::{JobPlan, Resource};
 use database_migration_operator::facts::{
     ActionFacts, DatabaseFacts, JobFacts, LedgerRow, NotStarted, Session, UnreadableReason,
 };
-use dbm_agent::protocol::{DatabaseInventory, ProblemReason, Summary};
+use dbm_protocol::{DatabaseInventory, ProblemReason, Summary};
 
 /// What becomes of a migration's script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use database_migration_operator::api::{Policy, StepKind, reasons};
 use database_migration_operator::facts::{
     DatabaseFacts, Ledger, NEVER_RAN, NotStarted, OUT_OF_MEMORY, TableName, UnreadableReason,
 };
-use dbm_agent::protocol::{DatabaseInventory, Outcome, Problem, ProblemReason, Refusal, Summary};
-use dbm_agent::recognise::APPLIED;
+use dbm_protocol::recognise::APPLIED;
+use dbm_protocol::{DatabaseInventory, Outcome, Problem, ProblemReason, Refusal, Summary};
 
 use super::pods::summary;
 use super::setup::database;

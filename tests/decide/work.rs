@@ -3,7 +3,7 @@
 use database_migration_operator::api::{Resolution, StepKind};
 use database_migration_operator::facts::LedgerRow;
 use database_migration_operator::tools::prisma::{self, RowState};
-use dbm_agent::protocol::Outcome;
+use dbm_protocol::Outcome;
 use jiff::Timestamp;
 
 use super::pods::summary;

@@ -9,7 +9,7 @@ use database_migration_operator::facts::{
     Object as CatalogObject, ObjectKind, OtherDatabase, OtherDatabases, Session, TableName,
 };
 use database_migration_operator::tools::prisma;
-use dbm_agent::protocol::{DatabaseInventory, Migration, Problem};
+use dbm_protocol::{DatabaseInventory, Migration, Problem};
 use jiff::Timestamp;
 
 pub use super::things::*;

@@ -7,7 +7,7 @@ use database_migration_operator::tools::prisma::{
 use database_migration_operator::tools::sql::{
     Doubt, LeftBehind, Stopped, failed_statement, left_behind_after, not_there, statements,
 };
-use dbm_agent::raised::Raised;
+use dbm_protocol::raised::Raised;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::protocol::ExecRequest;
+use dbm_protocol::ExecRequest;
 
 /// A call of `dbm-agent exec`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::plain;
 use crate::inventory::prisma::{Call, Prisma, is_executable, numbers, on_path};
 use crate::inventory::{Project, Surroundings};
 use crate::machine;
-use crate::protocol::{ExecRequest, Problem, ProblemReason, Refusal};
+use dbm_protocol::{ExecRequest, Problem, ProblemReason, Refusal};
 
 /// A command that can be started.
 #[derive(Clone, Debug, PartialEq, Eq)]

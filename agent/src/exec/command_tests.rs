@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::inventory::prisma::Prisma;
-use crate::protocol::ProjectPaths;
+use dbm_protocol::ProjectPaths;
 
 fn surroundings() -> Surroundings {
     Surroundings {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::inventory::plain::MODULES;
 use crate::inventory::words::{Token, tokens};
-use crate::protocol::ProjectPaths;
+use dbm_protocol::ProjectPaths;
 
 /// What the code of a configuration says of variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use super::command::Command;
 use super::elsewhere;
 use super::environment::Variables;
-use super::redact::redact_text;
 use super::run::Ended;
 use super::say::say;
-use super::secrets::Secrets;
-use crate::protocol::{Planned, QUESTION_SECONDS, Refusal};
-use crate::recognise::{Recognised, Window, recognise};
+use dbm_protocol::recognise::{Recognised, Window, recognise};
+use dbm_protocol::redact::redact_text;
+use dbm_protocol::redact::secrets::Secrets;
+use dbm_protocol::{Planned, QUESTION_SECONDS, Refusal};
 
 /// What is read of the answer, bytes.
 const OUTPUT_LIMIT: u64 = 4 * 1024 * 1024;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use percent_encoding::percent_decode_str;
 
-use super::secrets::REDACTED;
+use dbm_protocol::redact::secrets::REDACTED;
 
 /// PostgreSQL's own port.
 const PORT: u16 = 5432;

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access};
 
-use super::common::Known;
 use super::config::Code;
 use super::elsewhere;
-use super::secrets::{Secrets, is_secret};
 use super::url::{self, Settings};
-use crate::connection;
 use crate::inventory::Project;
 use crate::inventory::schema::Setting;
-use crate::protocol::{ExecRequest, Problem, ProblemReason, Refusal};
-use crate::recognise::image::unset_message;
+use dbm_protocol::connection;
+use dbm_protocol::recognise::image::unset_message;
+use dbm_protocol::redact::common::Known;
+use dbm_protocol::redact::secrets::{Secrets, is_secret};
+use dbm_protocol::{ExecRequest, Problem, ProblemReason, Refusal};
 
 /// Names and values.
 pub type Variables = BTreeMap<OsString, OsString>;

@@ -3,7 +3,7 @@
 use regex::{Regex, RegexBuilder};
 
 use super::summary::shorten;
-use crate::protocol::{LogFinding, Problem, ProblemReason, Refusal};
+use dbm_protocol::{LogFinding, Problem, ProblemReason, Refusal};
 
 /// How many are kept.
 pub const KEPT: usize = 10;

@@ -4,28 +4,20 @@
 
 mod call;
 pub mod command;
-pub mod common;
 pub mod config;
 mod confirm;
-mod dumps;
 pub mod elsewhere;
-mod encodings;
 pub mod environment;
 pub mod findings;
-pub mod lines;
 pub mod plain;
 mod probe;
 pub mod reach;
-pub mod redact;
-pub mod rows;
 pub mod run;
 mod say;
 pub mod script;
-pub mod secrets;
 pub mod signals;
 pub mod summary;
 pub mod url;
-mod used;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -34,18 +26,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::inventory::{self, Project, Surroundings};
-use crate::protocol::{ExecRequest, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION};
-use crate::raised::Raised;
 pub use call::Call;
 use config::Code;
 use confirm::Stop;
+use dbm_protocol::raised::Raised;
+use dbm_protocol::redact::secrets::Secrets;
+use dbm_protocol::redact::{Redactor, redact_text};
+use dbm_protocol::{ExecRequest, Outcome, Problem, ProblemReason, Refusal, Summary, VERSION};
 use environment::Variables;
 use findings::Findings;
 use probe::Found;
-use redact::{Redactor, redact_text};
 use say::{internal, say};
 use script::ScriptFile;
-use secrets::Secrets;
 
 /// The exit code of a refusal.
 pub const REFUSED: u8 = 64;

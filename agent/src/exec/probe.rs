@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use super::command::Command;
 use super::elsewhere;
 use super::environment::Variables;
-use crate::protocol::QUESTION_SECONDS;
+use dbm_protocol::QUESTION_SECONDS;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(5);

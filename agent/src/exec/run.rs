@@ -16,10 +16,10 @@ use nix::unistd::Pid;
 use super::command::Command;
 use super::environment::Variables;
 use super::findings::Findings;
-use super::redact::Redactor;
 use super::say::say;
-use crate::protocol::{LogFinding, Problem};
-use crate::recognise::{Recognised, Window};
+use dbm_protocol::recognise::{Recognised, Window};
+use dbm_protocol::redact::Redactor;
+use dbm_protocol::{LogFinding, Problem};
 
 /// Output that is shown, bytes; the rest is read and dropped.
 const OUTPUT_LIMIT: usize = 8 * 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::protocol::{Problem, ProblemReason, Refusal};
+use dbm_protocol::{Problem, ProblemReason, Refusal};
 
 /// One line of the agent's own, between those of the command.
 pub(super) fn say(text: &str) {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::say::internal;
 use crate::inventory::Project;
-use crate::protocol::{Problem, ProblemReason, Refusal, Script};
+use dbm_protocol::{Problem, ProblemReason, Refusal, Script};
 
 /// How many names are tried, where files of former runs stand in the way.
 const NAMES: u32 = 100;
@@ -111,7 +111,7 @@ fn create(folder: &Path, text: &str) -> io::Result<ScriptFile> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::protocol::Migration;
+    use dbm_protocol::Migration;
     use std::os::unix::fs::PermissionsExt;
 
     fn project(down_sql: Option<&str>) -> Project {

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 
-use crate::protocol::{Outcome, Refusal, Summary, TERMINATION_MESSAGE_LIMIT};
+use dbm_protocol::{Outcome, Refusal, Summary, TERMINATION_MESSAGE_LIMIT};
 
 /// Names another file, for runs outside of a container.
 pub const PATH_VARIABLE: &str = "DBM_TERMINATION_LOG";
@@ -87,7 +87,7 @@ pub fn write(summary: &Summary) -> io::Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::protocol::{LogFinding, Problem, ProblemReason, VERSION};
+    use dbm_protocol::{LogFinding, Problem, ProblemReason, VERSION};
 
     fn summary(outcome: Outcome, message: &str) -> Summary {
         Summary {

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::connection;
+use dbm_protocol::connection;
 
 /// What stands in a value unescaped.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC

@@ -10,15 +10,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::hash::hex;
 use super::layout::{Rules, same};
 use super::loader;
 use super::plain;
 use super::prisma::{Call, Prisma, on_path};
 use super::surroundings::Surroundings;
 use crate::machine;
-use crate::protocol::{CONFIG_SECONDS, Configured, Problem};
-use crate::raised::REDACTED;
+use dbm_protocol::hex;
+use dbm_protocol::raised::REDACTED;
+use dbm_protocol::{CONFIG_SECONDS, Configured, Problem};
 
 /// How long all configurations of an image may take.
 const LIMIT: Duration = Duration::from_secs(CONFIG_SECONDS);

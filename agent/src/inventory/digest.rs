@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::hash::hex;
+use dbm_protocol::hex;
 
 /// Computes all three in one pass over a file of any size.
 #[derive(Clone, Default)]

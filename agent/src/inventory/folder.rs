@@ -6,7 +6,7 @@ use super::config::Config;
 use super::layout::{self, Schema, same, shown};
 use super::migrations::Unreadable;
 use super::project::Reading;
-use crate::protocol::ProblemReason;
+use dbm_protocol::ProblemReason;
 
 impl Reading<'_> {
     /// The folder of the migrations.

@@ -8,7 +8,7 @@ use super::decode::Decoder;
 use super::digest::Digests;
 use super::layout::Rules;
 use super::order;
-use crate::protocol::{Migration, ProblemReason};
+use dbm_protocol::{Migration, ProblemReason};
 
 /// Texts of a database that are kept, bytes; what is beyond is left out, as it would not fit into the report either.
 const TEXT_LIMIT: u64 = 64 * 1024 * 1024;

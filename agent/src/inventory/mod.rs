@@ -4,8 +4,6 @@ mod config;
 mod decode;
 mod digest;
 mod folder;
-pub mod frame;
-mod hash;
 pub mod layout;
 mod loader;
 mod lock_file;
@@ -26,15 +24,15 @@ use std::io::Write;
 use std::path::Path;
 
 use config::{Config, Wanted};
-pub use hash::{digest_of_names, inventory_hash};
 use layout::Rules;
 use prisma::Prisma;
 pub use project::Project;
 use project::Reading;
 pub use surroundings::Surroundings;
 
-use crate::protocol::{
+use dbm_protocol::{
     Configured, InventoryReport, InventoryRequest, Problem, ProblemReason, ProjectPaths, VERSION,
+    frame, inventory_hash,
 };
 
 /// Prints the frame for a request in JSON.
@@ -63,7 +61,7 @@ pub fn print(request: &str) -> Result<(), String> {
         .map_err(|error| format!("the inventory could not be written: {error}"))
 }
 
-/// Reads projects. Never fails: what is wrong stands in [`crate::protocol::DatabaseInventory::problem`].
+/// Reads projects. Never fails: what is wrong stands in [`dbm_protocol::DatabaseInventory::problem`].
 #[must_use]
 pub fn read_all(paths: &[ProjectPaths], surroundings: &Surroundings) -> Vec<Project> {
     read_with(paths, surroundings, None)

@@ -10,7 +10,7 @@ use super::prisma::Prisma;
 use super::schema::{self, Datasource, Setting};
 use super::surroundings::Surroundings;
 use super::{lock_file, search, variables};
-use crate::protocol::{Configured, ConfiguredUrl, DatabaseInventory, ProblemReason, ProjectPaths};
+use dbm_protocol::{Configured, ConfiguredUrl, DatabaseInventory, ProblemReason, ProjectPaths};
 
 /// The default of `databases[].prisma.schema`: nobody may have chosen it.
 const DEFAULT_SCHEMA: &str = "prisma/schema.prisma";

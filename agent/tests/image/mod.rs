@@ -8,8 +8,8 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dbm_agent::inventory::frame;
-use dbm_agent::protocol::{InventoryReport, Outcome, Refusal, Summary, TERMINATION_MESSAGE_LIMIT};
+use dbm_protocol::frame;
+use dbm_protocol::{InventoryReport, Outcome, Refusal, Summary, TERMINATION_MESSAGE_LIMIT};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

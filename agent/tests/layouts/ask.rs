@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use dbm_agent::exec::command;
 use dbm_agent::inventory::{Project, Surroundings};
-use dbm_agent::protocol::{ExecRequest, ProjectPaths};
+use dbm_protocol::{ExecRequest, ProjectPaths};
 use serde::Deserialize;
 
 /// What the stand-in for the engine wrote down.
@@ -34,7 +34,7 @@ fn here() -> PathBuf {
 pub fn installed(major: u32) -> PathBuf {
     let from = here().join(major.to_string());
     let lock = fs::read(from.join("package-lock.json")).unwrap();
-    let mut digest = dbm_agent::inventory::digest_of_names(&[String::from_utf8(lock).unwrap()]);
+    let mut digest = dbm_protocol::digest_of_names(&[String::from_utf8(lock).unwrap()]);
     digest.truncate(12);
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("layouts");
     fs::create_dir_all(&cache).unwrap();

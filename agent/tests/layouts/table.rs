@@ -1,7 +1,7 @@
 //! The layouts: what stands where in an image, and what is to come of it.
 
-use dbm_agent::protocol::ProblemReason;
-use dbm_agent::protocol::ProblemReason::{
+use dbm_protocol::ProblemReason;
+use dbm_protocol::ProblemReason::{
     ConfigInvalid, ConfigMissing, MigrationsElsewhere, MigrationsMissing, ProviderUnsupported,
     SchemaMissing,
 };

@@ -1,6 +1,6 @@
 //! PURE. Below the tree: what happened, what is left, what runs, and what can be done, safest first.
 
-use dbm_agent::recognise::image::capital;
+use dbm_protocol::recognise::image::capital;
 
 use super::frame::Screen;
 use crate::api::{

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_protocol::{DatabaseInventory, Migration};
 use kube::ResourceExt;
 
 use super::findings::finding;

@@ -263,7 +263,7 @@ proptest! {
 #[test]
 fn one_table_for_both_sides() {
     let table: Vec<(String, Option<String>)> =
-        serde_json::from_str(include_str!("../../../agent/tests/values.json")).unwrap();
+        serde_json::from_str(include_str!("../../../protocol/tests/values.json")).unwrap();
     for (value, taken) in table {
         let parsed = parse(&value, &IN_CLUSTER);
         let expected = taken.map(|text| good(&text));

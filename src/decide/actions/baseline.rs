@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_protocol::{DatabaseInventory, Migration};
 
 use super::super::history;
 use super::super::pass::Pass;

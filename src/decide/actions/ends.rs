@@ -12,7 +12,7 @@ use super::super::run;
 use super::super::shown;
 use super::super::status::{self, count};
 use super::work::{self, said};
-use dbm_agent::protocol::Outcome;
+use dbm_protocol::Outcome;
 
 use crate::api::{
     AcceptedStatus, ActionKind, ActionOutcome, DatabasePhase, FindingKind, MigrationActionSpec,

@@ -1,6 +1,6 @@
 //! MarkApplied and MarkRolledBack: of the row that was judged, and not against what the catalog shows.
 
-use dbm_agent::protocol::Migration;
+use dbm_protocol::Migration;
 
 use super::super::doubts;
 use super::super::evidence;

@@ -448,7 +448,7 @@ pub(in super::super) fn in_transaction(pass: &Pass<'_>, step: &StepStatus) -> bo
         .inventories
         .get(&step.database)
         .and_then(|inventory| {
-            let of_name = |m: &&dbm_agent::protocol::Migration| m.name == step.migration;
+            let of_name = |m: &&dbm_protocol::Migration| m.name == step.migration;
             inventory
                 .migrations
                 .iter()

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_protocol::{DatabaseInventory, Migration};
 
 use crate::api::digest;
 use crate::facts::LedgerRow;

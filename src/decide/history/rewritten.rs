@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_protocol::{DatabaseInventory, Migration};
 
 use super::content::Contents;
 use super::reworded::{self, Part, mix};

@@ -1,6 +1,6 @@
 //! A migrate step that ended without the migrations and without a row that says why.
 
-use dbm_agent::recognise::{APPLIED, NOTHING_PENDING};
+use dbm_protocol::recognise::{APPLIED, NOTHING_PENDING};
 
 use super::remedy::right as right_of;
 use super::{LOCK_NOT_AVAILABLE, Verdict, failed, prefixed, timed_out};
@@ -284,7 +284,7 @@ impl NoConnection {
 }
 
 fn meaning(code: &str) -> String {
-    dbm_agent::codes::meaning(code)
+    dbm_protocol::codes::meaning(code)
         .map(|meaning| format!(", {meaning}"))
         .unwrap_or_default()
 }

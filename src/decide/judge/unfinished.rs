@@ -1,7 +1,7 @@
 //! A row that is neither finished nor failed: what kept Prisma from finishing it, as far as file, row, catalog and output
 //! tell together.
 
-use dbm_agent::recognise::APPLIED;
+use dbm_protocol::recognise::APPLIED;
 
 use super::{NO_RIGHT, timed_out};
 use crate::api::{FailedStatus, Traces, reasons};

@@ -1,6 +1,6 @@
 //! The row of an earlier run that blocks every deploy, and what is known of it.
 
-use dbm_agent::protocol::{DatabaseInventory, Migration};
+use dbm_protocol::{DatabaseInventory, Migration};
 
 use super::super::doubts;
 use super::super::evidence::failure;

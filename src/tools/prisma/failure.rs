@@ -9,8 +9,8 @@ mod position;
 #[cfg(test)]
 mod tests;
 
-use dbm_agent::protocol::DatabaseInventory;
-use dbm_agent::raised::{self, REDACTED, Raised, Shown};
+use dbm_protocol::DatabaseInventory;
+use dbm_protocol::raised::{self, REDACTED, Raised, Shown};
 
 /// A summary is cut after this many bytes.
 const MAX_SUMMARY: usize = 1024;

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use dbm_agent::protocol::Migration;
+use dbm_protocol::Migration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use rstest::rstest;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dbm_agent::inventory::frame;
-use dbm_agent::protocol::{DatabaseInventory, InventoryReport};
+use dbm_protocol::frame;
+use dbm_protocol::{DatabaseInventory, InventoryReport};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, LogParams, PostParams};

@@ -1,6 +1,6 @@
 //! How far a pod is, by what its status says of its containers.
 
-use dbm_agent::protocol::{Summary, VERSION};
+use dbm_protocol::{Summary, VERSION};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 
@@ -181,7 +181,7 @@ fn summary(message: &str) -> Option<Summary> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use dbm_agent::protocol::{Outcome, Refusal};
+    use dbm_protocol::{Outcome, Refusal};
     use serde_json::json;
 
     use super::*;

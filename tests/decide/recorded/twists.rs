@@ -8,7 +8,7 @@ use database_migration_operator::facts::{
     ContainerEnd, DatabaseFacts, HeldPod, JobFacts, JobProgress, Ledger, NotStarted, OldJob,
     Reading, Session, Unreadable,
 };
-use dbm_agent::protocol::Migration;
+use dbm_protocol::Migration;
 use jiff::SignedDuration;
 
 use crate::troubles::{PODS, UNREAD};

@@ -122,7 +122,7 @@ fn what_code_raised_keeps_the_authors_words() {
             "no address for [redacted], stopped",
         ),
         ("not now", "not now"),
-        ("alice\nand bob", dbm_agent::raised::HIDDEN),
+        ("alice\nand bob", dbm_protocol::raised::HIDDEN),
     ] {
         for logs in [adapter(said), native(said)] {
             let summary = parse_failure(&logs, &raised).summary;

@@ -328,7 +328,7 @@ impl Planned {
     /// The digest of these names, in whatever order they are.
     #[must_use]
     pub fn digest(names: &[String]) -> String {
-        crate::inventory::digest_of_names(names)
+        crate::digest::digest_of_names(names)
     }
 }
 

@@ -39,7 +39,7 @@ const SHORTEST_OF_NAMES: usize = 6;
 const SECRET_PARAMETERS: [&str; 3] = ["password", "sslpassword", "api_key"];
 
 /// Whether a variable that comes from a Secret is to be hidden as a whole, by its name and its value's length, bytes.
-pub(super) fn is_secret(name: &str, length: usize) -> bool {
+pub fn is_secret(name: &str, length: usize) -> bool {
     let name = name.to_ascii_uppercase();
     length >= SHORTEST_OF_NAMES && !PUBLIC_NAMES.iter().any(|end| name.ends_with(end))
 }

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
-use crate::protocol::{DatabaseInventory, INVENTORY_FRAME, InventoryReport};
+use crate::{DatabaseInventory, INVENTORY_FRAME, InventoryReport};
 
 /// A database's compressed inventory stays below this, to fit into an object of the cluster.
 pub const DATABASE_LIMIT: usize = 900 * 1024;
@@ -82,7 +82,7 @@ enum Text {
 impl Text {
     const ALL: [Text; 3] = [Text::Sql, Text::Down, Text::Notes];
 
-    fn of(self, migration: &mut crate::protocol::Migration) -> &mut Option<String> {
+    fn of(self, migration: &mut crate::Migration) -> &mut Option<String> {
         match self {
             Text::Sql => &mut migration.sql,
             Text::Down => &mut migration.down_sql,
@@ -154,7 +154,7 @@ fn unpack_to(compressed: &[u8], limit: usize) -> Result<InventoryReport, String>
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::protocol::Migration;
+    use crate::Migration;
 
     /// Text that does not compress.
     fn noise(size: usize, mut seed: u64) -> String {

@@ -2,7 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::protocol::DatabaseInventory;
+use crate::DatabaseInventory;
+use crate::digest::hex;
 
 /// What the canonical form begins with: another form gets another name.
 const FORM: &[u8] = b"dbm-inventory-1";
@@ -29,19 +30,6 @@ pub fn inventory_hash(inventory: &DatabaseInventory) -> String {
     hex(&form.finalize())
 }
 
-/// sha256, in lower-case hex, over names in the order of their bytes, each with a line end after it.
-#[must_use]
-pub fn digest_of_names(names: &[String]) -> String {
-    let mut sorted: Vec<&String> = names.iter().collect();
-    sorted.sort();
-    let mut digest = Sha256::new();
-    for name in sorted {
-        digest.update(name.as_bytes());
-        digest.update(b"\n");
-    }
-    hex(&digest.finalize())
-}
-
 /// Each field with a byte that says whether it is there, and its length, so that no two inventories look the same.
 fn add(form: &mut Sha256, field: Option<&[u8]>) {
     match field {
@@ -54,26 +42,10 @@ fn add(form: &mut Sha256, field: Option<&[u8]>) {
     }
 }
 
-/// Lower-case hex.
-#[must_use]
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| {
-            [
-                DIGITS[usize::from(byte >> 4)],
-                DIGITS[usize::from(byte & 15)],
-            ]
-        })
-        .map(char::from)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Migration;
+    use crate::Migration;
 
     fn inventory() -> DatabaseInventory {
         DatabaseInventory {

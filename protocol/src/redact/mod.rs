@@ -1,9 +1,17 @@
 //! Makes a child's output fit to be shown: clean lines without credentials and without values of rows.
 
-use super::dumps::Open;
-use super::lines::{Line, Lines};
-use super::rows::Rows;
-use super::secrets::{REDACTED, Secrets};
+pub mod common;
+mod dumps;
+mod encodings;
+mod lines;
+mod rows;
+pub mod secrets;
+mod used;
+
+use self::dumps::Open;
+use self::lines::{Line, Lines};
+use self::rows::Rows;
+use self::secrets::{REDACTED, Secrets};
 use crate::raised::Raised;
 
 /// A line of the output is at most this long, bytes.

@@ -229,7 +229,7 @@ fn decimal(word: &str, bytes: &mut Vec<u8>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::redact::redact_text;
+    use super::super::redact_text;
     use super::super::secrets::Secrets;
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;

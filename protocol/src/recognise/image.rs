@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use crate::protocol::{Problem, ProblemReason};
+use crate::{Problem, ProblemReason};
 
 /// How much of a line is repeated, bytes.
 const SHOWN: usize = 300;

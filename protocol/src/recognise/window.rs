@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Recognised, begins_error, image, recognise};
-use crate::protocol::Problem;
+use crate::Problem;
 
 /// How much of each of the two parts is kept.
 const LIMIT: usize = 64 * 1024;
