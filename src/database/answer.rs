@@ -86,7 +86,13 @@ struct SessionBody {
     application_name: String,
     user: Option<String>,
     state: Option<String>,
+    #[serde(default)]
+    state_seconds: Option<i64>,
     transaction_seconds: Option<i64>,
+    #[serde(default)]
+    transaction_since: Option<Timestamp>,
+    #[serde(default)]
+    client: Option<String>,
     #[serde(default)]
     reads: Option<bool>,
     #[serde(default)]
@@ -102,7 +108,10 @@ impl From<SessionBody> for Session {
             application_name: body.application_name,
             user: body.user,
             state: body.state,
+            state_seconds: body.state_seconds.map(not_negative),
             transaction_seconds: body.transaction_seconds.map(not_negative),
+            transaction_since: body.transaction_since,
+            client: body.client,
             reads: body.reads.unwrap_or_default(),
             superuser: body.superuser.unwrap_or_default(),
             may_end: body.may_end,
@@ -391,7 +400,7 @@ fn index(row: &Row) -> Result<(Object, Index), Unreadable> {
     Ok((object, index))
 }
 
-/// Takes the answer to [`super::queries::LOCKED`]: who keeps a look waiting.
+/// Takes the answer to [`super::queries::locked`]: who keeps a look waiting.
 pub(super) fn locked(rows: &[Row]) -> Option<Unreadable> {
     #[derive(Deserialize)]
     struct LockedBody {
@@ -409,6 +418,7 @@ pub(super) fn locked(rows: &[Row]) -> Option<Unreadable> {
     }];
     who.extend(session.state);
     who.extend(session.transaction_seconds.map(|s| format!("for {s}s")));
+    who.extend(session.client.map(|client| format!("from {client}")));
     who.retain(|part| !part.is_empty());
     let who = if who.is_empty() {
         String::new()

@@ -167,7 +167,7 @@ async fn blocked(connection: &mut PgConnection, error: sqlx::Error) -> Unanswere
         .and_then(|error| error.code())
         .is_some_and(|code| code == LOCK_NOT_AVAILABLE);
     if by_lock
-        && let Ok(rows) = ask(connection, queries::LOCKED.to_owned()).await
+        && let Ok(rows) = ask(connection, queries::locked()).await
         && let Some(locked) = answer::locked(&rows)
     {
         return Unanswered::Known(locked);

@@ -6,7 +6,7 @@
 use super::look::Look;
 use super::quote::{identifier, literal};
 use super::{catalog, objects};
-use crate::facts::OBSERVER;
+use crate::facts::{LOCAL_SOCKET, OBSERVER};
 
 /// What Prisma locks: `pg_advisory_lock(72707369)`, a bigint, so its halves are classid and objid, and objsubid is 1.
 const PRISMA_LOCK: &str = "l.locktype = 'advisory' and l.classid = 0 and l.objid = 72707369 and l.objsubid = 1 \
@@ -39,7 +39,7 @@ pub(super) fn first(schema: &str) -> String {
         "{PROCESS};\n{};\n{};\n{};\n{};\n{};\n{};\n{};\n{}",
         sessions(),
         ACTIVITY,
-        SNAPSHOTS,
+        snapshots(),
         TIMEOUTS,
         BUILDING,
         SERVER,
@@ -81,12 +81,11 @@ pub(super) fn second(schema: &str, ledger: bool, what: Look, building: &[u32]) -
 fn sessions() -> String {
     let session = |activity: &str| {
         format!(
-            "json_build_object('pid', {activity}.pid, 'application_name', coalesce({activity}.application_name, ''), \
-             'user', {activity}.usename, 'state', {activity}.state, 'transaction_seconds', \
-             floor(extract(epoch from clock_timestamp() - {activity}.xact_start))::bigint, \
+            "json_build_object('pid', {activity}.pid, {}, \
              'reads', {activity}.backend_xmin is not null and {activity}.backend_xid is null, \
              'superuser', (select r.rolsuper from pg_roles r where r.oid = {activity}.usesysid), \
              'may_end', {})",
+            who(activity),
             may_end(&format!("{activity}.usesysid"))
         )
     };
@@ -127,26 +126,44 @@ fn may_end(role: &str) -> String {
     )
 }
 
+/// What is told of a session, but for its pid, as pairs of JSON.
+fn who(activity: &str) -> String {
+    format!(
+        "'application_name', coalesce({activity}.application_name, ''), 'user', {activity}.usename, \
+         'state', {activity}.state, \
+         'state_seconds', floor(extract(epoch from clock_timestamp() - {activity}.state_change))::bigint, \
+         'transaction_seconds', floor(extract(epoch from clock_timestamp() - {activity}.xact_start))::bigint, \
+         'transaction_since', {activity}.xact_start, \
+         'client', case when {activity}.client_port = -1 then '{LOCAL_SOCKET}' else host({activity}.client_addr) end"
+    )
+}
+
 /// The relations that are locked so that not even their definition can be read, and by whom; who waits for such a lock
 /// keeps readers waiting, too.
-pub(super) const LOCKED: &str = "select 'locked', json_build_object('relation', l.relation::regclass::text, \
-    'pid', l.pid, 'application_name', coalesce(a.application_name, ''), 'user', a.usename, 'state', a.state, \
-    'transaction_seconds', floor(extract(epoch from clock_timestamp() - a.xact_start))::bigint)::text \
-    from pg_locks l left join pg_stat_activity a on a.pid = l.pid \
-    where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' and l.relation >= 16384 \
-      and l.database = (select d.oid from pg_database d where d.datname = current_database()) \
-    order by l.granted desc, a.xact_start, (select c.relkind from pg_class c where c.oid = l.relation) desc, \
-      l.relation limit 1";
+pub(super) fn locked() -> String {
+    format!(
+        "select 'locked', json_build_object('relation', l.relation::regclass::text, 'pid', l.pid, {})::text \
+         from pg_locks l left join pg_stat_activity a on a.pid = l.pid \
+         where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' and l.relation >= 16384 \
+           and l.database = (select d.oid from pg_database d where d.datname = current_database()) \
+         order by l.granted desc, a.xact_start, (select c.relkind from pg_class c where c.oid = l.relation) desc, \
+           l.relation limit 1",
+        who("a")
+    )
+}
 
 /// Sessions that keep a snapshot for longer than a statement should take. Of other roles' sessions that is visible to
 /// `pg_monitor` only.
-const SNAPSHOTS: &str = "select 'snapshot', json_build_object('pid', a.pid, 'application_name', \
-       coalesce(a.application_name, ''), 'user', a.usename, 'state', a.state, 'transaction_seconds', \
-       floor(extract(epoch from clock_timestamp() - a.xact_start))::bigint)::text \
-    from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid() \
-      and a.backend_type = 'client backend' and a.backend_xmin is not null \
-      and a.xact_start < clock_timestamp() - interval '2 s' and a.application_name not like 'dbm/%' \
-    order by a.xact_start, a.pid limit 5";
+fn snapshots() -> String {
+    format!(
+        "select 'snapshot', json_build_object('pid', a.pid, {})::text \
+         from pg_stat_activity a where a.datname = current_database() and a.pid <> pg_backend_pid() \
+           and a.backend_type = 'client backend' and a.backend_xmin is not null \
+           and a.xact_start < clock_timestamp() - interval '2 s' and a.application_name not like 'dbm/%' \
+         order by a.xact_start, a.pid limit 5",
+        who("a")
+    )
+}
 
 /// What our sessions do, and how far a statement is that has a progress view (on PostgreSQL 13 a COPY has none). Of an index a phase
 /// counts in lockers, blocks or tuples; what it does not count is 0.

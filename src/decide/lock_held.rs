@@ -3,7 +3,6 @@
 
 use jiff::Timestamp;
 
-use super::status;
 use crate::api::{RunStatus, Time, WaitStatus, reasons};
 use crate::facts::Session;
 
@@ -64,14 +63,10 @@ pub(super) fn judged(
     };
     let left = patience - (now.as_second() - since.as_second()).max(0);
     let at = since.strftime("%Y-%m-%d %H:%M:%S UTC");
-    let role = match &it.session.user {
-        Some(user) => format!(" Its role is {}.", status::cut(user, status::NAME_LIMIT)),
-        None => String::new(),
-    };
     Judged {
         subject,
         left: (left > 0).then_some(left),
-        said: format!(" It was first seen in the way at {at}.{role}"),
+        said: format!(" It was first seen in the way at {at}."),
     }
 }
 

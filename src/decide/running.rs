@@ -314,20 +314,25 @@ pub(super) fn waits<'a>(facts: &'a DatabaseFacts, application: &str) -> Option<&
     facts.waits.iter().find(|wait| ours.contains(&wait.waiting))
 }
 
-/// `pid 4242 (portal, idle in transaction 3m)`.
+/// `pid 4242 (portal, idle in transaction 3m, role app, from 10.0.3.7, its transaction open since 2026-11-29 03:02:11 UTC)`, as far as
+/// it can be seen.
 pub(super) fn who(session: &Session) -> String {
     let mut parts = Vec::new();
-    if session.application_name == OBSERVER {
+    let of_look = session.application_name == OBSERVER;
+    let user = session.user.as_deref().map(foreign);
+    let named = of_look || !session.application_name.is_empty();
+    if of_look {
         // Of the operator's own looks none is left when it is read who is at work.
         parts.push("a connection pooler's server connection".to_owned());
-    } else if !session.application_name.is_empty() {
-        parts.push(session.application_name.clone());
-    } else if let Some(user) = &session.user {
+    } else if named {
+        parts.push(foreign(&session.application_name));
+    } else if let Some(user) = &user {
         parts.push(user.clone());
     }
     if let Some(state) = &session.state {
         let since = session
-            .transaction_seconds
+            .state_seconds
+            .or(session.transaction_seconds)
             .map(|s| format!(" {}", duration(s)))
             .unwrap_or_default();
         parts.push(format!("{state}{since}"));
@@ -338,13 +343,34 @@ pub(super) fn who(session: &Session) -> String {
         } else {
             OF_ROLE
         };
-        parts.push(format!("{of}{}", session.user.as_deref().unwrap_or("?")));
+        parts.push(format!("{of}{}", user.as_deref().unwrap_or("?")));
+    } else if let Some(user) = user.filter(|_| named) {
+        parts.push(format!("role {user}"));
+    }
+    if let Some(client) = &session.client {
+        parts.push(format!("from {}", foreign(client)));
+    }
+    if let Some(since) = session.transaction_since {
+        let at = since.strftime("%Y-%m-%d %H:%M:%S UTC");
+        parts.push(format!("its transaction open since {at}"));
     }
     if parts.is_empty() {
         format!("pid {}", session.pid)
     } else {
         format!("pid {} ({})", session.pid, parts.join(", "))
     }
+}
+
+/// What a client or a server calls something: one short line that ends no bracket and begins no other part.
+fn foreign(text: &str) -> String {
+    let harmless = |c: char| match c {
+        '(' | ')' | ',' | ';' => '_',
+        c => c,
+    };
+    status::cut(text, status::NAME_LIMIT)
+        .chars()
+        .map(harmless)
+        .collect()
 }
 
 /// Who holds the lock that is waited for, and which, if it is a table's:

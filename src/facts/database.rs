@@ -9,6 +9,9 @@ use super::{Column, Index, Object};
 /// The `application_name` of the operator's own looks, by which they are told apart from a migration's session (`dbm/...`).
 pub const OBSERVER: &str = "dbm-observer";
 
+/// Instead of the address of a client that came over a socket of the server's own machine.
+pub const LOCAL_SOCKET: &str = "a local socket";
+
 /// Which database it is, whatever name its host was called by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DatabaseIdentity {
@@ -155,8 +158,14 @@ pub struct Session {
     pub user: Option<String>,
     /// `active`, `idle in transaction` ..., where it is visible.
     pub state: Option<String>,
+    /// For how long it has been in that state, seconds, where that is visible.
+    pub state_seconds: Option<i64>,
     /// For how long its transaction is open, seconds, where that is visible.
     pub transaction_seconds: Option<i64>,
+    /// When its transaction was begun, by the server's clock, where that is visible.
+    pub transaction_since: Option<Timestamp>,
+    /// The address of its client, or [`LOCAL_SOCKET`], where that is visible.
+    pub client: Option<String>,
     /// It holds a snapshot and has written nothing: a query at work, or a transaction that keeps to one state of the data.
     pub reads: bool,
     /// Its role is a superuser.

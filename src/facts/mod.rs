@@ -9,8 +9,8 @@ mod reading;
 pub use action::ActionFacts;
 pub use catalog::{Column, Index, Object, ObjectKind, RestorePointFacts};
 pub use database::{
-    Activity, DatabaseFacts, DatabaseIdentity, Ledger, LedgerRow, OBSERVER, OtherDatabase,
-    OtherDatabases, OwnTimeout, Progress, Session, TableName, Wait,
+    Activity, DatabaseFacts, DatabaseIdentity, LOCAL_SOCKET, Ledger, LedgerRow, OBSERVER,
+    OtherDatabase, OtherDatabases, OwnTimeout, Progress, Session, TableName, Wait,
 };
 pub use job::{
     ContainerEnd, HeldPod, JobFacts, JobProgress, NEVER_RAN, NotStarted, OUT_OF_MEMORY, OldJob,

@@ -156,6 +156,7 @@ fn what_only_reads_is_let_run_to_its_end(
         reads,
         superuser,
         may_end,
+        ..Session::default()
     });
     assert_eq!(reason(&now), reasons::WAITING_LOCK);
     assert_eq!(now.choices.len(), expected.len(), "{:#?}", now.choices);

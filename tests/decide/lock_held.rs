@@ -117,6 +117,58 @@ fn waits_for(snapshot: &mut Snapshot, pid: i32, open: i64) {
     }];
 }
 
+/// Whoever is to be asked is found by it: which program, of whom, from where, since when. What is hidden from the role is left out, and
+/// a name that looks like another part is none.
+#[rstest]
+#[case::all(
+    Session { client: Some("10.0.3.7".to_owned()), state_seconds: Some(38), may_end: Some(true), transaction_seconds: Some(200),
+        transaction_since: Some(at(START - 200)), ..session(42, "portal", "idle in transaction") },
+    "pid 42 (portal, idle in transaction 38s, role boss, from 10.0.3.7, its transaction open since 2026-09-21 14:10:00 UTC, holds a lock on t)",
+    true
+)]
+#[case::of_another_role(
+    Session { client: Some("10.0.3.7".to_owned()), may_end: Some(false), ..session(42, "portal", "") },
+    "pid 42 (portal, of role boss, from 10.0.3.7, holds a lock on t)",
+    false
+)]
+#[case::hidden(
+    Session { user: None, ..session(42, "portal", "") },
+    "pid 42 (portal, holds a lock on t)",
+    true
+)]
+#[case::without_a_name(
+    session(42, "", "active"),
+    "pid 42 (boss, active, holds a lock on t)",
+    true
+)]
+#[case::that_pretends(
+    session(42, "x), of superuser me (", "active"),
+    "pid 42 (x__ of superuser me _, active, role boss, holds a lock on t)",
+    true
+)]
+fn who_holds_a_lock_is_said_so_that_they_are_found(
+    #[case] holder: Session,
+    #[case] said: &str,
+    #[case] may_end: bool,
+) {
+    let (mut snapshot, name) = migrating();
+    let running = JobProgress::Running { since: at(START) };
+    let found = job(&snapshot, &name, running);
+    snapshot.jobs.insert(name.clone(), found);
+    waits_for(&mut snapshot, 42, 3);
+    facts(&mut snapshot).waits[0].blocker = holder;
+    look(&mut snapshot, 1);
+    let now = shown(&snapshot);
+    assert!(now.message.contains(said), "{}", now.message);
+    let steps = &now.run.as_ref().unwrap().steps;
+    assert_eq!(steps.last().unwrap().message, said, "for its failure");
+    let mut commands = now.choices.iter().map(|choice| choice.command.as_str());
+    let ends = |command: &str| {
+        !command.contains("--admin") && command.contains("pg_terminate_backend(42)")
+    };
+    assert_eq!(commands.any(ends), may_end, "{:?}", now.choices);
+}
+
 /// Of a table's lock: one transaction counts, and each session is told of once.
 #[test]
 fn a_table_lock_is_told_once_for_each_session() {

@@ -1,6 +1,7 @@
 //! Who holds Prisma's lock, who runs, who waits for whom, and which indexes are invalid.
 
 use database_migration_operator::database::{Look, Target};
+use database_migration_operator::facts::LOCAL_SOCKET;
 use sqlx::{Connection, PgConnection};
 
 use crate::harness::{Db, connect, create_ledger, known, run, until};
@@ -34,6 +35,20 @@ async fn the_lock_of_another_session_names_its_holder() {
             found
                 .transaction_seconds
                 .is_some_and(|seconds| (0..60).contains(&seconds))
+        );
+
+        assert!(
+            found
+                .state_seconds
+                .is_some_and(|seconds| (0..60).contains(&seconds))
+        );
+        let since = found.transaction_since.unwrap();
+        let age = jiff::Timestamp::now().as_second() - since.as_second();
+        assert!((-5..120).contains(&age), "{since}");
+        let client = found.client.unwrap();
+        assert!(
+            client == LOCAL_SOCKET || client.parse::<std::net::IpAddr>().is_ok(),
+            "{client}"
         );
 
         run(&mut holder, "COMMIT; SELECT pg_advisory_unlock(72707369)").await;
@@ -112,6 +127,7 @@ async fn without_pg_monitor_pid_and_name_are_seen_and_state_is_not() {
         assert_eq!(found.pid, pid(&mut holder).await);
         assert_eq!(found.application_name, "dbm/r1-aaaaaaaa/shop");
         assert_eq!((found.state, found.transaction_seconds), (None, None));
+        assert_eq!((found.client, found.transaction_since), (None, None));
         assert_eq!(facts.our_sessions.len(), 1);
         assert!(!facts.identity.system_identifier.is_empty());
 
