@@ -37,6 +37,8 @@ const ACTIVITY_LIMIT: usize = 200;
 /// What is said of one that is at work while the run was asked to end.
 const ABORTING: &str =
     ". An abort was asked for: the run ends when this migration has ended, which is not cut off";
+/// For so long a session that is at work is given the benefit of the doubt, seconds.
+const MOMENT: i64 = 60;
 /// How long a session may outlive its process before that is said, seconds.
 const BACKEND_GRACE: i64 = 3;
 /// The pod's own agent ends a migration after `timeouts.kill`; so much later the operator takes its Job away, seconds: that counts from
@@ -86,7 +88,7 @@ pub(super) fn running(
             reason = judged;
             let holder = holder(wait);
             let psql = pass.psql(&name);
-            next = end_it(&psql, &wait.blocker);
+            next = first_step(&psql, &wait.blocker);
             if reason == reasons::LOCK_HELD {
                 let (how, command) = ends_it(&psql, &wait.blocker);
                 held.push_str(&how);
@@ -216,6 +218,11 @@ fn is_elsewhere(step: &StepStatus, facts: &DatabaseFacts, application: &str) -> 
         && ledger_digest(&facts.ledger) == step.ledger
 }
 
+/// How the name of a migration's session begins.
+pub(super) const OURS: &str = "dbm/";
+
+/// What is said of a session that has the name of a look and is none.
+const POOLERS: &str = "a connection pooler's server connection";
 /// What is said of a session that our role may not end, because it is a superuser's.
 pub(super) const OF_SUPERUSER: &str = "of superuser ";
 /// The same of another role's.
@@ -243,6 +250,55 @@ pub(super) fn end_it(psql: &Psql, session: &Session) -> String {
     match may_end(session) {
         true => psql.terminate(session.pid),
         false => String::new(),
+    }
+}
+
+/// Whether a session may well end by itself, by what [`who`] says of it: it is a dump, it has been at work for a moment only, or
+/// what it does is hidden from our role. One that is idle in its transaction waits for its own client.
+pub(super) fn may_pass(who: &str) -> bool {
+    let (_, parts) = who.split_once('(').unwrap_or_default();
+    let mut parts = parts.trim_end_matches(')').split(", ");
+    match parts.next() {
+        Some(name) if is_dump(name) => return true,
+        Some(POOLERS) => return false,
+        _ => {}
+    }
+    let state = |part: &&str| part.starts_with("active") || part.starts_with("idle");
+    match parts.find(state).map(|part| part.strip_prefix("active")) {
+        None => true,
+        Some(None) => false,
+        Some(Some("")) => true,
+        Some(Some(since)) => since
+            .trim()
+            .strip_suffix('s')
+            .and_then(|seconds| seconds.parse().ok())
+            .is_some_and(|seconds: i64| seconds <= MOMENT),
+    }
+}
+
+fn is_dump(name: &str) -> bool {
+    let session = Session {
+        application_name: name.to_owned(),
+        ..Session::default()
+    };
+    session.is_dump()
+}
+
+/// What is done first about a session in the way: it is looked at where it may well end by itself, else it is ended.
+pub(super) fn first_step(psql: &Psql, session: &Session) -> String {
+    let who = who(session);
+    match may_pass(&who) {
+        true => look_at(psql, &who, session.pid),
+        false => ends_it(psql, session).1,
+    }
+}
+
+/// The command that shows what a session is at.
+pub(super) fn look_at(psql: &Psql, who: &str, pid: i32) -> String {
+    match who_may_end(who) {
+        // What it does is hidden from the migration's role, too.
+        Some(_) => psql.at_work_as_admin(pid),
+        None => psql.at_work(pid),
     }
 }
 
@@ -323,7 +379,7 @@ pub(super) fn who(session: &Session) -> String {
     let named = of_look || !session.application_name.is_empty();
     if of_look {
         // Of the operator's own looks none is left when it is read who is at work.
-        parts.push("a connection pooler's server connection".to_owned());
+        parts.push(POOLERS.to_owned());
     } else if named {
         parts.push(foreign(&session.application_name));
     } else if let Some(user) = &user {
@@ -525,7 +581,7 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
         };
         let (reason, held) = self::held(pass, &it);
         let (then, mut next) = match left_behind(&session) {
-            Some(left) => (format!(". {left}"), end_it(&pass.psql(name), &session)),
+            Some(left) => (format!(". {left}"), ends_it(&pass.psql(name), &session).1),
             None => {
                 let then = match who_may_end(&who(&session)) {
                     Some(may) => format!(
@@ -534,7 +590,12 @@ pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) 
                     ),
                     None => "; it goes on by itself".to_owned(),
                 };
-                (then, String::new())
+                // A migration has an end.
+                let next = match session.application_name.starts_with(OURS) {
+                    true => String::new(),
+                    false => first_step(&pass.psql(name), &session),
+                };
+                (then, next)
             }
         };
         let text = format!(

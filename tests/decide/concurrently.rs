@@ -129,8 +129,8 @@ fn waits_for(blocker: Session) -> DatabaseMigrationStatus {
 type Offer = &'static [(&'static str, &'static str)];
 
 #[rstest]
-#[case::a_writer("portal", false, false, Some(true), &[("end the session", "pg_terminate_backend(4)")])]
-#[case::nothing_is_known("portal", false, false, None, &[("end the session", "pg_terminate_backend(4)")])]
+#[case::a_writer("portal", false, false, Some(true), &[("end the session", "pg_terminate_backend(4)"), ("or wait", "WHERE pid = 4")])]
+#[case::nothing_is_known("portal", false, false, None, &[("end the session", "pg_terminate_backend(4)"), ("or wait", "WHERE pid = 4")])]
 #[case::a_dump("pg_dump", true, false, Some(true),
     &[("wait for the end of the dump", "query FROM pg_stat_activity WHERE pid = 4"), ("only if the dump may be lost", "pg_terminate_backend(4)")])]
 #[case::a_dump_of_a_superuser("pg_dump", true, true, Some(false),
@@ -139,7 +139,7 @@ type Offer = &'static [(&'static str, &'static str)];
     &[("wait for the end of the session", "pg_stat_activity"), ("only if what it did may be lost", "pg_terminate_backend(4)")])]
 #[case::a_reader_of_another_role("report", true, false, Some(false),
     &[("wait for the end of the session", "pg_stat_activity"), ("a member of that role or of pg_signal_backend may", "")])]
-#[case::a_writer_of_a_superuser("psql", false, true, Some(false), &[("have it ended", "")])]
+#[case::a_writer_of_a_superuser("psql", false, true, Some(false), &[("end the session that is in the way", "--admin -c 'SELECT pg_terminate_backend(4)'"), ("or wait", "--admin -c 'SELECT now()")])]
 fn what_only_reads_is_let_run_to_its_end(
     #[case] program: &str,
     #[case] reads: bool,

@@ -169,6 +169,66 @@ fn who_holds_a_lock_is_said_so_that_they_are_found(
     assert_eq!(commands.any(ends), may_end, "{:?}", now.choices);
 }
 
+/// What is offered as soon as a wait is shown, before a start and in a migration: whether it is ended or looked at first, and whether as
+/// somebody else.
+#[rstest]
+#[case::idle("idle in transaction", Some(3), Some(true), &["end"])]
+#[case::idle_of_another_role("idle in transaction", Some(3), Some(false), &["END", ""])]
+#[case::at_work_for_a_moment("active", Some(3), Some(true), &["look", "end"])]
+#[case::at_work_for_long("active", Some(600), Some(true), &["end", "look"])]
+#[case::hidden("", None, Some(false), &["LOOK", "END", ""])]
+fn what_is_in_the_way_has_its_choices_at_once(
+    #[case] state: &str,
+    #[case] seconds: Option<i64>,
+    #[case] may_end: Option<bool>,
+    #[case] offered: &[&str],
+) {
+    let holder = Session {
+        state_seconds: seconds,
+        may_end,
+        ..session(42, "portal", state)
+    };
+    let mut before = snapshot(1);
+    facts(&mut before).lock_holder = Some(holder.clone());
+    let (mut during, name) = migrating();
+    let running = JobProgress::Running { since: at(START) };
+    let found = job(&during, &name, running);
+    during.jobs.insert(name, found);
+    waits_for(&mut during, 42, 3);
+    facts(&mut during).waits[0].blocker = holder;
+    for mut snapshot in [before, during] {
+        look(&mut snapshot, 1);
+        let now = shown(&snapshot);
+        assert_eq!(reason(now), reasons::WAITING_LOCK);
+        let what = |command: &str| {
+            let ends = command.contains("pg_terminate_backend(42)");
+            let admin = command.contains(" --admin ");
+            match (ends, admin) {
+                _ if command.is_empty() => "",
+                (true, true) => "END",
+                (true, false) => "end",
+                (false, true) => "LOOK",
+                (false, false) => "look",
+            }
+        };
+        let found: Vec<_> = now.choices.iter().map(|it| what(&it.command)).collect();
+        assert_eq!(found, offered, "{:#?}", now.choices);
+        assert_eq!(now.next_command, now.choices[0].command);
+        let wait_first = now.choices[0].title.starts_with("wait: ");
+        assert_eq!(wait_first, offered[0].to_lowercase() == "look");
+    }
+}
+
+/// Another migration has an end: it is not offered to end it.
+#[test]
+fn a_migration_in_the_way_is_not_offered_to_be_ended() {
+    let mut snapshot = snapshot(1);
+    facts(&mut snapshot).lock_holder = Some(session(42, "dbm/r1-1/db00", "active"));
+    look(&mut snapshot, 1);
+    let now = shown(&snapshot);
+    assert!(now.choices.is_empty() && now.next_command.is_empty());
+}
+
 /// Of a table's lock: one transaction counts, and each session is told of once.
 #[test]
 fn a_table_lock_is_told_once_for_each_session() {

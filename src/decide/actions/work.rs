@@ -266,11 +266,14 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         _ => "",
     };
     let (then, next) = if best.is_empty() {
-        let then = format!(
-            ". To end that session: SELECT pg_terminate_backend({});",
-            wait.blocker.pid
-        );
-        (then, running::end_it(&psql, &wait.blocker))
+        let then = match running::may_end(&wait.blocker) {
+            true => format!(
+                ". To end that session: SELECT pg_terminate_backend({});",
+                wait.blocker.pid
+            ),
+            false => format!(".{}", running::ends_it(&psql, &wait.blocker).0),
+        };
+        (then, running::first_step(&psql, &wait.blocker))
     } else {
         (best.to_owned(), psql.at_work(wait.blocker.pid))
     };

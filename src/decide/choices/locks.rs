@@ -109,8 +109,11 @@ pub(super) fn held_up(
         let title = "wait for the session's end; what became of the migration is then judged. Look what it is at";
         push(list, title, psql.at_work(pid));
     }
-    if let Some((who, _)) = who.zip(may).filter(|_| is_held(now)) {
-        by_another(list, &psql, who);
+    let waits = [reasons::WAITING_LOCK, reasons::LOCK_HELD].contains(&status::ready_reason(now));
+    if let Some(who) = who.filter(|_| waits) {
+        let wait =
+            "wait: look what that session is at; the migration goes on by itself when it has ended";
+        in_the_way(list, &psql, now, who, title, wait);
     } else if !now.next_command.is_empty() {
         push(list, title, now.next_command.clone());
     } else if let Some((who, may)) = who.zip(may) {
@@ -122,41 +125,63 @@ pub(super) fn held_up(
     }
 }
 
+/// A session is in the way: to end it, and to wait for its end. That comes first where it may well end by itself.
+fn in_the_way(
+    list: &mut Vec<ChoiceStatus>,
+    psql: &Psql,
+    now: &DatabaseMigrationStatus,
+    who: &str,
+    end: &str,
+    wait: &str,
+) {
+    let Some(pid) = blocker(who) else {
+        return;
+    };
+    let passes = running::may_pass(who);
+    let first = passes && !is_held(now);
+    let look = running::look_at(psql, who, pid);
+    if first {
+        push(list, wait, look.clone());
+    }
+    let or = if first { "or " } else { "" };
+    if running::who_may_end(who).is_some() {
+        by_another(list, psql, who, or);
+    } else {
+        push(list, format!("{or}{end}"), psql.terminate(pid));
+    }
+    // One that is idle waits for nothing that could be seen.
+    let idle = who.contains(", idle");
+    if !first && !idle {
+        push(list, format!("or {wait}"), look);
+    }
+}
+
 /// It has been waited for longer than a moment.
 fn is_held(now: &DatabaseMigrationStatus) -> bool {
     status::ready_reason(now) == reasons::LOCK_HELD
 }
 
-/// What holds up the start of a migration for longer than a moment.
+/// What holds up the start of a migration; another migration that is at work has an end.
 pub(super) fn not_begun(
     list: &mut Vec<ChoiceStatus>,
     commands: &Commands<'_>,
     now: &DatabaseMigrationStatus,
 ) {
-    if !is_held(now) {
+    if ![reasons::WAITING_LOCK, reasons::LOCK_HELD].contains(&status::ready_reason(now)) {
         return;
     }
     let Some((_, who)) = now.message.split_once("waits for ") else {
         return;
     };
-    let Some(pid) = blocker(who) else {
+    let (who, _) = who.split_once(", which holds").unwrap_or((who, ""));
+    let migrates = who.contains(&format!(" ({}", running::OURS));
+    if migrates && !is_held(now) {
         return;
-    };
-    let psql = commands.psql(super::spoken_of(now).map_or("", |entry| &entry.name));
-    if running::who_may_end(who).is_some() {
-        by_another(list, &psql, who);
-    } else {
-        let title = "end the session that is in the way; the run then goes on by itself";
-        push(list, title, psql.terminate(pid));
     }
-    let title =
-        "or wait: look what it is at; the run goes on by itself when that session has ended";
-    let look = match running::who_may_end(who) {
-        // What it does is hidden from the migration's role, too.
-        Some(_) => psql.at_work_as_admin(pid),
-        None => psql.at_work(pid),
-    };
-    push(list, title, look);
+    let psql = commands.psql(super::spoken_of(now).map_or("", |entry| &entry.name));
+    let end = "end the session that is in the way; the run then goes on by itself";
+    let wait = "wait: look what it is at; the run goes on by itself when that session has ended";
+    in_the_way(list, &psql, now, who, end, wait);
 }
 
 /// What keeps a look waiting, so that nothing can be decided.
@@ -176,12 +201,12 @@ pub(super) fn looks(
 }
 
 /// A session is in the way that the migration's role may not end.
-fn by_another(list: &mut Vec<ChoiceStatus>, psql: &Psql, who: &str) {
+fn by_another(list: &mut Vec<ChoiceStatus>, psql: &Psql, who: &str, or: &str) {
     let Some((pid, may)) = blocker(who).zip(running::who_may_end(who)) else {
         return;
     };
     let title = format!(
-        "end the session that is in the way, which the migration's role may not ({may}): put the URL of one who may, for this server, into the variable ADMIN_DATABASE_URL of your shell (read -rs ADMIN_DATABASE_URL; export ADMIN_DATABASE_URL). It then goes on by itself"
+        "{or}end the session that is in the way, which the migration's role may not ({may}): put the URL of one who may, for this server, into the variable ADMIN_DATABASE_URL of your shell (read -rs ADMIN_DATABASE_URL; export ADMIN_DATABASE_URL). It then goes on by itself"
     );
     push(list, title, psql.terminate_as_admin(pid));
     if !who.contains(running::OF_SUPERUSER) {
