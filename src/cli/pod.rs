@@ -11,13 +11,14 @@ pub const IMAGE: &str = "docker.io/library/postgres:17-alpine";
 const USER: u32 = 70;
 /// How psql gets the URL without what psql does not know of it, which Prisma adds: all that follows `?` but what libpq has as well; and
 /// with settings of its own, as a role's time-outs (ALTER ROLE ... SET) would cut what a person runs. A pooler may refuse these, which
-/// is seen before anything runs. `$0` are the settings.
+/// is seen before anything runs. `$0` are the settings. Prisma's `schema` is where names are looked up.
 const START: &str = r#"query=
 options=
 case $URL in *\?*)
   for part in $(printf %s "${URL#*\?}" | tr '&' ' '); do
     case $part in
       options=*) options=$options${part#options=}%20 ;;
+      schema=?*) options=$options-c%20search_path%3D%22${part#schema=}%22%20 ;;
       sslmode=*|connect_timeout=*|target_session_attrs=*) query="$query&$part" ;;
     esac
   done ;;
@@ -205,9 +206,9 @@ mod tests {
             env["valueFrom"]["secretKeyRef"],
             serde_json::json!({"name": "identity-db", "key": "DATABASE_URL"})
         );
-        let url = "postgresql://app:p$w@host:5432/shop?schema=public&sslmode=require&connection_limit=5&connect_timeout=9";
+        let url = "postgresql://app:p$w@host:5432/shop?schema=Shop&sslmode=require&connection_limit=5&connect_timeout=9";
         let expected = [
-            "postgresql://app:p$w@host:5432/shop?application_name=kubectl-dbm&connect_timeout=10&sslmode=require&connect_timeout=9&options=-c%20statement_timeout%3D0%20-c%20lock_timeout%3D5000",
+            "postgresql://app:p$w@host:5432/shop?application_name=kubectl-dbm&connect_timeout=10&sslmode=require&connect_timeout=9&options=-c%20search_path%3D%22Shop%22%20-c%20statement_timeout%3D0%20-c%20lock_timeout%3D5000",
             "-1",
             "-v",
             "ON_ERROR_STOP=1",

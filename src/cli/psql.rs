@@ -12,6 +12,9 @@ use super::text::safe;
 /// The variable with the URL of one who may do what the migration's role may not.
 const ADMIN_URL: &str = "ADMIN_DATABASE_URL";
 
+/// How long a statement waits for a lock where nothing else is asked for.
+const LOCK_SECONDS: i64 = 5;
+
 /// Runs it. What psql prints is printed, and how it ends is how this ends.
 ///
 /// # Errors
@@ -47,11 +50,7 @@ pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result
         image: &args.image,
         secret: admin.is_none().then_some(key),
         at_once: args.single_transaction,
-        lock_timeout: args
-            .lock_timeout
-            .seconds()
-            .unwrap_or_default()
-            .saturating_mul(1000),
+        lock_timeout: lock_timeout(args),
         statements: &args.statements,
     };
     let mut kubectl = Command::new("kubectl");
@@ -86,6 +85,18 @@ pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result
     }
 }
 
+/// How long a statement waits for a lock, in milliseconds. What runs CONCURRENTLY waits for others' transactions and keeps nobody waiting.
+fn lock_timeout(args: &PsqlArgs) -> i64 {
+    let beside = |sql: &String| sql.to_ascii_uppercase().contains("CONCURRENTLY");
+    let default = match args.statements.iter().any(beside) {
+        true => 0,
+        false => LOCK_SECONDS,
+    };
+    let asked = args.lock_timeout.as_ref();
+    let seconds = asked.and_then(|asked| asked.seconds()).unwrap_or(default);
+    seconds.saturating_mul(1000)
+}
+
 /// How kubectl finds the same cluster, as the same user.
 fn reaching(global: &Global) -> Vec<String> {
     let mut words = Vec::new();
@@ -105,4 +116,29 @@ fn reaching(global: &Global) -> Vec<String> {
             .map(|group| format!("--as-group={group}")),
     );
     words
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::api::Duration;
+
+    #[rstest::rstest]
+    #[case("ALTER TABLE t ADD a int", None, 5_000)]
+    #[case("REINDEX INDEX concurrently i", None, 0)]
+    #[case("REINDEX INDEX CONCURRENTLY i", Some("1m"), 60_000)]
+    #[case("ALTER TABLE t ADD a int", Some("0s"), 0)]
+    fn what_is_built_beside_others_waits_for_them(
+        #[case] sql: &str,
+        #[case] asked: Option<&str>,
+        #[case] expected: i64,
+    ) {
+        let args = PsqlArgs {
+            statements: vec![sql.to_owned()],
+            lock_timeout: asked.map(Duration::new),
+            ..PsqlArgs::default()
+        };
+        assert_eq!(lock_timeout(&args), expected);
+    }
 }

@@ -428,7 +428,7 @@ fn of_migration(
     if !circle && around && failed.invalid_indexes.is_empty() && !recorded_otherwise(now) {
         let first = match blocked {
             Some(step) => locks::First::free(&psql, &step.message),
-            None => locks::First::of(failed),
+            None => locks::First::of(list, &psql, failed),
         };
         return locks::of_failed(list, (commands, &psql), failed, &first, &at, held, then);
     }

@@ -52,7 +52,10 @@ pub(super) fn statements(
     };
     let schema = &facts.identity.schema;
     let rows = || sql::offending_rows(script, schema, &stopped).and_then(|found| found.statement);
-    let at = sql::failed_statement(script, schema, &stopped).or_else(rows);
+    let adds = || sql::adds_without_default(script, &stopped);
+    let at = sql::failed_statement(script, schema, &stopped)
+        .or_else(rows)
+        .or_else(adds);
     failed.statement = at.map(|at| FailedStatement {
         number: u32::try_from(at.number).unwrap_or(u32::MAX),
         of: u32::try_from(at.of).unwrap_or(u32::MAX),

@@ -23,6 +23,7 @@ mod ledger_writes;
 mod left_behind;
 #[cfg(test)]
 mod left_behind_tests;
+mod missing;
 mod offending;
 mod own_calls;
 mod reader;
@@ -53,7 +54,9 @@ pub use left_behind::{
     Doubt, LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, left_behind_in,
     still_there, was_there,
 };
-pub use offending::{OffendingRows, offending_rows};
+pub use offending::{
+    CORRECT, NO_DEFAULT, OffendingRows, adds_without_default, offending_rows, shown_query,
+};
 pub use reference::{StatementRef, statement, statement_at};
 pub use seen::Seen;
 pub use settings::sets;

@@ -156,7 +156,58 @@ fn a_value_that_is_too_long_names_its_column_and_lists_its_rows() {
     let remedy = "It failed because of code of t. Correct the rows that this lists before it is run again: SELECT * FROM t WHERE length(code::text) > 6 LIMIT 20";
     assert_eq!(failure.remedy, remedy);
     assert!(now.message.ends_with(remedy), "{}", now.message);
-    assert!(now.choices[0].title.starts_with("correct the rows"));
+    let look = &now.choices[0];
+    assert!(look.title.contains("correct them"), "{look:?}");
+    assert_eq!(
+        look.command,
+        "kubectl dbm psql shop1 -n production --database db00 -c 'SELECT * FROM t WHERE length(code::text) > 6 LIMIT 20'"
+    );
+    let then = &now.choices[1];
+    assert!(
+        then.title.starts_with("once they are corrected, mark"),
+        "{then:?}"
+    );
+    assert_eq!(verbs(then), ["mark-rolled-back", "retry"]);
+}
+
+/// Where what it left can be taken back, that is part of the line that runs the same image again.
+#[test]
+fn what_was_left_is_undone_once_the_rows_are_corrected() {
+    let sql =
+        "CREATE TABLE made (id int); ALTER TABLE t ALTER COLUMN code SET DATA TYPE VARCHAR(6);";
+    let said = "value too long for type character varying(6)";
+    let snapshot = failed_by(sql, "22001", said, false, true);
+    let now = shown(&snapshot);
+    let offered: Vec<_> = now.choices.iter().map(verbs).collect();
+    assert_eq!(
+        offered[1],
+        ["undo", "mark-rolled-back", "retry"],
+        "{:?}",
+        now.choices
+    );
+    assert!(
+        now.choices[1]
+            .title
+            .starts_with("once they are corrected, undo it")
+    );
+    let last = now.choices.last().unwrap();
+    assert_eq!(verbs(last), ["undo", "mark-rolled-back"], "{last:?}");
+}
+
+/// No row can be corrected for a column that no row has.
+#[test]
+fn a_new_column_without_a_default_is_the_images() {
+    let sql = "ALTER TABLE t ADD COLUMN code TEXT NOT NULL;";
+    let said = "column \"code\" of relation \"t\" contains null values";
+    let snapshot = failed_by(sql, "23502", said, false, false);
+    let now = shown(&snapshot);
+    assert!(now.message.contains("has no default"), "{}", now.message);
+    assert!(!now.message.contains("Correct the rows"), "{}", now.message);
+    let first = &now.choices[0];
+    assert!(
+        first.title.ends_with("release a corrected image"),
+        "{first:?}"
+    );
 }
 
 /// Whom a deadlock was with stays known, and nobody is to be ended for it.
@@ -222,5 +273,31 @@ fn a_command_in_a_message_is_set_apart() {
         now.message.contains("to see: `SELECT * FROM t LIMIT 20`."),
         "{}",
         now.message
+    );
+}
+
+/// A statement of its own that failed has changed nothing, and what needs a relation that is not there has not run.
+#[rstest]
+#[case("ALTER TABLE t ALTER COLUMN a TYPE int USING (a::int);", "22P02", "invalid input syntax for type integer", &[])]
+#[case("UPDATE nope SET a = 1;", "42P01", "relation \"nope\" does not exist", &[])]
+#[case("ALTER TABLE t ADD COLUMN b int; UPDATE nope SET a = 1;", "42P01", "relation \"nope\" does not exist", &[])]
+#[case("UPDATE t SET a = 1; UPDATE nope SET a = 1;", "42P01", "relation \"nope\" does not exist", &["statement 1 (UPDATE t SET ...)"])]
+fn a_statement_that_failed_changed_nothing(
+    #[case] sql: &str,
+    #[case] state: &str,
+    #[case] said: &str,
+    #[case] again: &[&str],
+) {
+    let snapshot = failed_by(sql, state, said, false, false);
+    let now = shown(&snapshot);
+    let failure = now.databases[0].failed.as_ref().unwrap();
+    assert_eq!(failure.again, again, "{failure:?}");
+    let shown = format!("{} {:?} {:?}", now.message, failure.left, now.choices);
+    assert!(!shown.contains("FROM nope"), "{shown}");
+    assert_eq!(shown.contains("--force"), !again.is_empty(), "{shown}");
+    assert_eq!(
+        shown.contains("unknown: whether"),
+        !again.is_empty(),
+        "{shown}"
     );
 }

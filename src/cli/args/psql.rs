@@ -23,9 +23,9 @@ pub struct PsqlArgs {
     /// Takes the connection URL from the variable ADMIN_DATABASE_URL of this shell instead
     #[arg(long, requires = "statements")]
     pub admin: bool,
-    /// How long a statement waits for a lock, and may keep others waiting behind it; 0s: as long as it takes. Nothing else limits how long a statement runs: a statement_timeout of the role does not hold
-    #[arg(long, value_name = "DURATION", value_parser = super::patience, default_value = "5s")]
-    pub lock_timeout: Duration,
+    /// How long a statement waits for a lock, and may keep others waiting behind it; 0s: as long as it takes [default: 5s; with CONCURRENTLY 0s]. How long it runs is not limited: a statement_timeout of the role does not hold
+    #[arg(long, value_name = "DURATION", value_parser = super::patience)]
+    pub lock_timeout: Option<Duration>,
     /// An image that holds psql and sh
     #[arg(
         long,

@@ -2,6 +2,7 @@
 
 use super::super::judge::LOCK_NOT_AVAILABLE;
 use crate::api::{DatabaseMigrationStatus, DatabasePhase, FailedStatus};
+use crate::tools::sql;
 
 /// What has to be different before it can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(in super::super) enum Cause {
 
 /// By the SQLSTATE, and by Prisma's code where there is none.
 pub(in super::super) fn of(failed: &FailedStatus) -> Cause {
-    if failed.own_time_out {
+    if failed.own_time_out || failed.remedy.contains(sql::NO_DEFAULT) {
         return Cause::Image;
     }
     let state = failed.sql_state.as_str();

@@ -10,7 +10,8 @@ use crate::api::{
     ChoiceStatus, DatabaseMigrationStatus, DatabasePhase, FailedStatus, StepKind, StepOutcome,
     StepStatus, Traces, reasons,
 };
-use crate::tools::psql::Psql;
+use crate::tools::psql::{self, Psql};
+use crate::tools::sql;
 
 /// What is said of a session that was not seen while it held the lock.
 pub(in super::super) const UNSEEN: &str = "a session that was not seen";
@@ -245,6 +246,8 @@ pub(super) struct First {
     look: Option<String>,
     /// The migration may be corrected instead.
     or_correct: bool,
+    /// What is to be mended has a choice of its own, before this one.
+    looked: bool,
 }
 
 impl First {
@@ -256,17 +259,32 @@ impl First {
             commands,
             look: Some(psql.holders()),
             or_correct: false,
+            looked: false,
         }
     }
 
-    /// What it failed of is mended.
-    pub(super) fn of(failed: &FailedStatus) -> Self {
-        First {
-            title: cause::first(failed),
+    /// What it failed of is mended. Rows that are known are shown first: before they are corrected it fails again.
+    pub(super) fn of(list: &mut Vec<ChoiceStatus>, psql: &Psql, failed: &FailedStatus) -> Self {
+        let rows = cause::of(failed) == Cause::Rows;
+        let query = sql::shown_query(&failed.remedy).filter(|_| rows);
+        let look = query.map(|query| psql.run(&[query.to_owned()]));
+        let looked = look.filter(|look| !look.is_empty());
+        let title = match &looked {
+            Some(_) => "once they are corrected".to_owned(),
+            None => cause::first(failed),
+        };
+        let first = First {
+            title,
             commands: Vec::new(),
             look: None,
-            or_correct: cause::of(failed) == Cause::Rows,
+            or_correct: rows,
+            looked: looked.is_some(),
+        };
+        if let Some(look) = looked {
+            let title = "see the rows that refuse it, and correct them; then go on with the next choice: the image needs no correction for them";
+            push(list, title, look);
         }
+        first
     }
 
     /// Then goes on with what is said in words and commands.
@@ -276,7 +294,15 @@ impl First {
         if all.is_empty() {
             all.extend(self.look.clone());
         }
-        push(list, format!("{}; {words}", self.title), all.join(" && "));
+        let title = match self.looked {
+            true => format!(
+                "{}, {}",
+                self.title,
+                words.strip_prefix("then ").unwrap_or(words)
+            ),
+            false => format!("{}; {words}", self.title),
+        };
+        push(list, title, all.join(" && "));
     }
 
     /// Why its row is marked rolled back.
@@ -346,6 +372,7 @@ pub(super) fn of_failed(
     let again = [mark, retry.clone()];
     let undo = [commands.dbm("down", at), retry.clone()];
     let nothing = failed.traces == Traces::None;
+    let undoes = undone.starts_with(psql::BEGINS);
     if nothing {
         let words = "then mark it rolled back, because nothing of it is left, and run it again";
         first.then(list, words, &again);
@@ -354,6 +381,9 @@ pub(super) fn of_failed(
         let words = "then undo it with its down.sql, and run it again";
         first.then(list, words, &undo);
         first.or_correct(list, "undo it with its down.sql", &undo[0]);
+    } else if left && undoes {
+        let words = format!("then {undo_it}, mark it rolled back, and run it again");
+        first.then(list, &words, &[undone.clone(), retry.clone()]);
     } else if left {
         let words = "then finish or undo by hand what it left, as is said below";
         first.then(list, words, &[]);
@@ -402,8 +432,13 @@ pub(super) fn of_failed(
             commands.dbm("mark-applied", &with_reason) + force,
         );
     }
-    if !nothing {
-        if first.or_correct {
+    // That has been offered with what frees the lock, or mends what else was in the way.
+    let offered = left && !down && undoes;
+    if !nothing && (!offered || first.or_correct) {
+        if offered {
+            let title = "or undo it by the same statements and mark it rolled back, then release an image whose migration corrects those rows itself";
+            push(list, title, undone);
+        } else if first.or_correct {
             let title = format!("{undo_it}, mark it rolled back, then release a corrected image");
             push(list, title, undone);
         } else {

@@ -25,9 +25,13 @@ pub(super) fn remedy(script: &str, stopped: &sql::Stopped<'_>, facts: &DatabaseF
             Some(column) => format!(" It failed because of {column}."),
             None => String::new(),
         };
+        text.push_str(&format!("{of} {}{}", sql::CORRECT, found.query));
+    }
+    if let Some(at) = sql::adds_without_default(script, stopped) {
         text.push_str(&format!(
-            "{of} Correct the rows that this lists before it is run again: {}",
-            found.query
+            " Statement {} {}, which a table with rows does not get: give it a default, or add it, fill it, and only then set NOT NULL.",
+            at.number,
+            sql::NO_DEFAULT
         ));
     }
     text

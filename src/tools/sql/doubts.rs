@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::change::{Read, Unseen};
 use super::cursor::Cursor;
 use super::left_behind::{Stopped, explanations, failed_statement, look};
+use super::missing;
 use super::reader;
 use super::reference::{StatementRef, statement};
 use super::token::{Kind, Token};
@@ -71,6 +72,9 @@ pub fn may_run_twice(
         statements.truncate(failed.number.saturating_sub(1));
         let open = open_since(sql, &statements);
         statements.truncate(open);
+    } else if let Some(from) = stopped.and_then(|stopped| missing::none_from(sql, schema, stopped))
+    {
+        statements.truncate(from.saturating_sub(1));
     }
     let rolls_back = statements.iter().any(|(_, read)| read.rolls_back);
     let fitting = objects

@@ -14,6 +14,7 @@ use super::cursor::Cursor;
 use super::differences::changes;
 use super::effects::{StatementEffects, describe};
 use super::initial;
+use super::missing;
 use super::reader;
 use super::reference::{StatementRef, statement, statement_at};
 use super::replay::State;
@@ -143,6 +144,9 @@ pub fn left_behind_in(
 ) -> LeftBehind {
     match failed_statement(sql, schema, stopped) {
         Some(failed) => judge(sql, schema, seen, Some(failed.number)),
+        None if let Some(from) = missing::none_from(sql, schema, stopped) => {
+            judge(sql, schema, seen, Some(from))
+        }
         None if stopped.exists_already() => LeftBehind {
             unseen: vec![
                 "unknown: what it made itself, because something of the same name was there before it ran"
@@ -161,9 +165,15 @@ pub fn failed_statement(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Optio
     if let Some(found) = stopped.position.and_then(|at| statement_at(sql, at)) {
         return Some(found);
     }
+    if let Some(number) = missing::met(sql, schema, stopped) {
+        return statement(sql, number);
+    }
     // Said of an index that stands already, too, when its table is written anew.
     let index = stopped.sql_state == Some("23505")
         && stopped.message.contains("could not create unique index \"");
+    if !index && is_alone(sql) {
+        return statement(sql, 1);
+    }
     if !stopped.exists_already() && !index {
         return None;
     }
@@ -177,6 +187,17 @@ pub fn failed_statement(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Optio
         return None;
     }
     statement(sql, maker.number)
+}
+
+/// A text of one statement, which is undone wholly when it fails but for the index of a concurrent build.
+fn is_alone(sql: &str) -> bool {
+    let read = token::tokens(sql);
+    let statements = split(&read.tokens);
+    let [tokens] = statements.as_slice() else {
+        return false;
+    };
+    let mut cursor = Cursor { sql, tokens };
+    !read.doubtful && !matches!(cursor.take_word(), None | Some("CALL" | "DO" | "EXECUTE"))
 }
 
 /// What the failed statement was to make, where something of that name was there before the migration ran, in words:

@@ -8,13 +8,52 @@ mod tests;
 mod types;
 
 use super::cursor::Cursor;
-use super::reference::statement;
+use super::reference::{StatementRef, statement};
 use super::{Stopped, failed_statement, split, text_of, token};
 
 pub use self::found::OffendingRows;
 
 /// How long a query may be, characters.
 const MAX_QUERY: usize = 400;
+
+/// What stands before such a query where it is shown.
+pub const CORRECT: &str = "Correct the rows that this lists before it is run again: ";
+
+/// The query that a text shows.
+pub fn shown_query(text: &str) -> Option<&str> {
+    let (_, query) = text.split_once(CORRECT)?;
+    Some(query).filter(|query| !query.is_empty())
+}
+
+/// What is said of a column that no table with rows can get: no row is to be corrected for that.
+pub const NO_DEFAULT: &str = "adds a column that must not be null and has no default";
+
+/// The statement that adds such a column, where PostgreSQL refused it because the table has rows.
+pub fn adds_without_default(sql: &str, stopped: &Stopped<'_>) -> Option<StatementRef> {
+    (stopped.sql_state == Some("23502")).then_some(())?;
+    let (column, table) = null_column(stopped.message)?;
+    let statements = actions::read(sql)?;
+    let all = actions::actions(sql, &statements);
+    let adds = |action: &&actions::Action<'_>| {
+        let mut cursor = action.cursor;
+        let adds = cursor.take("ADD");
+        cursor.take("COLUMN");
+        cursor.take_if_not_exists();
+        let of = action.table.rsplit('.').next().unwrap_or_default();
+        adds && of.trim_matches('"') == table && cursor.identifier().as_deref() == Some(column)
+    };
+    let found = all.iter().find(adds)?;
+    statement(sql, found.statement)
+}
+
+/// The column and the table of `column "a" of relation "t" contains null values`.
+fn null_column(message: &str) -> Option<(&str, &str)> {
+    let (_, rest) = message.split_once("column \"")?;
+    let (column, rest) = rest.split_once("\" of relation \"")?;
+    let (table, rest) = rest.split_once('"')?;
+    rest.starts_with(" contains null values")
+        .then_some((column, table))
+}
 
 /// Of a constraint that does not hold, a unique index that cannot be built, a column that was to be NOT NULL, and a new type that
 /// does not take what is there. Where it is not certain which statement failed, there is none.
@@ -80,10 +119,10 @@ fn duplicates(sql: &str, number: usize) -> Option<String> {
 
 /// `column "a" of relation "t" contains null values`.
 fn nulls(sql: &str, stopped: &Stopped<'_>) -> Option<OffendingRows> {
-    let (_, rest) = stopped.message.split_once("column \"")?;
-    let (column, rest) = rest.split_once("\" of relation \"")?;
-    let (table, rest) = rest.split_once('"')?;
-    rest.starts_with(" contains null values").then_some(())?;
+    if adds_without_default(sql, stopped).is_some() {
+        return None;
+    }
+    let (column, table) = null_column(stopped.message)?;
     let read = token::tokens(sql);
     // It is said where a table is altered; its position is not.
     let alters = |tokens: &[token::Token]| {
@@ -106,7 +145,7 @@ fn nulls(sql: &str, stopped: &Stopped<'_>) -> Option<OffendingRows> {
     let code = |tokens: &&[token::Token]| Cursor { sql, tokens }.peek_word() == "DO";
     let only = only.filter(|_| !all.iter().any(code));
     Some(OffendingRows {
-        query: format!("SELECT * FROM \"{table}\" WHERE \"{column}\" IS NULL"),
+        query: format!("SELECT * FROM \"{table}\" WHERE \"{column}\" IS NULL LIMIT 20"),
         column: None,
         statement: only.and_then(|number| statement(sql, number)),
     })

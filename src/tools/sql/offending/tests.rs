@@ -43,7 +43,30 @@ fn rows_without_a_value() {
         offending_rows("", "public", &stopped)
             .map(|found| found.query)
             .as_deref(),
-        Some("SELECT * FROM \"User\" WHERE \"name\" IS NULL")
+        Some("SELECT * FROM \"User\" WHERE \"name\" IS NULL LIMIT 20")
+    );
+}
+
+/// No row has it yet.
+#[rstest::rstest]
+#[case("ALTER TABLE app.\"User\" ADD COLUMN \"name\" TEXT NOT NULL;", Some(1))]
+#[case(
+    "SELECT 1; ALTER TABLE \"User\" DROP COLUMN a, ADD COLUMN IF NOT EXISTS \"name\" TEXT NOT NULL;",
+    Some(2)
+)]
+#[case("ALTER TABLE \"User\" ALTER COLUMN \"name\" SET NOT NULL;", None)]
+#[case("ALTER TABLE \"Other\" ADD COLUMN \"name\" TEXT NOT NULL;", None)]
+fn a_new_column_without_a_value(#[case] sql: &str, #[case] expected: Option<usize>) {
+    let stopped = Stopped {
+        position: None,
+        sql_state: Some("23502"),
+        message: "ERROR: column \"name\" of relation \"User\" contains null values",
+    };
+    let found = adds_without_default(sql, &stopped);
+    assert_eq!(found.map(|found| found.number), expected);
+    assert_eq!(
+        offending_rows(sql, "public", &stopped).is_none(),
+        expected.is_some()
     );
 }
 

@@ -1,0 +1,96 @@
+//! Which statement met a relation that is not there, by PostgreSQL's message: what needs it cannot have taken effect.
+
+use super::change::{Change, Read, Unseen};
+use super::cursor::Cursor;
+use super::left_behind::Stopped;
+use super::reader;
+use super::{split, token};
+
+/// From this statement on, counted from 1, none has taken effect: it needs the relation that is not there.
+pub(super) fn none_from(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<usize> {
+    Some(needing(sql, schema, stopped)?.0)
+}
+
+/// The statement that failed of it, where none before it runs code, which may have met it as well.
+pub(super) fn met(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<usize> {
+    let (number, code) = needing(sql, schema, stopped)?;
+    (!code).then_some(number)
+}
+
+/// The first statement that needs it, and whether one before it may run code.
+fn needing(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<(usize, bool)> {
+    (stopped.sql_state == Some("42P01")).then_some(())?;
+    let (_, rest) = stopped.message.split_once("relation \"")?;
+    let (name, rest) = rest.split_once('"')?;
+    rest.starts_with(" does not exist").then_some(())?;
+    let name = name.rsplit('.').next()?;
+    let read = token::tokens(sql);
+    let statements = reader::read(sql, &split(&read.tokens), schema);
+    // Where it comes or goes in the text, or names lead elsewhere, it may have been there before.
+    let own = |read: &Read| {
+        read.moves_path
+            || read.changes.iter().any(|change| match change {
+                Change::Add { object, .. } | Change::Remove { object, .. } => {
+                    object.part.is_empty() && object.name == name
+                }
+                Change::Rename { from, to, .. } => from.name == name || to.name == name,
+                Change::Forget(object) => object.name == name,
+                _ => false,
+            })
+    };
+    if read.doubtful || statements.iter().any(|(_, read)| own(read)) {
+        return None;
+    }
+    let at = statements
+        .iter()
+        .position(|(tokens, _)| needs(Cursor { sql, tokens }, name))?;
+    let code = |read: &Read| read.runs_code || read.rolls_back || read.unseen == Some(Unseen::Rows);
+    let before = statements.iter().take(at);
+    Some((at + 1, before.into_iter().any(|(_, read)| code(read))))
+}
+
+/// A statement that fails where the relation that it alters, fills or indexes is not there.
+fn needs(mut cursor: Cursor<'_>, name: &str) -> bool {
+    let found = match cursor.take_word() {
+        Some("UPDATE") => true,
+        Some("INSERT") => cursor.take("INTO"),
+        Some("DELETE") => cursor.take("FROM"),
+        Some("ALTER") => cursor.take("TABLE"),
+        Some("CREATE") => {
+            cursor.take("UNIQUE");
+            cursor.take("INDEX") && !cursor.has(&["EXISTS"]) && cursor.skip_past(&["ON"])
+        }
+        _ => false,
+    };
+    cursor.take("ONLY");
+    let is_it = |(_, relation): (Option<String>, String)| relation == name;
+    found && !cursor.take_if_exists() && cursor.qualified().is_some_and(is_it)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("ALTER TABLE t ADD a int; UPDATE nope SET a = 1; UPDATE t SET a = 1;", Some((2, true)))]
+    #[case("UPDATE t SET a = 1; ALTER TABLE app.\"nope\" ADD a int;", Some((2, false)))]
+    #[case("CREATE UNIQUE INDEX i ON nope (a); CREATE TABLE x (a int)", Some((1, true)))]
+    // It may be another that met it: what fires a trigger, or what came after it went.
+    #[case("ALTER TABLE IF EXISTS nope ADD a int; UPDATE t SET a = 1;", None)]
+    #[case("DROP TABLE nope; UPDATE t SET a = 1; UPDATE nope SET a = 1;", None)]
+    #[case("SET search_path = x; UPDATE nope SET a = 1;", None)]
+    #[case("DO $$ BEGIN UPDATE nope SET a = 1; END $$;", None)]
+    fn what_met_it(#[case] sql: &str, #[case] expected: Option<(usize, bool)>) {
+        let stopped = Stopped {
+            position: None,
+            sql_state: Some("42P01"),
+            message: "ERROR: relation \"nope\" does not exist",
+        };
+        let from = none_from(sql, "public", &stopped);
+        assert_eq!(from, expected.map(|(number, _)| number));
+        let exact = expected
+            .filter(|(_, exact)| *exact)
+            .map(|(number, _)| number);
+        assert_eq!(met(sql, "public", &stopped), exact);
+    }
+}
