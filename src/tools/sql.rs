@@ -32,6 +32,7 @@ mod replay;
 mod seen;
 mod settings;
 mod shapes;
+mod stopped;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -51,7 +52,7 @@ pub use held::{Held, held, held_up_to, left_of, made_again, otherwise};
 pub use labels::with_label;
 pub use ledger_writes::{LedgerWrites, ledger_writes};
 pub use left_behind::{
-    Doubt, LeftBehind, Stopped, failed_statement, left_behind, left_behind_after, left_behind_in,
+    Doubt, LeftBehind, failed_statement, left_behind, left_behind_after, left_behind_in,
     still_there, was_there,
 };
 pub use offending::{
@@ -60,6 +61,7 @@ pub use offending::{
 pub use reference::{StatementRef, statement, statement_at};
 pub use seen::Seen;
 pub use settings::sets;
+pub use stopped::Stopped;
 pub use transactional::transactional;
 pub use transactions::{Transactions, is_one_undone, transactions};
 pub use undo::{Undo, may_fail_from, undo};

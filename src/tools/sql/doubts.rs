@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::change::{Read, Unseen};
 use super::cursor::Cursor;
-use super::left_behind::{Stopped, explanations, failed_statement, look};
+use super::left_behind::{explanations, failed_statement, look};
 use super::missing;
 use super::reader;
 use super::reference::{StatementRef, statement};
+use super::stopped::Stopped;
 use super::token::{Kind, Token};
 use super::{split, token};
 use crate::facts::Object;

@@ -2,8 +2,8 @@
 
 use super::change::{Change, Read, Unseen};
 use super::cursor::Cursor;
-use super::left_behind::Stopped;
 use super::reader;
+use super::stopped::Stopped;
 use super::{split, token};
 
 /// From this statement on, counted from 1, none has taken effect: it needs the relation that is not there.

@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use super::change::{Change, Read, Relation};
 use super::cursor::Cursor;
 use super::effects::describe;
-use super::left_behind::{Stopped, explained};
+use super::left_behind::explained;
 use super::reader;
 use super::reference::statement;
 use super::seen::Seen;
 use super::shapes::Aspect;
+use super::stopped::Stopped;
 use super::{Unseen, split, token};
 use crate::facts::{Object, ObjectKind};
 
