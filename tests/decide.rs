@@ -19,6 +19,8 @@ mod circles;
 mod concurrently;
 #[path = "decide/deciding.rs"]
 mod deciding;
+#[path = "decide/deleted_pods.rs"]
+mod deleted_pods;
 #[path = "decide/forced.rs"]
 mod forced;
 #[path = "decide/found.rs"]

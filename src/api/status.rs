@@ -258,6 +258,9 @@ pub struct StepStatus {
     /// Its Job was deleted before it started, to give way to a new run, an Abort, a suspension, or the end of a run that failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taken_away: bool,
+    /// Its pod was seen being deleted while it ran, by somebody, a drain or an eviction.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pod_deleted: bool,
     /// The migration that it deals with, for a step that has one; of a baseline the last one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub migration: String,

@@ -1,7 +1,22 @@
-//! What is said of a run in a namespace that is being deleted. Kubernetes deletes the pods first, and only then what else is in it,
-//! so that the resource itself may not be deleted yet.
+//! What is said of a run in a namespace that is being deleted, and of a pod that is. Kubernetes deletes a namespace's pods first, and
+//! only then what else is in it, so that the resource itself may not be deleted yet.
 
 use crate::api::StepStatus;
+use crate::facts::JobFacts;
+
+/// Who deletes a pod.
+pub(super) const BY: &str = "by somebody, a drain or an eviction";
+
+/// Of a Job whose pod is being deleted while it runs, a clause that begins with `; `: else nothing.
+pub(super) fn pod(job: Option<&JobFacts>) -> String {
+    let going = job.filter(|job| job.pod_going && !job.ended());
+    let Some(pod) = going.and_then(|job| job.pod.as_deref()) else {
+        return String::new();
+    };
+    format!(
+        "; its pod {pod} is being deleted ({BY}): it ends once its statements have, or its grace period is over, and then what it left is read from the database and judged"
+    )
+}
 
 /// Kubernetes' words for what is refused because of it.
 pub(super) const REFUSED: &str = "being terminated";

@@ -363,6 +363,7 @@ fn open_row(
         sql_state: &sql_state,
         said: &text,
         may_be_as_before,
+        deleted: step.pod_deleted,
     };
     let cause = case.cause();
     let state = prisma::row_state(row);

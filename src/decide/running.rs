@@ -144,8 +144,20 @@ pub(super) fn running(
             }
         }
     }
+    let ends_it = pass.spec.timeouts.kill.seconds().unwrap_or(0);
+    let mut deleted = String::new();
+    if ends_it == 0 || age <= ends_it {
+        if let Some(entry) = pass.step_mut(&step.job) {
+            // It stays in the cause of a failure.
+            entry.pod_deleted |= job.pod_going;
+        }
+        deleted = going::pod(Some(job));
+    }
     if pass.snapshot.resource.namespace_deleting && reason == reasons::MIGRATING {
         message = going::with(step);
+    } else if !deleted.is_empty() {
+        message.truncate(message.trim_end_matches('.').len());
+        message.push_str(&deleted);
     }
     if pass.run().aborting {
         message.truncate(message.trim_end_matches('.').len());

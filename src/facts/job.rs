@@ -22,6 +22,8 @@ pub struct JobFacts {
     pub image_digest: Option<String>,
     /// Name of the pod, once there is one.
     pub pod: Option<String>,
+    /// The pod is being deleted.
+    pub pod_going: bool,
 }
 
 impl JobFacts {

@@ -82,6 +82,7 @@ pub(super) fn job(snapshot: &Snapshot, name: &str, progress: JobProgress) -> Opt
         progress,
         image_digest: None,
         pod: None,
+        pod_going: false,
     })
 }
 

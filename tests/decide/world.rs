@@ -361,6 +361,7 @@ impl World {
             progress: JobProgress::NotStarted(NotStarted::default()),
             image_digest: None,
             pod: None,
+            pod_going: false,
         };
         let taken = object.status.action.as_ref();
         let action = taken

@@ -2,6 +2,7 @@
 
 use super::super::concurrently;
 use super::super::forced;
+use super::super::going;
 use super::super::history;
 use super::super::kept;
 use super::super::names::lease_name;
@@ -135,7 +136,8 @@ pub(super) fn start(pass: &mut Pass<'_>, mut step: StepStatus, facts: Option<&Da
 /// What is going on, where people see it.
 fn announce(pass: &mut Pass<'_>, step: &StepStatus) {
     let (phase, reason, text) = words(pass, step);
-    pass.working(phase, reason, text);
+    let going = going::pod(pass.snapshot.jobs.get(&step.job).and_then(Option::as_ref));
+    pass.working(phase, reason, format!("{text}{going}"));
 }
 
 fn words(pass: &Pass<'_>, step: &StepStatus) -> (Phase, &'static str, String) {
@@ -221,6 +223,9 @@ pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
                     return;
                 }
                 JobProgress::Running { since } => {
+                    if let Some(entry) = pass.step_mut(&step.job) {
+                        entry.pod_deleted |= job.pod_going;
+                    }
                     let waits = waits_for_lock(pass, &step);
                     if !waits {
                         announce(pass, &step);
@@ -286,6 +291,11 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         text = format!("{}; it waits for {holder}.{held}{how}", words(pass, step).2);
         running::tell_held(pass, &it, &text);
         next = command;
+    }
+    let going = going::pod(pass.snapshot.jobs.get(&step.job).and_then(Option::as_ref));
+    if !going.is_empty() {
+        text.truncate(text.trim_end_matches(['.', ';']).len());
+        text.push_str(&going);
     }
     pass.working(phase, reason, text);
     pass.status.next_command = next;
@@ -440,6 +450,9 @@ pub(super) fn said(step: &StepStatus, end: Option<&ContainerEnd>, otherwise: &st
         (true, Some(end)) => format!("{otherwise} (exit code {})", end.exit_code),
         (true, None) if step.taken_away => {
             format!("{otherwise}: its Job was taken away before it started")
+        }
+        (true, None) if step.pod_deleted => {
+            format!("{otherwise}: its pod was deleted, {}", going::BY)
         }
         (true, None) => format!("{otherwise}: its pod was lost"),
     }

@@ -5,6 +5,7 @@ use dbm_protocol::recognise::{APPLIED, NOTHING_PENDING};
 use super::remedy::right as right_of;
 use super::{LOCK_NOT_AVAILABLE, Verdict, failed, prefixed, timed_out};
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
+use crate::decide::going::BY;
 use crate::decide::plan::{ledger_digest, problem_reason};
 use crate::decide::status::{count, names};
 use crate::decide::unstarted;
@@ -56,7 +57,11 @@ pub(super) fn nothing_open(
     };
     let Some(end) = end else {
         let message = format!(
-            "{database}: the migration's pod was lost before it recorded anything; {} not applied, nothing is running",
+            "{database}: the migration's pod was {} before it recorded anything; {} not applied, nothing is running",
+            match step.pod_deleted {
+                true => format!("deleted ({BY})"),
+                false => "lost".to_owned(),
+            },
             waits(missing)
         );
         return failed(reasons::MIGRATION_UNFINISHED, failed_status, message);

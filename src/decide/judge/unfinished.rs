@@ -5,6 +5,7 @@ use dbm_protocol::recognise::APPLIED;
 
 use super::{NO_RIGHT, timed_out};
 use crate::api::{FailedStatus, Traces, reasons};
+use crate::decide::going::BY;
 use crate::facts::{ContainerEnd, DatabaseFacts};
 use crate::tools::sql::{self, Transactions};
 
@@ -29,6 +30,8 @@ pub(super) struct Case<'a> {
     pub said: &'a str,
     /// The catalog may be as it was before this migration.
     pub may_be_as_before: bool,
+    /// Its pod was seen being deleted.
+    pub deleted: bool,
 }
 
 /// What kept it from finishing.
@@ -262,7 +265,10 @@ fn cut_off(case: &Case<'_>, name: &str, left: &str) -> (&'static str, String) {
     let (reason, why, more) = match case.end {
         None => (
             reasons::MIGRATION_UNFINISHED,
-            "its pod was lost".to_owned(),
+            match case.deleted {
+                true => format!("its pod was deleted, {BY}"),
+                false => "its pod was lost".to_owned(),
+            },
             "",
         ),
         Some(end) if timed_out(end) => (
@@ -289,6 +295,10 @@ fn cut_off(case: &Case<'_>, name: &str, left: &str) -> (&'static str, String) {
                     "its process was ended (exit code {}): {said}",
                     end.exit_code
                 ),
+            };
+            let why = match case.deleted {
+                true => format!("its pod was deleted, {BY}; {why}"),
+                false => why,
             };
             (reasons::MIGRATION_UNFINISHED, why, "")
         }

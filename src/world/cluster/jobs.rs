@@ -127,6 +127,7 @@ pub(super) fn facts(job: &SeenJob, pod: Option<&SeenPod>) -> JobFacts {
         progress: progress(job, pod),
         image_digest: pod.and_then(|pod| pod.image_digest.as_deref().map(str::to_owned)),
         pod: pod.map(|pod| pod.name.to_string()),
+        pod_going: pod.is_some_and(|pod| pod.grace.is_some()),
     }
 }
 
@@ -157,6 +158,7 @@ fn without_job(name: &str, pod: &SeenPod) -> Option<JobFacts> {
         progress: pod.progress.clone(),
         image_digest: None,
         pod: Some(pod.name.to_string()),
+        pod_going: pod.grace.is_some(),
     })
 }
 
@@ -189,6 +191,16 @@ mod tests {
 
     fn waiting(reason: &str) -> Value {
         json!({"waiting": {"reason": reason}})
+    }
+
+    #[test]
+    fn a_pod_that_is_being_deleted_is_known_to_be() {
+        let job = job(json!({}));
+        let mut seen = pod(json!({}));
+        assert!(!facts(&job, Some(&seen)).pod_going);
+        seen.grace = Some(30);
+        assert!(facts(&job, Some(&seen)).pod_going);
+        assert!(!facts(&job, None).pod_going);
     }
 
     /// In one line: what became of the container, by whose words.
