@@ -162,16 +162,16 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
         .map_or(pass.now(), |condition| condition.last_transition_time.0);
     let limit = pass.spec.timeouts.unknown.seconds().unwrap_or(900);
     let running = !pass.active().is_empty() && pass.status.phase == Some(Phase::Migrating);
-    if why.reason.as_str() == reasons::CONNECTION_LIMIT_REACHED
-        && let Some(step) = &at_work
-    {
+    let is_full = why.reason.as_str() == reasons::CONNECTION_LIMIT_REACHED;
+    if let Some(step) = own_connection(pass, database).filter(|_| is_full) {
         // Its own session is one of those that are counted.
+        let (what, reason) = holds(&step);
         let text = format!(
-            "{database}: its migration is at work (Job {}), and the operator cannot look at it: with its session the limit of connections is reached. Do not end it; it is judged when it has ended. To be looked at it needs one more: {}",
+            "{database}: {what} is at work (Job {}), and the operator cannot look at it: with its session the limit of connections is reached. Do not end it; it is judged when it has ended. To be looked at it needs one more: {}",
             step.job, why.message
         );
         // No fault that somebody has to mend: nothing is called for.
-        pass.working(Phase::Migrating, reasons::MIGRATING, text);
+        pass.working(phase(step.name), reason, text);
         poll(pass, reasons::OBSERVED);
         return;
     }
@@ -199,6 +199,28 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
         pass.working(phase, why.reason.as_str(), message);
     }
     poll(pass, reasons::OBSERVED);
+}
+
+/// The step of this run that holds a connection to a database: a test may, too, as the same role.
+fn own_connection(pass: &Pass<'_>, database: &str) -> Option<StepStatus> {
+    let tests = |step: &StepStatus| step.name == StepKind::SmokeTest && step.database.is_empty();
+    let holds = |step: &StepStatus| match step.name {
+        StepKind::Inventory | StepKind::Restore => false,
+        _ => step.database == database || tests(step),
+    };
+    pass.active().into_iter().find(holds)
+}
+
+/// What a step is at, and the reason with which it is.
+fn holds(step: &StepStatus) -> (String, &'static str) {
+    match step.name {
+        StepKind::Down => ("its down.sql".to_owned(), reasons::ROLLING_BACK),
+        StepKind::Resolve => ("the marking of its row".to_owned(), reasons::RESOLVING),
+        StepKind::SmokeTest => (format!("smoke test {}", step.test), reasons::SMOKE_TESTING),
+        StepKind::Migrate | StepKind::Inventory | StepKind::Restore => {
+            ("its migration".to_owned(), reasons::MIGRATING)
+        }
+    }
 }
 
 /// For how many seconds a database must have been unreadable before that is told.

@@ -1,6 +1,6 @@
 //! A person is called for what only a person mends: soon, once, and not for what passes within a moment.
 
-use database_migration_operator::api::reasons;
+use database_migration_operator::api::{Phase, StepKind, reasons};
 use database_migration_operator::decide::{Decision, Snapshot, decide, status};
 use database_migration_operator::facts::{
     ContainerEnd, JobProgress, NotStarted, Reading, Unreadable, UnreadableReason,
@@ -58,6 +58,51 @@ fn a_limit_that_the_own_migration_reaches_is_no_fault() {
             status.message
         );
         assert!(status.choices.is_empty() && status.next_command.is_empty());
+    }
+}
+
+/// The same of whatever else of the run holds the last connection: the state stays what it was.
+#[rstest]
+#[case(StepKind::Down, reasons::ROLLING_BACK, Phase::RollingBack)]
+#[case(StepKind::Resolve, reasons::RESOLVING, Phase::Migrating)]
+#[case(StepKind::SmokeTest, reasons::SMOKE_TESTING, Phase::Validating)]
+fn whatever_else_of_a_run_holds_the_last_connection_is_no_fault(
+    #[case] kind: StepKind,
+    #[case] expected: &str,
+    #[case] phase: Phase,
+) {
+    let mut snapshot = snapshot(1);
+    let name = super::cases::settle(&mut snapshot);
+    let run = snapshot.resource.status.run.as_mut().unwrap();
+    run.steps[0].name = kind;
+    if kind == StepKind::SmokeTest {
+        run.steps[0].test = "login".to_owned();
+        run.steps[0].database.clear();
+    }
+    let since = at(START + 1);
+    let runs = super::cases::job(&snapshot, &name, JobProgress::Running { since });
+    snapshot.jobs.insert(name, runs);
+    let why = UnreadableReason::ConnectionLimitReached;
+    unread(&mut snapshot, "db00", why);
+    for seconds in [2, 16, 61, 1000] {
+        snapshot.now = at(START + seconds);
+        let mut pass_told = Vec::new();
+        for _ in 0..3 {
+            let decision = decide(&snapshot);
+            write(&mut snapshot, &decision);
+            pass_told.extend(decision.events.into_iter().filter(|event| event.warning));
+        }
+        assert_eq!(pass_told, vec![], "{seconds}");
+        let status = &snapshot.resource.status;
+        assert!(status::get(status, reasons::STALLED).is_none());
+        let run = status.run.as_ref().unwrap();
+        assert_eq!((run.steps.len(), run.steps[0].attempt), (1, 1));
+        assert_eq!(
+            (reason(status), status.phase),
+            (expected, Some(phase)),
+            "{}",
+            status.message
+        );
     }
 }
 
