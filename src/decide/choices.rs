@@ -5,6 +5,7 @@ pub(super) mod fix;
 mod indexes;
 pub(super) mod locks;
 mod passed;
+pub(super) mod raised;
 mod rewritten;
 
 use crate::api::{
@@ -210,7 +211,10 @@ pub(super) fn choices(
                     ),
                     String::new(),
                 ),
-                None => passed::as_applied(spec, entry),
+                None => {
+                    let (title, look) = passed::as_applied(spec, entry);
+                    (passed::with_last_image(title, now, spec), look)
+                }
             };
             push(&mut list, title, look);
             if let Some(entry) = entry.filter(|_| reused.is_none()) {
@@ -224,6 +228,9 @@ pub(super) fn choices(
             let accept = "accept it: the run goes on as if it had passed";
             let command = commands.dbm("accept", &[("reason", "...")]);
             push(&mut list, accept, command);
+        }
+        (reasons::OUT_OF_MEMORY, failed) if failed.is_none_or(|(_, it)| it.name.is_empty()) => {
+            list.push(raised::alone((name, namespace), spec));
         }
         (reasons::RESTORE_FAILED, _) => {
             // Nobody knows what it did: the run does not go on from there.
@@ -239,6 +246,13 @@ pub(super) fn choices(
                 _ => format!("once the session that held the lock is gone, run it again: {who}"),
             };
             push(&mut list, title, commands.dbm("retry", &[]));
+        }
+        (reasons::ROLLED_BACK, _)
+            if let Some(raised) =
+                raised::of((name, namespace), spec, now, cause::went_back(now)) =>
+        {
+            let title = format!("run it again with {}", raised.words);
+            push(&mut list, title, raised.command);
         }
         (reasons::ROLLED_BACK, _) if let Some((cause, first)) = cause::undone(now) => {
             let title = match cause {
@@ -421,6 +435,19 @@ fn of_migration(
         push(list, title, mark + force);
         return;
     }
+    let raised = raised::of(
+        (commands.name, commands.namespace),
+        commands.spec,
+        now,
+        Some(failed),
+    );
+    let (run_it_again, retry) = match &raised {
+        Some(raised) => (
+            format!("run it again with {}", raised.words),
+            raised.command.clone(),
+        ),
+        None => ("run it again".to_owned(), commands.dbm("retry", &[])),
+    };
     // Its image needs no correction for that.
     let cut_off = said && was_cut_off(status::ready_reason(now)) && failed.sql_state.is_empty();
     let circle = failed.tried_before && !failed.was_there.is_empty();
@@ -428,7 +455,7 @@ fn of_migration(
     if !circle && around && failed.invalid_indexes.is_empty() && !recorded_otherwise(now) {
         let first = match blocked {
             Some(step) => locks::First::free(&psql, &step.message),
-            None => locks::First::of(list, &psql, failed),
+            None => locks::First::of(list, &psql, failed, raised),
         };
         return locks::of_failed(list, (commands, &psql), failed, &first, &at, held, then);
     }
@@ -477,11 +504,11 @@ fn of_migration(
         let down = commands.dbm("down", &at);
         let (words, line) = match cut_off {
             true => (
-                "undo it with its down.sql, and run it again",
-                vec![down, commands.dbm("retry", &[])],
+                format!("undo it with its down.sql, and {run_it_again}"),
+                vec![down, retry.clone()],
             ),
             false => (
-                "undo it with its down.sql, then release a corrected image",
+                "undo it with its down.sql, then release a corrected image".to_owned(),
                 vec![down],
             ),
         };
@@ -504,12 +531,12 @@ fn of_migration(
     }
     if failed.traces != Traces::None {
         if lock || cause == Cause::Around || cut_off || failed.corrected {
-            let what = match failed.corrected {
-                true => "what the image holds under that name now",
-                false => "it again",
+            let title = match failed.corrected {
+                true => format!(
+                    "{undo}, mark it rolled back, and run what the image holds under that name now"
+                ),
+                false => format!("{undo}, mark it rolled back, and {run_it_again}"),
             };
-            let title = format!("{undo}, mark it rolled back, and run {what}");
-            let retry = commands.dbm("retry", &[]);
             push(list, title, format!("{back} && {retry}"));
         } else {
             let title = format!("{undo}, mark it rolled back, then release a corrected image");

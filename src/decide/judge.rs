@@ -16,7 +16,6 @@ use super::evidence::{
 };
 use super::plan::problem_reason;
 use super::status::names;
-use super::time_limits;
 use super::told::{self, Look};
 use super::unplanned::ADVICE;
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
@@ -411,8 +410,7 @@ fn open_row(
             }
             // Prisma reports a failed migration of `migrate deploy` by this code; some of its engines leave it out.
             failed_status.code = logged.code.unwrap_or_else(|| "P3018".to_owned());
-            let meaning = time_limits::meaning(&sql_state, &text)
-                .or_else(|| sql_state::sql_state_meaning(&sql_state));
+            let meaning = sql_state::meaning(&sql_state, &text);
             let codes = match (sql_state.as_str(), meaning) {
                 ("", _) => failed_status.code.clone(),
                 (state, Some(meaning)) => {

@@ -114,9 +114,14 @@ pub(super) fn renew(failed: &mut FailedStatus, facts: &DatabaseFacts) {
         Some(text) => format!("{text}."),
         None => failed.remedy.clone(),
     };
-    failed.remedy = match text.strip_prefix(UNLESS) {
-        Some(_) => text,
-        None => format!("{UNLESS}{}", lower(&text)),
+    // What it failed of is so whatever was done since.
+    let (because, then) = match text.split_once(sql::CORRECT) {
+        Some((because, query)) => (because, format!("{}{query}", sql::CORRECT)),
+        None => ("", text.clone()),
+    };
+    failed.remedy = match text.contains(UNLESS) {
+        true => text,
+        false => format!("{because}{UNLESS}{}", lower(&then)),
     };
 }
 

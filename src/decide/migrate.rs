@@ -3,6 +3,7 @@
 use dbm_protocol::DatabaseInventory;
 
 use super::actions;
+use super::choices::raised;
 use super::concurrently;
 use super::ending;
 use super::evidence;
@@ -256,6 +257,10 @@ fn follow(
             let script = evidence::script(inventory, &failed.name).unwrap_or_default();
             let advice = time_limits::advice(pass.spec, facts, &failed, script, unlimited);
             message.push_str(&advice);
+            let limit = raised::limit(pass.spec).filter(|_| reason == reasons::OUT_OF_MEMORY);
+            if let Some(limit) = limit {
+                message.push_str(&format!(" That limit is {limit}."));
+            }
             failed.own_time_out = time_limits::is_own(&failed, script);
             if !advice.is_empty() {
                 failed.remedy = advice.trim().to_owned();

@@ -4,23 +4,14 @@ use crate::api::{DatabaseMigrationSpec, FailedStatus, Traces};
 use crate::facts::{DatabaseFacts, OwnTimeout};
 use crate::tools::sql;
 
-/// What is said of a statement that was cancelled, by its text: the SQLSTATE (57014) does not tell these apart.
-pub(super) fn meaning(sql_state: &str, said: &str) -> Option<&'static str> {
-    let said = said.to_ascii_lowercase();
-    match sql_state {
-        "57014" if said.contains("due to statement timeout") => Some("cut by statement_timeout"),
-        "57014" if said.contains("due to user request") => {
-            Some("cancelled by someone, as by pg_cancel_backend")
-        }
-        _ => None,
-    }
-}
+/// What is said of a failure of an earlier run, whose limit may suffice by now.
+pub(super) const CHANGED: &str = "What limits it was changed since it failed";
 
 /// What follows where nothing is left of it.
 const THEN: &str = "; then mark it rolled back and retry";
 
 /// The setting that cut a statement.
-fn setting(failed: &FailedStatus) -> Option<&'static str> {
+pub(super) fn setting(failed: &FailedStatus) -> Option<&'static str> {
     let said = failed.summary.to_ascii_lowercase();
     match failed.sql_state.as_str() {
         "57014" if said.contains("due to statement timeout") => Some("statement_timeout"),
@@ -112,7 +103,7 @@ pub(super) fn renew(
     let of_spec = name == "statement_timeout" && limit.seconds().unwrap_or(0) > 0;
     failed.remedy = if of_spec && !sql::sets(script, name) {
         format!(
-            "What limits it was changed since it failed: timeouts.statement of the spec is {} now, unless the URL sets another. Where that is enough, nothing else is to be changed before it is run again.",
+            "{CHANGED}: timeouts.statement of the spec is {} now, unless the URL sets another. Where that is enough, nothing else is to be changed before it is run again.",
             limit.0
         )
     } else {

@@ -35,7 +35,16 @@ pub fn remedy(message: &str, role: &str) -> Option<String> {
     Some(format!("Run as its owner: GRANT {rights} TO {role};"))
 }
 
-/// What helps where the role has to own the object. Never membership in its owner: that may be a superuser.
+/// What stands before the query that shows who owns an object.
+const SHOWS_OWNER: &str = "This shows who its owner is: ";
+
+/// The query in a text of [`remedy`] that shows who owns the object.
+pub fn shown_query(text: &str) -> Option<&str> {
+    let (_, query) = text.split_once(SHOWS_OWNER)?;
+    Some(query.trim_end_matches(['.', ';'])).filter(|query| !query.is_empty())
+}
+
+/// What helps where the role has to own the object. Membership in a superuser would give it everything.
 fn owned(kind: &str, name: &str, role: &str) -> String {
     let give = match kind {
         // It cannot be given away.
@@ -47,7 +56,7 @@ fn owned(kind: &str, name: &str, role: &str) -> String {
                 kind => kind.to_ascii_uppercase(),
             };
             format!(
-                "Let the migration connect as its owner; or run as a superuser: ALTER {kind} {} OWNER TO {role}",
+                "Make the role a member of its owner, unless that is a superuser: GRANT <owner> TO {role}; or let the migration connect as the owner; or last, which takes it from its owner, run as a superuser: ALTER {kind} {} OWNER TO {role}",
                 identifier(name)
             )
         }
@@ -64,7 +73,7 @@ fn owned(kind: &str, name: &str, role: &str) -> String {
     };
     let name = name.trim_matches('"').replace('\'', "''");
     format!(
-        "{give}. This shows who that is: SELECT {owner}::regrole FROM {catalog} WHERE {column} = '{name}';"
+        "{give}. {SHOWS_OWNER}SELECT {owner}::regrole FROM {catalog} WHERE {column} = '{name}';"
     )
 }
 
@@ -94,7 +103,7 @@ fn identifier(name: &str) -> String {
 mod tests {
     use rstest::rstest;
 
-    use super::remedy;
+    use super::{remedy, shown_query};
 
     #[rstest]
     #[case(
@@ -116,19 +125,19 @@ mod tests {
     #[case(
         "Database error\nERROR: must be owner of table tasks\nmore",
         Some(
-            "Let the migration connect as its owner; or run as a superuser: ALTER TABLE tasks OWNER TO \"shop\". This shows who that is: SELECT relowner::regrole FROM pg_class WHERE relname = 'tasks';"
+            "Make the role a member of its owner, unless that is a superuser: GRANT <owner> TO \"shop\"; or let the migration connect as the owner; or last, which takes it from its owner, run as a superuser: ALTER TABLE tasks OWNER TO \"shop\". This shows who its owner is: SELECT relowner::regrole FROM pg_class WHERE relname = 'tasks';"
         )
     )]
     #[case(
         "ERROR: must be owner of type Role (SQLSTATE 42501)",
         Some(
-            "Let the migration connect as its owner; or run as a superuser: ALTER TYPE \"Role\" OWNER TO \"shop\". This shows who that is: SELECT typowner::regrole FROM pg_type WHERE typname = 'Role';"
+            "Make the role a member of its owner, unless that is a superuser: GRANT <owner> TO \"shop\"; or let the migration connect as the owner; or last, which takes it from its owner, run as a superuser: ALTER TYPE \"Role\" OWNER TO \"shop\". This shows who its owner is: SELECT typowner::regrole FROM pg_type WHERE typname = 'Role';"
         )
     )]
     #[case(
         "must be owner of extension citext",
         Some(
-            "Let its owner, or a superuser, do this by hand. This shows who that is: SELECT extowner::regrole FROM pg_extension WHERE extname = 'citext';"
+            "Let its owner, or a superuser, do this by hand. This shows who its owner is: SELECT extowner::regrole FROM pg_extension WHERE extname = 'citext';"
         )
     )]
     #[case(
@@ -142,6 +151,13 @@ mod tests {
     #[case("permission denied for ", None)]
     #[case("", None)]
     fn remedies(#[case] message: &str, #[case] expected: Option<&str>) {
-        assert_eq!(remedy(message, "\"shop\"").as_deref(), expected);
+        let found = remedy(message, "\"shop\"");
+        assert_eq!(found.as_deref(), expected);
+        let query = found.as_deref().and_then(shown_query);
+        let owned = message.contains("must be owner");
+        assert_eq!(
+            query.is_some_and(|query| query.starts_with("SELECT ")),
+            owned
+        );
     }
 }

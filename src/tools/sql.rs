@@ -15,6 +15,7 @@ mod effects;
 #[cfg(test)]
 mod effects_tests;
 mod expected;
+mod explained;
 mod held;
 mod indexed;
 mod initial;

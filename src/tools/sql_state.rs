@@ -18,6 +18,18 @@ pub fn sql_state_meaning(code: &str) -> Option<&'static str> {
     found(CODES, code).or_else(|| found(CLASSES, &code[..2]))
 }
 
+/// The same by the message where that says more: who cancelled a statement (57014) its SQLSTATE does not tell.
+pub fn meaning(code: &str, said: &str) -> Option<&'static str> {
+    let said = said.to_ascii_lowercase();
+    match code {
+        "57014" if said.contains("due to statement timeout") => Some("cut by statement_timeout"),
+        "57014" if said.contains("due to user request") => {
+            Some("cancelled by someone, as by pg_cancel_backend")
+        }
+        _ => sql_state_meaning(code),
+    }
+}
+
 const CODES: &[(&str, &str)] = &[
     ("08P01", "protocol violation, often a pooler's"),
     ("0A000", "not supported, or not in this place"),
@@ -202,6 +214,27 @@ mod tests {
         for malformed in ["", "42", "42p01", "427033", "é2703", "42é0"] {
             assert_eq!(sql_state_meaning(malformed), None, "{malformed}");
         }
+    }
+
+    #[test]
+    fn who_cancelled_is_told_where_the_message_says_so() {
+        for (said, expected) in [
+            (
+                "ERROR: canceling statement due to statement timeout",
+                "cut by statement_timeout",
+            ),
+            (
+                "ERROR: canceling statement due to user request",
+                "cancelled by someone, as by pg_cancel_backend",
+            ),
+            ("", "cancelled, by statement_timeout or by someone"),
+        ] {
+            assert_eq!(meaning("57014", said), Some(expected));
+        }
+        assert_eq!(
+            meaning("42703", "due to user request"),
+            Some("undefined column")
+        );
     }
 
     #[test]

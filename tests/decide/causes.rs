@@ -58,15 +58,20 @@ fn what_is_not_the_images_fault_is_run_again_by_one_line() {
         assert_eq!(reason(now), reasons::MIGRATION_FAILED, "{}", now.message);
         let failure = now.databases[0].failed.as_ref().unwrap();
         assert_eq!(failure.traces, Traces::None, "{state}");
-        let first = &now.choices[0];
+        // Who owns it is looked up before.
+        let owner = said.starts_with("must be owner");
+        let first = &now.choices[usize::from(owner)];
+        // An edit starts the run by itself.
+        let raised = said.ends_with("due to statement timeout");
+        let last = if raised { "patch" } else { "retry" };
         assert_eq!(
             verbs(first),
-            ["mark-rolled-back", "retry"],
+            ["mark-rolled-back", last],
             "{state}: {first:?}"
         );
         assert_eq!(
             first.title.contains("what helps (see above)"),
-            !failure.remedy.is_empty(),
+            !failure.remedy.is_empty() && !raised,
             "{state}: {first:?}"
         );
         assert_nothing_is_to_be_corrected(now);
@@ -78,9 +83,11 @@ fn what_is_left_of_it_is_undone_by_its_down_in_the_same_line() {
     for (state, said) in AROUND {
         let snapshot = failed_by(TWO, state, said, true, true);
         let now = shown(&snapshot);
+        let raised = said.ends_with("due to statement timeout");
+        let owner = said.starts_with("must be owner");
         assert_eq!(
-            verbs(&now.choices[0]),
-            ["down", "retry"],
+            verbs(&now.choices[usize::from(owner)]),
+            ["down", if raised { "patch" } else { "retry" }],
             "{:?}",
             now.choices
         );
@@ -235,13 +242,25 @@ fn the_other_session_of_a_deadlock_is_named() {
     assert_nothing_is_to_be_corrected(now);
 }
 
-/// Membership in its owner could be that in a superuser.
+/// What changes least comes first, and who that is is one command away.
 #[test]
 fn who_has_to_own_a_table_is_told_without_giving_more_away() {
     let said = "must be owner of table t";
     let snapshot = failed_by(CATALOG, "42501", said, false, false);
     let now = shown(&snapshot);
-    assert!(!now.message.contains("member of"), "{}", now.message);
+    let at = |part: &str| now.message.find(part).unwrap();
+    assert!(at("GRANT <owner> TO") < at("connect as the owner"));
+    assert!(at("connect as the owner") < at("OWNER TO"));
+    assert!(
+        now.message.contains("It failed in statement 1 of 1."),
+        "{}",
+        now.message
+    );
+    let look = &now.choices[0].command;
+    assert!(
+        look.contains("-c 'SELECT relowner::regrole FROM pg_class"),
+        "{look}"
+    );
     assert!(
         now.message
             .ends_with("SELECT relowner::regrole FROM pg_class WHERE relname = 't';"),
@@ -298,6 +317,80 @@ fn a_statement_that_failed_changed_nothing(
     assert_eq!(
         shown.contains("unknown: whether"),
         !again.is_empty(),
+        "{shown}"
+    );
+}
+
+/// The edit that raises a limit starts the run: a retry beside it would be a second one.
+#[test]
+fn a_time_out_of_the_spec_is_raised_by_the_line_that_runs_it_again() {
+    for (limit, to) in [("2s", "20s"), ("", "30m")] {
+        let mut snapshot = super::locks::with(CATALOG, false, 1);
+        if !limit.is_empty() {
+            snapshot.resource.spec.timeouts.statement =
+                serde_json::from_value(limit.into()).unwrap();
+        }
+        let name = super::cases::settle(&mut snapshot);
+        let logs = "Migration name: 2_split\n\nDatabase error code: 57014\n\nDatabase error:\nERROR: canceling statement due to statement timeout\n";
+        super::locks::facts(&mut snapshot).ledger = Ledger::Rows(vec![LedgerRow {
+            logs: Some(logs.to_owned()),
+            ..row(1, false)
+        }]);
+        super::locks::go(&mut snapshot, &name, super::locks::timed_out());
+        let now = shown(&snapshot);
+        let first = &now.choices[0];
+        assert!(
+            first.command.ends_with(&format!(
+                " && kubectl patch databasemigration shop1 -n production --type merge -p '{{\"spec\":{{\"timeouts\":{{\"statement\":\"{to}\"}}}}}}'"
+            )),
+            "{first:?}"
+        );
+        assert!(
+            first.title.contains(&format!("raised to {to}")),
+            "{first:?}"
+        );
+        assert!(!first.command.contains("dbm retry"), "{first:?}");
+    }
+}
+
+/// What an undo of the column takes along is neither unknown nor a reason to insist.
+#[test]
+fn rows_that_go_with_their_new_column_are_not_in_doubt() {
+    use database_migration_operator::facts::{Object, ObjectKind};
+    let sql =
+        "ALTER TABLE t ADD COLUMN b int; UPDATE t SET b = 1 WHERE a > 0; UPDATE nope SET a = 1;";
+    let snapshot = failed(sql, false, false, |facts| {
+        let object = |kind, part: &str| Object {
+            kind,
+            schema: "public".to_owned(),
+            name: "t".to_owned(),
+            part: part.to_owned(),
+        };
+        facts.catalog = Some("after".to_owned());
+        facts.objects = Some(
+            [
+                object(ObjectKind::Table, ""),
+                object(ObjectKind::Column, "b"),
+            ]
+            .into(),
+        );
+        let logs = "Migration name: 2_split\n\nDatabase error code: 42P01\n\nDatabase error:\nERROR: relation \"nope\" does not exist\n";
+        facts.ledger = Ledger::Rows(vec![LedgerRow {
+            logs: Some(logs.to_owned()),
+            ..row(1, false)
+        }]);
+    });
+    let now = shown(&snapshot);
+    let failure = now.databases[0].failed.as_ref().unwrap();
+    assert_eq!(failure.again, Vec::<String>::new());
+    assert_eq!(
+        failure.undo,
+        ["ALTER TABLE \"public\".\"t\" DROP COLUMN \"b\""]
+    );
+    assert_eq!(failure.undo_lacks, Vec::<String>::new());
+    let shown = format!("{} {:?} {:?}", now.message, failure.left, now.choices);
+    assert!(
+        !shown.contains("--force") && !shown.contains("unknown"),
         "{shown}"
     );
 }

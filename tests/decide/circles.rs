@@ -27,6 +27,8 @@ pub fn do_by_hand(stage: &mut Stage, name: &str, title: &str) {
         "have the policy",
         "see what the API server refuses",
         "mend",
+        "raise job.resources",
+        "add the key",
         "push the image",
         "release a corrected image",
         "look at every database",
@@ -271,23 +273,36 @@ fn follow(name: &str, verbs: Option<&[&str]>) -> &'static str {
 
 /// A line as it is printed, part by part; what it does with psql was done by hand.
 pub fn run_printed(stage: &mut Stage, title: &str, line: &str) {
-    if let Some((_, patch)) = line.split_once(" --type merge -p ") {
-        let patch: serde_json::Value = serde_json::from_str(patch.trim_matches('\'')).unwrap();
-        let set = patch["spec"]["preflight"]["history"].as_object().unwrap();
-        stage.edit(|resource| {
-            let history = &mut resource.spec.preflight.history;
-            let mut all = serde_json::to_value(&*history).unwrap();
-            all.as_object_mut().unwrap().extend(set.clone());
-            *history = serde_json::from_value(all).unwrap();
-        });
-    }
     for part in line.split(" && ") {
+        if let Some((_, patch)) = part.split_once(" --type merge -p ") {
+            let patch: serde_json::Value = serde_json::from_str(patch.trim_matches('\'')).unwrap();
+            stage.edit(|resource| {
+                let mut all = serde_json::to_value(&resource.spec).unwrap();
+                merge(&mut all, &patch["spec"]);
+                resource.spec = serde_json::from_value(all).unwrap();
+            });
+        }
         let status = stage.world.objects[0].resource.status.clone();
         for spec in humans::created(&stage.world, 0, &status, part) {
             humans::by_hand(&mut stage.world, 0, title, &spec);
             humans::create(&mut stage.world, 0, spec);
             stage.go(40);
         }
+    }
+}
+
+/// What a merge patch does.
+fn merge(into: &mut serde_json::Value, patch: &serde_json::Value) {
+    match patch.as_object() {
+        Some(patch) => {
+            if !into.is_object() {
+                *into = serde_json::json!({});
+            }
+            for (key, value) in patch {
+                merge(&mut into[key], value);
+            }
+        }
+        None => into.clone_from(patch),
     }
 }
 
@@ -626,6 +641,8 @@ fn an_edited_migration_comes_with_its_file_and_when_it_was_applied() {
     let (stage, _) = situation("edited");
     let choice = &stage.world.objects[0].resource.status.choices[0];
     for part in [
+        "; the last image that succeeded is ",
+        ": release it again, or compare with it; the ledger has only its checksum",
         "applied on 20",
         " UTC; its file in the image is ",
         "/migration.sql",

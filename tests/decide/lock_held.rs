@@ -289,7 +289,7 @@ fn a_server_that_sends_nothing_is_looked_for_in_the_network_first() {
         "{commands:?}"
     );
     assert!(
-        commands[2].starts_with("kubectl edit secret "),
+        commands[2].starts_with("read -rs URL && printf "),
         "{commands:?}"
     );
 }

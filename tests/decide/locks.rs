@@ -24,7 +24,7 @@ const ROWS: &str = "ALTER TABLE t ADD COLUMN a int; UPDATE t SET a = 1;";
 pub(super) const ROWS_FIRST: &str = "UPDATE t SET b = 1; ALTER TABLE t ADD COLUMN a int;";
 const TERMINATE: &str = "SELECT pg_terminate_backend(42)";
 
-fn with(sql: &str, down: bool, attempts: u32) -> Snapshot {
+pub(super) fn with(sql: &str, down: bool, attempts: u32) -> Snapshot {
     let mut snapshot = snapshot(1);
     let migration = Migration {
         name: NAME.to_owned(),
@@ -55,7 +55,7 @@ pub(super) fn shown(snapshot: &Snapshot) -> &DatabaseMigrationStatus {
     &snapshot.resource.status
 }
 
-fn go(snapshot: &mut Snapshot, job_name: &str, progress: JobProgress) -> String {
+pub(super) fn go(snapshot: &mut Snapshot, job_name: &str, progress: JobProgress) -> String {
     let found = job(snapshot, job_name, progress);
     snapshot.jobs.insert(job_name.to_owned(), found);
     settle(snapshot)
@@ -89,7 +89,7 @@ fn waits_for(snapshot: &mut Snapshot, job_name: &str) {
     facts.waits.clear();
 }
 
-fn timed_out() -> JobProgress {
+pub(super) fn timed_out() -> JobProgress {
     let mut said = summary(Outcome::Failed, "P3018", "55P03");
     said.message = Some("ERROR: canceling statement due to lock timeout.".to_owned());
     JobProgress::Ended(ContainerEnd {
@@ -190,6 +190,7 @@ pub(super) fn verbs(choice: &ChoiceStatus) -> Vec<&str> {
             true if part.contains("pg_locks") => "look",
             true if part.contains(" --single-transaction -c ") => "undo",
             true => "end",
+            false if part.starts_with("kubectl patch ") => "patch",
             false => part.split(' ').nth(2).unwrap_or_default(),
         })
         .collect()

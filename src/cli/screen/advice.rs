@@ -5,13 +5,14 @@ use dbm_protocol::recognise::image::capital;
 use super::frame::Screen;
 use crate::api::{
     ActionOutcome, ActionState, ChoiceStatus, DatabaseMigrationStatus, DatabasePhase,
-    DatabaseStatus, FailedStatus, Phase, StepKind, StepOutcome, TakenAction, Traces, reasons,
+    DatabaseStatus, FailedStatus, Phase, StepKind, StepOutcome, StepStatus, TakenAction, Traces,
+    reasons,
 };
 use crate::cli::style::Tone;
 use crate::cli::text::{age, between, command_lines, pad, safe, wrap};
 use crate::cli::verdict::{condition, holds};
 use crate::decide::{compared, was_there};
-use crate::tools::sql_state::sql_state_meaning;
+use crate::tools::sql_state::meaning;
 
 pub(super) fn advice(screen: &Screen) -> String {
     let Some(status) = screen.status() else {
@@ -74,11 +75,23 @@ pub(super) fn advice(screen: &Screen) -> String {
         out.push_str(&body);
     }
     out.push_str(&choices(screen, status));
-    let jobs = status.run.iter().flat_map(|run| &run.steps);
-    if jobs.into_iter().any(|step| !step.job.is_empty()) && status.phase != Some(Phase::Succeeded) {
+    if has_pods(status) && status.phase != Some(Phase::Succeeded) {
         screen.section_command(&mut out, "Logs", &screen.command("logs"));
     }
     out
+}
+
+/// A pod has something to show: not one that has read the image, which is gone then, nor one that was never made.
+fn has_pods(status: &DatabaseMigrationStatus) -> bool {
+    let reason = condition(status, reasons::READY).map_or("", |ready| ready.reason.as_str());
+    let refused = [reasons::QUOTA_EXCEEDED, reasons::POD_REFUSED].contains(&reason);
+    let shows = |step: &StepStatus| {
+        let read = step.name == StepKind::Inventory && step.outcome == Some(StepOutcome::Succeeded);
+        let waits = refused && step.finished_at.is_none();
+        !step.job.is_empty() && !read && !waits
+    };
+    let mut steps = status.run.iter().flat_map(|run| &run.steps);
+    steps.any(shows)
 }
 
 /// The message is about something else than the failure that stands above it.
@@ -129,7 +142,7 @@ fn failed_database(
     let mut codes = Vec::new();
     if !failed.sql_state.is_empty() {
         let mut text = format!("SQLSTATE {}", safe(&failed.sql_state));
-        if let Some(meaning) = sql_state_meaning(&failed.sql_state) {
+        if let Some(meaning) = meaning(&failed.sql_state, &failed.summary) {
             text.push_str(&format!(", {meaning}"));
         }
         codes.push(text);

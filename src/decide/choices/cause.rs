@@ -81,14 +81,19 @@ pub(in super::super) fn mend(failed: &FailedStatus) -> String {
 /// What a migration failed of that was undone, or marked rolled back, since, and what is to be done first; `None` where its image
 /// is to be corrected.
 pub(super) fn undone(now: &DatabaseMigrationStatus) -> Option<(Cause, String)> {
+    let failed = went_back(now)?;
+    let cause = of(failed);
+    matches!(cause, Cause::Around | Cause::Rows).then(|| (cause, mend(failed)))
+}
+
+/// That migration, where it is one.
+pub(super) fn went_back(now: &DatabaseMigrationStatus) -> Option<&FailedStatus> {
     let mut undone = now
         .databases
         .iter()
         .filter(|entry| entry.phase == DatabasePhase::RolledBack)
         .filter_map(|entry| entry.failed.as_ref());
-    let failed = undone.next().filter(|_| undone.next().is_none())?;
-    let cause = of(failed);
-    matches!(cause, Cause::Around | Cause::Rows).then(|| (cause, mend(failed)))
+    undone.next().filter(|_| undone.next().is_none())
 }
 
 #[cfg(test)]

@@ -98,11 +98,14 @@ pub(super) fn of(
             let name = database.map_or("", |database| database.name.as_str());
             push(list, title, commands.psql(name).reach());
             let title = format!(
-                "only if host or port are wrong: correct the URL under the key {} of Secret {}",
+                "only if host or port are wrong: correct the URL under the key {} of Secret {}; the other keys stay. {PASTED}",
                 key.key, key.name
             );
-            let secret = format!("secret {}", shell_quote(&key.name));
-            push(list, title, kubectl("edit", &secret));
+            push(
+                list,
+                title,
+                set_key(commands.namespace, &key.name, &key.key),
+            );
         }
         (reason, _) if is_of_pod(reason) => of_pod(list, now, &kubectl, edit),
         (reasons::IMAGE_PULL_FAILED, _) => {
@@ -123,14 +126,26 @@ pub(super) fn of(
             push(list, title, kubectl("describe", &secret));
             let title = "correct the key in your manifest and apply it, or here";
             push(list, title, edit);
+            let title = format!(
+                "or add the key {} to the Secret; the other keys stay. {PASTED}",
+                key.key
+            );
+            push(
+                list,
+                title,
+                set_key(commands.namespace, &key.name, &key.key),
+            );
         }
         (_, Some(key)) if OF_URL.contains(&reason) => {
-            let secret = format!("secret {}", shell_quote(&key.name));
             let title = format!(
-                "correct the URL under the key {} of Secret {}, where the message says that it is wrong",
+                "correct the URL under the key {} of Secret {}, where the message says that it is wrong; the other keys stay. {PASTED}",
                 key.key, key.name
             );
-            push(list, title, kubectl("edit", &secret));
+            push(
+                list,
+                title,
+                set_key(commands.namespace, &key.name, &key.key),
+            );
         }
         _ if OF_SPEC.contains(&reason) => {
             let title =
@@ -141,6 +156,20 @@ pub(super) fn of(
         }
         _ => {}
     }
+}
+
+/// How the command of [`set_key`] is used.
+const PASTED: &str = "In bash it waits for the URL, which is pasted, not shown, and in no history";
+
+/// Replaces the value of one key of a Secret by a line that is read: what `kubectl edit` shows of it is base64. The value comes on no
+/// command line, as `printf` is the shell's own.
+fn set_key(namespace: &str, secret: &str, key: &str) -> String {
+    format!(
+        "read -rs URL && printf '{{\"data\":{{\"%s\":\"%s\"}}}}' {} \"$(printf %s \"$URL\" | base64 | tr -d '\\n')\" | kubectl patch secret {} -n {} --type merge --patch-file /dev/stdin; unset URL",
+        shell_quote(key),
+        shell_quote(secret),
+        shell_quote(namespace)
+    )
 }
 
 /// The Job controller, or the operator where the Job itself was refused, tries again by itself.
@@ -200,5 +229,37 @@ pub(in super::super) fn corrected(retry: String) -> ChoiceStatus {
         title: "once what the message says is corrected, ask for a new run".to_owned(),
         command: retry,
         loses_since: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::set_key;
+
+    /// With bash, and something for kubectl that says what it gets.
+    #[test]
+    fn one_key_is_replaced_and_its_value_is_on_no_command_line() {
+        let line = set_key("shop", "identity-db", "DATABASE_URL");
+        let script = format!("kubectl() {{ echo \"$@\"; cat; }}\n{line}");
+        let mut child = std::process::Command::new("bash")
+            .args(["-c", &script])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let url = b"postgresql://u:p%24w\"'$HOME@db:5432/shop?a=1&b=2\n";
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), url).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (arguments, patch) = text.split_once('\n').unwrap();
+        assert_eq!(
+            arguments,
+            "patch secret identity-db -n shop --type merge --patch-file /dev/stdin"
+        );
+        assert_eq!(
+            patch,
+            r#"{"data":{"DATABASE_URL":"cG9zdGdyZXNxbDovL3U6cCUyNHciJyRIT01FQGRiOjU0MzIvc2hvcD9hPTEmYj0y"}}"#
+        );
     }
 }

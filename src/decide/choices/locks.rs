@@ -5,16 +5,21 @@ use super::super::judge::LOCK_NOT_AVAILABLE;
 use super::super::status;
 use super::super::{concurrently, lock_held, running};
 use super::cause::{self, Cause};
+use super::raised::Raised;
 use super::{Commands, blocker, forced, push, undone_by_hand};
 use crate::api::{
     ChoiceStatus, DatabaseMigrationStatus, DatabasePhase, FailedStatus, StepKind, StepOutcome,
     StepStatus, Traces, reasons,
 };
 use crate::tools::psql::{self, Psql};
+use crate::tools::rights;
 use crate::tools::sql;
 
 /// What is said of a session that was not seen while it held the lock.
 pub(in super::super) const UNSEEN: &str = "a session that was not seen";
+
+/// How it ends where the same runs once more.
+const AGAIN: &str = "run it again";
 
 /// Whether a migration failed because of a lock that it did not get.
 pub(super) fn is_lock(failed: &FailedStatus) -> bool {
@@ -248,6 +253,8 @@ pub(super) struct First {
     or_correct: bool,
     /// What is to be mended has a choice of its own, before this one.
     looked: bool,
+    /// How it runs again, where that is not by a retry.
+    raised: Option<Raised>,
 }
 
 impl First {
@@ -260,11 +267,17 @@ impl First {
             look: Some(psql.holders()),
             or_correct: false,
             looked: false,
+            raised: None,
         }
     }
 
     /// What it failed of is mended. Rows that are known are shown first: before they are corrected it fails again.
-    pub(super) fn of(list: &mut Vec<ChoiceStatus>, psql: &Psql, failed: &FailedStatus) -> Self {
+    pub(super) fn of(
+        list: &mut Vec<ChoiceStatus>,
+        psql: &Psql,
+        failed: &FailedStatus,
+        raised: Option<Raised>,
+    ) -> Self {
         let rows = cause::of(failed) == Cause::Rows;
         let query = sql::shown_query(&failed.remedy).filter(|_| rows);
         let look = query.map(|query| psql.run(&[query.to_owned()]));
@@ -279,7 +292,12 @@ impl First {
             look: None,
             or_correct: rows,
             looked: looked.is_some(),
+            raised,
         };
+        if let Some(query) = rights::shown_query(&failed.remedy) {
+            let title = "see who owns it, whose right it lacks (see What helps)";
+            push(list, title, psql.run(&[query.to_owned()]));
+        }
         if let Some(look) = looked {
             let title = "see the rows that refuse it, and correct them; then go on with the next choice: the image needs no correction for them";
             push(list, title, look);
@@ -294,13 +312,13 @@ impl First {
         if all.is_empty() {
             all.extend(self.look.clone());
         }
-        let title = match self.looked {
-            true => format!(
-                "{}, {}",
-                self.title,
-                words.strip_prefix("then ").unwrap_or(words)
-            ),
-            false => format!("{}; {words}", self.title),
+        let now = words.strip_prefix("then ").unwrap_or(words);
+        let title = match (&self.raised, self.looked) {
+            (Some(raised), _) if now.contains(AGAIN) => {
+                now.replace(AGAIN, &format!("{AGAIN} with {}", raised.words))
+            }
+            (_, true) => format!("{}, {now}", self.title),
+            (_, false) => format!("{}; {words}", self.title),
         };
         push(list, title, all.join(" && "));
     }
@@ -355,7 +373,10 @@ pub(super) fn of_failed(
     held: bool,
     goes_on: &str,
 ) {
-    let retry = commands.dbm("retry", &[]);
+    let retry = match &first.raised {
+        Some(raised) => raised.command.clone(),
+        None => commands.dbm("retry", &[]),
+    };
     let free_now = [at, &[("reason", first.reason())]].concat();
     let mark = forced(failed, commands.dbm("mark-rolled-back", &free_now));
     let with_reason = [at, &[("reason", "...")]].concat();
@@ -443,6 +464,10 @@ pub(super) fn of_failed(
             push(list, title, undone);
         } else {
             let title = format!("{undo_it}, mark it rolled back, and run it again");
+            let title = match &first.raised {
+                Some(raised) => format!("{title} with {}", raised.words),
+                None => title,
+            };
             push(list, title, format!("{undone} && {retry}"));
         }
     }

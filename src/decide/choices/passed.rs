@@ -4,7 +4,7 @@
 use super::{Commands, push};
 use crate::api::{
     ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseStatus, FindingKind,
-    FindingStatus, Policy, RunOutcome, reasons,
+    FindingStatus, HistoryStatus, Policy, RunOutcome, reasons,
 };
 use crate::decide::status::names;
 use crate::tools::prisma::shell_quote;
@@ -145,6 +145,29 @@ pub(super) fn as_applied(
     // Wherever the folder is in the repository.
     let path = shell_quote(&format!("*{migration}/migration.sql"));
     (title, format!("git log -p -- {path}"))
+}
+
+/// The same with the image that succeeded last, where that is another one: what to compare with, or to go back to.
+pub(super) fn with_last_image(
+    title: String,
+    now: &DatabaseMigrationStatus,
+    spec: &DatabaseMigrationSpec,
+) -> String {
+    let good = |run: &&HistoryStatus| run.outcome == RunOutcome::Succeeded;
+    let runs = now.history.iter().filter(good);
+    let last = runs.max_by_key(|run| run.finished_at.as_ref().map(|at| at.0));
+    let Some(last) = last.filter(|run| run.image != spec.image) else {
+        return title;
+    };
+    let said = format!(
+        "the last image that succeeded is {}: release it again, or compare with it",
+        last.image
+    );
+    match title.strip_suffix(':') {
+        // What shows it comes last.
+        Some(_) => title.replacen("; the ledger has", &format!("; {said}; the ledger has"), 1),
+        None => format!("{title}; {said}"),
+    }
 }
 
 /// The second choice for `EditedFound`: Prisma runs no applied migration again, whatever its file says by now.

@@ -288,8 +288,15 @@ fn cut_off(case: &Case<'_>, name: &str, left: &str) -> (&'static str, String) {
                     "its process ended with exit code {} and no account",
                     end.exit_code
                 ),
+                // However the server, or the way to it, went away.
                 (None, said) if case.is_disconnected(&said.to_ascii_lowercase()) => {
-                    format!("its connection was lost: {said}")
+                    return (
+                        reasons::MIGRATION_UNFINISHED,
+                        format!(
+                            "{name} was cut off: the connection to the server was lost while it ran ({}); its row is neither finished nor failed, and nothing of it runs any more.{left} See that the server is well before it is run again.",
+                            said.trim_end_matches('.')
+                        ),
+                    );
                 }
                 (None, said) => format!(
                     "its process was ended (exit code {}): {said}",

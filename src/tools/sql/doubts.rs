@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use super::change::{Read, Unseen};
 use super::cursor::Cursor;
-use super::left_behind::{explanations, failed_statement, look};
+use super::explained::explanations;
+use super::left_behind::{failed_statement, look};
 use super::missing;
 use super::reader;
 use super::reference::{StatementRef, statement};
 use super::stopped::Stopped;
 use super::token::{Kind, Token};
+use super::undo;
 use super::{split, token};
 use crate::facts::Object;
 
@@ -83,11 +85,12 @@ pub fn may_run_twice(
         .map(|objects| explanations(sql, &statements, objects))
         .unwrap_or_default();
     let possible = fitting.last().copied().unwrap_or(statements.len());
+    let confined = undo::confined(sql, schema, &statements);
     statements
         .iter()
         .zip(1..)
         .take(possible)
-        .filter(|((tokens, read), _)| changes_rows(tokens, read))
+        .filter(|((tokens, read), number)| changes_rows(tokens, read) && !confined.contains(number))
         .filter_map(|(_, number)| statement(sql, number))
         .collect()
 }
@@ -202,6 +205,11 @@ mod tests {
     // What the catalog shows not to have stayed took what came after it along.
     #[case("CREATE TABLE n (a int); UPDATE t SET a = 1;", "", &[])]
     #[case("CREATE TABLE n (a int); UPDATE t SET a = 1;", "CREATE TABLE n (a int);", &[2])]
+    // Before it ran a second time, what it fills would have to be gone.
+    #[case("ALTER TABLE t ADD COLUMN b int; UPDATE t SET b = 1 WHERE a > 0;", "", &[])]
+    #[case("CREATE TABLE n (a int); INSERT INTO n VALUES (1);", "CREATE TABLE n (a int);", &[])]
+    #[case("ALTER TABLE t ADD COLUMN b int; UPDATE t SET b = 1, a = 2;", "ALTER TABLE t ADD COLUMN b int;", &[2])]
+    #[case("ALTER TABLE t ADD COLUMN IF NOT EXISTS b int; UPDATE t SET b = 1;", "ALTER TABLE t ADD COLUMN b int;", &[2])]
     #[case("REINDEX INDEX CONCURRENTLY i; COMMENT ON TABLE t IS 'x';", "", &[])]
     #[case("ALTER TABLE t ALTER a TYPE int USING a * 100;", "", &[1])]
     #[case("DO $$ BEGIN END $$;", "", &[1])]

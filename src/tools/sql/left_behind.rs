@@ -13,15 +13,16 @@ use super::columns;
 use super::cursor::Cursor;
 use super::differences::changes;
 use super::effects::{StatementEffects, describe};
-use super::initial;
+use super::explained::explained;
 use super::missing;
 use super::reader;
 use super::reference::{StatementRef, statement, statement_at};
-use super::replay::State;
 use super::seen::Seen;
 use super::stopped::Stopped;
 use super::token::Token;
-use super::{split, text_of, token};
+use super::transactions::transactions;
+use super::undo;
+use super::{split, token};
 use crate::facts::{Object, ObjectKind};
 
 /// What a failed migration has left behind. All three empty: nothing.
@@ -213,7 +214,7 @@ fn judge(sql: &str, schema: &str, seen: &Seen<'_>, failed: Option<usize>) -> Lef
         }
     }
     let fitting = explained(sql, &statements, seen, schema);
-    let (Some(certain), Some(possible)) = (fitting.first(), fitting.last()) else {
+    let (Some(mut certain), Some(possible)) = (fitting.first().copied(), fitting.last()) else {
         let doubts = doubts(sql, &statements, 0..statements.len(), ("", ""));
         if !doubts.is_empty() {
             left.unseen.extend(doubts);
@@ -225,12 +226,22 @@ fn judge(sql: &str, schema: &str, seen: &Seen<'_>, failed: Option<usize>) -> Lef
         }
         return left;
     };
+    // Without a transaction of the text's own what precedes the one that failed has run, as the first of it did: what it did to the
+    // rows of what is new goes with that.
+    let ran = failed.is_some() && certain > 0 && *possible == statements.len();
+    let confined = undo::confined(sql, schema, &statements);
+    if ran
+        && !transactions(sql).begins
+        && (certain + 1..=*possible).all(|at| confined.contains(&at))
+    {
+        certain = *possible;
+    }
     let visible = |read: &Read| read.changes.iter().any(Change::proves);
-    left.changes = changes(&statements[..*certain], objects, schema);
+    left.changes = changes(&statements[..certain], objects, schema);
     left.changes
-        .extend(columns::changes(&statements[..*certain], seen, schema));
+        .extend(columns::changes(&statements[..certain], seen, schema));
     // What a later statement that took effect came after has run, whether it is seen or not.
-    for ((_, read), number) in statements[..*certain].iter().zip(1..) {
+    for ((_, read), number) in statements[..certain].iter().zip(1..) {
         if visible(read) || read.unseen.is_some() {
             left.statements.push(number);
         }
@@ -245,76 +256,8 @@ fn judge(sql: &str, schema: &str, seen: &Seen<'_>, failed: Option<usize>) -> Lef
     };
     let why = (", as the schema looks the same either way", so_before);
     left.unseen
-        .extend(doubts(sql, &statements, *certain..*possible, why));
+        .extend(doubts(sql, &statements, certain..*possible, why));
     left
-}
-
-/// The same by all that is known of the catalog; none where a statement takes back what came before it.
-pub(super) fn explained(
-    sql: &str,
-    statements: &[(&[Token], Read)],
-    seen: &Seen<'_>,
-    schema: &str,
-) -> Vec<usize> {
-    if statements.iter().any(|(_, read)| read.rolls_back) {
-        return Vec::new();
-    }
-    let columns = columns::of(statements, seen, schema);
-    let shaped = columns.map(|columns| fitting(sql, statements, seen.objects, Some(&columns)));
-    // What the columns were like before may have been read wrongly, or somebody changed it.
-    shaped
-        .filter(|fitting| !fitting.is_empty())
-        .unwrap_or_else(|| explanations(sql, statements, seen.objects))
-}
-
-/// After how many statements the catalog would be as it is, in every way that fits.
-pub(super) fn explanations(
-    sql: &str,
-    statements: &[(&[Token], Read)],
-    objects: &BTreeSet<Object>,
-) -> Vec<usize> {
-    fitting(sql, statements, objects, None)
-}
-
-fn fitting(
-    sql: &str,
-    statements: &[(&[Token], Read)],
-    objects: &BTreeSet<Object>,
-    columns: Option<&columns::Columns<'_>>,
-) -> Vec<usize> {
-    let mut state = initial::state(sql, statements);
-    for (column, shape) in columns.iter().flat_map(|columns| &columns.before) {
-        state.begin_like(column.clone(), shape.clone());
-    }
-    let mut wrong = BTreeSet::new();
-    let mut compare = |state: &mut State| {
-        for object in state.take_touched() {
-            let there = objects.contains(&object);
-            let other = state.present(&object).is_some_and(|known| known != there);
-            if other || columns.is_some_and(|columns| columns.differ(state, &object)) {
-                wrong.insert(object);
-            } else {
-                wrong.remove(&object);
-            }
-        }
-        wrong.is_empty()
-    };
-    let mut fitting = Vec::new();
-    if compare(&mut state) {
-        fitting.push(0);
-    }
-    for ((tokens, read), number) in statements.iter().zip(1..) {
-        for change in &read.changes {
-            state.apply(change, number);
-        }
-        if read.runs_code {
-            state.forget_named_in(text_of(sql, tokens).unwrap_or_default());
-        }
-        if compare(&mut state) {
-            fitting.push(number);
-        }
-    }
-    fitting
 }
 
 /// What is said of the statements of which it is open whether they ran. `why`: why that is so of what the schema's names

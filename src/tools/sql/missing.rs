@@ -1,4 +1,5 @@
-//! Which statement met a relation that is not there, by PostgreSQL's message: what needs it cannot have taken effect.
+//! Which statement met a relation that is not there, or is another's, by PostgreSQL's message: what needs it, or that right, cannot have
+//! taken effect.
 
 use super::change::{Change, Read, Unseen};
 use super::cursor::Cursor;
@@ -19,17 +20,30 @@ pub(super) fn met(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<usiz
 
 /// The first statement that needs it, and whether one before it may run code.
 fn needing(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<(usize, bool)> {
-    (stopped.sql_state == Some("42P01")).then_some(())?;
-    let (_, rest) = stopped.message.split_once("relation \"")?;
-    let (name, rest) = rest.split_once('"')?;
-    rest.starts_with(" does not exist").then_some(())?;
-    let name = name.rsplit('.').next()?;
+    let (name, owned) = match stopped.sql_state? {
+        "42P01" => {
+            let (_, rest) = stopped.message.split_once("relation \"")?;
+            let (name, rest) = rest.split_once('"')?;
+            rest.starts_with(" does not exist").then_some(())?;
+            (name.rsplit('.').next()?, false)
+        }
+        "42501" => {
+            let (_, rest) = stopped.message.split_once("must be owner of ")?;
+            let name = ["table ", "relation ", "view "];
+            let name = name.iter().find_map(|kind| rest.strip_prefix(kind))?;
+            let name = name.lines().next().unwrap_or_default();
+            (name.split(" (SQLSTATE").next()?.trim(), true)
+        }
+        _ => return None,
+    };
     let read = token::tokens(sql);
     let statements = reader::read(sql, &split(&read.tokens), schema);
     // Where it comes or goes in the text, or names lead elsewhere, it may have been there before.
     let own = |read: &Read| {
         read.moves_path
             || read.changes.iter().any(|change| match change {
+                // What the role makes it owns, and what it drops it has to own.
+                Change::Remove { .. } if owned => false,
                 Change::Add { object, .. } | Change::Remove { object, .. } => {
                     object.part.is_empty() && object.name == name
                 }
@@ -43,15 +57,17 @@ fn needing(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<(usize, boo
     }
     let at = statements
         .iter()
-        .position(|(tokens, _)| needs(Cursor { sql, tokens }, name))?;
+        .position(|(tokens, _)| needs(Cursor { sql, tokens }, name, owned))?;
     let code = |read: &Read| read.runs_code || read.rolls_back || read.unseen == Some(Unseen::Rows);
     let before = statements.iter().take(at);
     Some((at + 1, before.into_iter().any(|(_, read)| code(read))))
 }
 
-/// A statement that fails where the relation that it alters, fills or indexes is not there.
-fn needs(mut cursor: Cursor<'_>, name: &str) -> bool {
+/// A statement that fails where the relation that it alters, fills or indexes is not there; `owned`: where it is another's.
+fn needs(mut cursor: Cursor<'_>, name: &str, owned: bool) -> bool {
     let found = match cursor.take_word() {
+        Some("UPDATE" | "INSERT" | "DELETE") if owned => false,
+        Some("DROP") if owned => cursor.take_any(&["TABLE", "VIEW"]),
         Some("UPDATE") => true,
         Some("INSERT") => cursor.take("INTO"),
         Some("DELETE") => cursor.take("FROM"),
@@ -64,7 +80,7 @@ fn needs(mut cursor: Cursor<'_>, name: &str) -> bool {
     };
     cursor.take("ONLY");
     let is_it = |(_, relation): (Option<String>, String)| relation == name;
-    found && !cursor.take_if_exists() && cursor.qualified().is_some_and(is_it)
+    found && (!cursor.take_if_exists() || owned) && cursor.qualified().is_some_and(is_it)
 }
 
 #[cfg(test)]
@@ -92,5 +108,27 @@ mod tests {
             .filter(|(_, exact)| *exact)
             .map(|(number, _)| number);
         assert_eq!(met(sql, "public", &stopped), exact);
+    }
+
+    #[test]
+    fn what_only_its_owner_may_do() {
+        let stopped = Stopped {
+            position: None,
+            sql_state: Some("42501"),
+            message: "ERROR: must be owner of table tasks",
+        };
+        for (sql, expected) in [
+            (
+                "CREATE TABLE x (a int); ALTER TABLE tasks ADD a int;",
+                Some(2),
+            ),
+            (
+                "CREATE TABLE x (a int); DROP TABLE IF EXISTS tasks;",
+                Some(2),
+            ),
+            ("UPDATE tasks SET a = 1; ALTER TABLE other ADD a int;", None),
+        ] {
+            assert_eq!(met(sql, "public", &stopped), expected, "{sql}");
+        }
     }
 }

@@ -21,7 +21,8 @@ pub const CORRECT: &str = "Correct the rows that this lists before it is run aga
 
 /// The query that a text shows.
 pub fn shown_query(text: &str) -> Option<&str> {
-    let (_, query) = text.split_once(CORRECT)?;
+    // In the middle of a sentence it begins with a small letter.
+    let (_, query) = text.split_once(CORRECT.trim_start_matches('C'))?;
     Some(query).filter(|query| !query.is_empty())
 }
 

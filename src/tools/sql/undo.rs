@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::change::{Change, Read, Relation};
 use super::cursor::Cursor;
 use super::effects::describe;
-use super::left_behind::explained;
+use super::explained::explained;
 use super::reader;
 use super::reference::statement;
 use super::seen::Seen;
@@ -69,6 +69,29 @@ pub fn undo(sql: &str, schema: &str, seen: &Seen<'_>, failed: usize) -> Option<U
         statements,
         lacks: found.lacks,
     })
+}
+
+/// The statements, from 1, that change rows of nothing but what the text made before: before they could run a second time that has to
+/// be gone, and what they did with it.
+pub(super) fn confined(
+    sql: &str,
+    schema: &str,
+    statements: &[(&[token::Token], Read)],
+) -> BTreeSet<usize> {
+    let mut found = Found {
+        schema,
+        ..Found::default()
+    };
+    let mut confined = BTreeSet::new();
+    for ((tokens, read), number) in statements.iter().zip(1..) {
+        let cursor = Cursor { sql, tokens };
+        let rows = read.unseen == Some(Unseen::Rows) && !read.runs_code;
+        if rows && found.is_confined(cursor) {
+            confined.insert(number);
+        }
+        found.take(cursor, read);
+    }
+    confined
 }
 
 /// The first statement that can have failed with an error that names something: it names that as well, or its changes are not all
@@ -138,7 +161,7 @@ impl Found<'_> {
         let whole = match read.unseen {
             None => true,
             Some(_) if read.runs_code => false,
-            Some(Unseen::Rows) => self.is_new(target(cursor)),
+            Some(Unseen::Rows) => self.is_confined(cursor),
             Some(Unseen::Other) => {
                 self.is_new(target(cursor))
                     || !read.changes.is_empty()
@@ -157,6 +180,37 @@ impl Found<'_> {
             all &= self.change(cursor, read, change, &known);
         }
         all
+    }
+
+    /// The rows that it changes go with what was made: with their table, or with the columns that it fills.
+    fn is_confined(&self, cursor: Cursor<'_>) -> bool {
+        let target = target(cursor);
+        self.is_new(target.clone()) || target.is_some_and(|it| self.fills_new(cursor, it))
+    }
+
+    /// `UPDATE t SET a = 1, b = 2`, of columns that are new.
+    fn fills_new(&self, mut cursor: Cursor<'_>, (schema, name): Relation) -> bool {
+        let schema = match schema.as_str() {
+            "" => self.schema,
+            schema => schema,
+        };
+        if !cursor.take("UPDATE") || !cursor.skip_past(&["SET"]) {
+            return false;
+        }
+        let is_made = |column: &str| {
+            let mut made = self.steps.iter().filter_map(|step| step.made.as_ref());
+            made.any(|made| {
+                made.kind == ObjectKind::Column
+                    && (made.schema.as_str(), made.name.as_str()) == (schema, name.as_str())
+                    && made.part == column
+            })
+        };
+        // Of what follows the assignments nothing begins with a name and an equals sign.
+        cursor.split_by_comma().into_iter().all(|tokens| {
+            let mut cursor = Cursor { tokens, ..cursor };
+            let column = cursor.identifier();
+            column.is_some_and(|column| is_made(&column)) && cursor.take_operator("=")
+        })
     }
 
     fn is_new(&self, relation: Option<Relation>) -> bool {

@@ -20,6 +20,8 @@ use super::*;
 #[case::rows_of_a_new_table("CREATE TABLE a (id int); INSERT INTO a VALUES (1); CREATE TABLE b (id int);",
     &["DROP TABLE \"public\".\"b\"", "DROP TABLE \"public\".\"a\""], &[])]
 #[case::rows("ALTER TABLE \"User\" ADD COLUMN a TEXT; UPDATE \"User\" SET a = 'secret'; CREATE TABLE b (id int);",
+    &["DROP TABLE \"public\".\"b\"", "ALTER TABLE \"public\".\"User\" DROP COLUMN \"a\""], &[])]
+#[case::rows_of_other_columns("ALTER TABLE \"User\" ADD COLUMN a TEXT; UPDATE \"User\" SET a = 'secret', b = 1; CREATE TABLE b (id int);",
     &["DROP TABLE \"public\".\"b\"", "ALTER TABLE \"public\".\"User\" DROP COLUMN \"a\""], &["statement 2 (UPDATE \"User\" SET ...)"])]
 #[case::what_is_dropped("CREATE TABLE b (id int); ALTER TABLE \"User\" DROP COLUMN name;",
     &["DROP TABLE \"public\".\"b\""], &["column \"User\".\"name\" removed"])]
