@@ -3,6 +3,7 @@
 
 mod advice;
 mod cost;
+mod failure;
 mod findings;
 mod frame;
 mod instance;
