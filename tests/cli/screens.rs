@@ -92,6 +92,27 @@ fn live_screens(#[case] name: &str) {
     );
 }
 
+/// What read the image is gone when it has done so, and what a quota refused never was.
+#[test]
+fn logs_are_offered_where_there_is_a_pod() {
+    use database_migration_operator::api::{StepKind, StepOutcome};
+    let mut resource = status("denied");
+    let all = &mut resource.status.as_mut().unwrap();
+    let Some(run) = &mut all.run else { return };
+    run.steps.truncate(1);
+    let Some(step) = run.steps.first_mut() else {
+        return;
+    };
+    "shop-inventory-1".clone_into(&mut step.job);
+    step.name = StepKind::Inventory;
+    for (outcome, expected) in [(StepOutcome::Succeeded, false), (StepOutcome::Failed, true)] {
+        let run = resource.status.as_mut().unwrap().run.as_mut().unwrap();
+        run.steps[0].outcome = Some(outcome);
+        let text = screen::status(&screen(&resource, Some(110)));
+        assert_eq!(text.contains("\nLogs  "), expected, "{text}");
+    }
+}
+
 #[test]
 fn a_plan_with_findings() {
     let resource = status("denied");

@@ -53,9 +53,14 @@ pub async fn second_database(i: &Incident<'_>) {
         "identity keeps its migration",
         identity.applied().await.len() == 12,
     );
-    let command = i.choice("shop", 0).await;
+    let look = i.choice("shop", 0).await;
     i.ends(
-        "the first choice undoes it and runs it again",
+        "the first choice shows the rows that refuse it",
+        look.starts_with("kubectl dbm psql shop ") && look.contains("HAVING count(*) > 1"),
+    );
+    let command = i.choice("shop", 1).await;
+    i.ends(
+        "the next choice undoes it and runs it again",
         command.starts_with("kubectl dbm down shop ") && command.contains(" && kubectl dbm retry "),
     );
     i.tell("the rows that the query lists are corrected: one of each two labels gets a name of its own");
@@ -72,7 +77,7 @@ pub async fn down_then_corrected(i: &Incident<'_>) {
     let (identity, tasks) = labels_fail(i).await;
     i.look("shop").await;
     // The rows stay as they are: the corrected release takes them.
-    let command = i.choice("shop", 1).await;
+    let command = i.choice("shop", 2).await;
     i.fault();
     i.follow(&command).await;
     // What went back, and what did not.
