@@ -27,6 +27,8 @@ fn needing(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<(usize, boo
             rest.starts_with(" does not exist").then_some(())?;
             (name.rsplit('.').next()?, false)
         }
+        // PostgreSQL says it so of the columns that a statement sets or alters.
+        "42703" => return column(sql, schema, stopped),
         "42501" => {
             let (_, rest) = stopped.message.split_once("must be owner of ")?;
             let name = ["table ", "relation ", "view "];
@@ -61,6 +63,48 @@ fn needing(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<(usize, boo
     let code = |read: &Read| read.runs_code || read.rolls_back || read.unseen == Some(Unseen::Rows);
     let before = statements.iter().take(at);
     Some((at + 1, before.into_iter().any(|(_, read)| code(read))))
+}
+
+/// The same of `column "a" of relation "t" does not exist`: the first statement that sets, fills or alters it.
+fn column(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<(usize, bool)> {
+    let (_, rest) = stopped.message.split_once("column \"")?;
+    let (name, rest) = rest.split_once("\" of relation \"")?;
+    let (relation, rest) = rest.split_once('"')?;
+    rest.starts_with(" does not exist").then_some(())?;
+    let read = token::tokens(sql);
+    let statements = change::read(sql, &split(&read.tokens), schema);
+    // Where the text makes, drops or renames anything of that name, it may have been there before.
+    let own = |read: &Read| {
+        read.moves_path
+            || read.changes.iter().any(|change| match change {
+                Change::Add { object, .. } | Change::Remove { object, .. } => {
+                    object.part == name || object.part.is_empty() && object.name == relation
+                }
+                Change::Rename { from, to, .. } => [from, to]
+                    .iter()
+                    .any(|it| it.part == name || it.name == relation),
+                Change::Forget(object) => object.name == relation,
+                _ => false,
+            })
+    };
+    if read.doubtful || statements.iter().any(|(_, read)| own(read)) {
+        return None;
+    }
+    let sets = |tokens: &[token::Token]| {
+        let mut cursor = Cursor { sql, tokens };
+        if !cursor.take("UPDATE") || !needs(Cursor { sql, tokens }, relation, false) {
+            return false;
+        }
+        let items = cursor.skip_past(&["SET"]).then(|| cursor.split_by_comma());
+        items.into_iter().flatten().any(|tokens| {
+            let mut cursor = Cursor { sql, tokens };
+            cursor.identifier().as_deref() == Some(name) && cursor.take_operator("=")
+        })
+    };
+    let at = statements.iter().position(|(tokens, _)| sets(tokens))?;
+    let code = |read: &Read| read.runs_code || read.rolls_back || read.unseen == Some(Unseen::Rows);
+    let mut before = statements.iter().take(at);
+    Some((at + 1, before.any(|(_, read)| code(read))))
 }
 
 /// A statement that fails where the relation that it alters, fills or indexes is not there; `owned`: where it is another's.
@@ -108,6 +152,26 @@ mod tests {
             .filter(|(_, exact)| *exact)
             .map(|(number, _)| number);
         assert_eq!(met(sql, "public", &stopped), exact);
+    }
+
+    #[rstest::rstest]
+    #[case(
+        "ALTER TABLE \"User\" ADD a int; UPDATE \"User\" SET b = 1, \"full_name\" = 2;",
+        Some(2)
+    )]
+    #[case("UPDATE t SET a = 1; UPDATE \"User\" SET full_name = 1;", None)]
+    #[case("UPDATE \"Other\" SET full_name = 1;", None)]
+    #[case(
+        "ALTER TABLE \"User\" DROP COLUMN full_name; UPDATE \"User\" SET full_name = 1;",
+        None
+    )]
+    fn what_sets_a_column_that_is_not_there(#[case] sql: &str, #[case] expected: Option<usize>) {
+        let stopped = Stopped {
+            position: None,
+            sql_state: Some("42703"),
+            message: "ERROR: column \"full_name\" of relation \"User\" does not exist",
+        };
+        assert_eq!(met(sql, "public", &stopped), expected);
     }
 
     #[test]
