@@ -36,9 +36,10 @@ async fn what_is_left_is_told_and_a_migration_finished_by_hand_is_marked_applied
         let failed = half_way(stage).await;
         let found = database(&failed, "identity").failed.unwrap();
         let left = found.left.join("; ");
-        for part in ["statements 1 and 2 took effect", "first_name", "last_name", "statement 3"] {
+        for part in ["statements 1 and 2 took effect", "first_name", "last_name"] {
             assert!(left.contains(part), "{part} is not in: {left}");
         }
+        assert_eq!(found.statement.as_ref().map(|it| it.number), Some(3), "{found:?}");
         assert!(found.has_down);
         let commands: Vec<String> = status(&failed).choices.into_iter().map(|c| c.command).collect();
         assert!(commands[0].starts_with("kubectl dbm down shop -n "), "{commands:?}");
