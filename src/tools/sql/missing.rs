@@ -72,7 +72,7 @@ fn column(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<(usize, bool
     let (relation, rest) = rest.split_once('"')?;
     rest.starts_with(" does not exist").then_some(())?;
     let read = token::tokens(sql);
-    let statements = change::read(sql, &split(&read.tokens), schema);
+    let statements = reader::read(sql, &split(&read.tokens), schema);
     // Where the text makes, drops or renames anything of that name, it may have been there before.
     let own = |read: &Read| {
         read.moves_path
