@@ -1,6 +1,7 @@
 //! What a human can do now, safest first, each with the command that does it. Derived from status alone.
 
 pub(super) mod cause;
+pub(super) mod commands;
 pub(super) mod fix;
 mod indexes;
 pub(super) mod locks;
@@ -13,65 +14,14 @@ use crate::api::{
     DatabaseStatus, FailedStatus, FindingStatus, Phase, RunOutcome, StepKind, StepStatus, Traces,
     reasons,
 };
-use crate::tools::prisma::shell_quote;
-use crate::tools::psql::Psql;
+use crate::tools::sql_state::DEADLOCK;
 
 use self::cause::Cause;
+use self::commands::{Commands, blocker, forced, push, spoken_of, undone_by_hand, up_to};
+use super::database_plan::UNLESS_EXTERNAL;
 use super::history::NOT_EMPTY;
 use super::instance;
-use super::plan::UNLESS_EXTERNAL;
-use super::running;
 use super::status;
-
-/// SQLSTATE of a deadlock.
-pub(super) const DEADLOCK: &str = "40P01";
-
-/// The commands of one resource.
-struct Commands<'a> {
-    name: &'a str,
-    namespace: &'a str,
-    spec: &'a DatabaseMigrationSpec,
-}
-
-/// Where psql is run for a database; nowhere, where the spec does not name it.
-pub(super) fn psql(
-    (name, namespace): (&str, &str),
-    spec: &DatabaseMigrationSpec,
-    database: &str,
-) -> Psql {
-    let mut databases = spec.databases.iter();
-    let Some(database) = databases.find(|entry| entry.name == database) else {
-        return Psql::default();
-    };
-    Psql {
-        namespace: namespace.to_owned(),
-        resource: name.to_owned(),
-        database: database.name.clone(),
-    }
-}
-
-impl Commands<'_> {
-    /// Where the SQL of a migration is seen, as an insertion.
-    fn shows_sql(&self) -> String {
-        format!(" ({} --sql shows it)", self.dbm("plan", &[]))
-    }
-
-    fn psql(&self, database: &str) -> Psql {
-        psql((self.name, self.namespace), self.spec, database)
-    }
-
-    fn dbm(&self, verb: &str, rest: &[(&str, &str)]) -> String {
-        let mut text = format!(
-            "kubectl dbm {verb} {} -n {}",
-            shell_quote(self.name),
-            shell_quote(self.namespace)
-        );
-        for (flag, value) in rest {
-            text.push_str(&format!(" --{flag} {}", shell_quote(value)));
-        }
-        text
-    }
-}
 
 /// The choices. While it is at work every action would be refused, and what a session holds up is left.
 pub(super) fn choices(
@@ -308,14 +258,6 @@ pub(super) fn choices(
         restore(&mut list, &commands, now, failed.map(|(entry, _)| entry));
     }
     list
-}
-
-fn push(list: &mut Vec<ChoiceStatus>, title: impl Into<String>, command: String) {
-    list.push(ChoiceStatus {
-        title: title.into(),
-        command,
-        loses_since: None,
-    });
 }
 
 /// A migration that failed, or was cut off.
@@ -562,53 +504,6 @@ fn recorded_otherwise(now: &DatabaseMigrationStatus) -> bool {
     status::ready_reason(now) == reasons::TRANSACTION_LEFT_OPEN
 }
 
-/// The command that marks it rolled back, with what a human has to have seen before.
-fn forced(failed: &FailedStatus, mark: String) -> String {
-    match failed.traces != Traces::None && !failed.again.is_empty() {
-        true => mark + " --force",
-        false => mark,
-    }
-}
-
-/// How it is undone, and the command that says so, with what a human has to have seen before. Where statements that are known take
-/// back all of it, they are run first, all of them or none.
-fn undone_by_hand(psql: &Psql, failed: &FailedStatus, mark: String) -> (String, String) {
-    let again = failed.traces != Traces::None && !failed.again.is_empty();
-    if failed.undo.is_empty() || failed.traces == Traces::None {
-        if !again {
-            return ("undo it by hand in SQL".to_owned(), mark);
-        }
-        let undo = format!(
-            "undo it by hand in SQL, also this if it took effect, because it would run a second time ({})",
-            failed.again.join("; ")
-        );
-        return (undo, forced(failed, mark));
-    }
-    let loses = "what was written into it since is lost";
-    let mut also: Vec<&str> = failed.undo_lacks.iter().map(String::as_str).collect();
-    also.extend(failed.again.iter().map(String::as_str));
-    let mut seen = std::collections::BTreeSet::new();
-    also.retain(|text| seen.insert(*text));
-    let undo = psql.at_once(&failed.undo);
-    if also.is_empty() && failed.invalid_indexes.is_empty() && !undo.is_empty() {
-        let title = format!(
-            "undo it by hand in SQL, by the statements of this command, which take back what this run made ({loses})"
-        );
-        // In one go with what is done: a reason that is refused would come too late.
-        let mark = mark.replace(" --reason ...", " --reason 'undone by hand'");
-        return (title, format!("{undo} && {mark}"));
-    }
-    let mut title =
-        format!("undo it by hand in SQL, by the statements under \"To undo it\" ({loses})");
-    if !also.is_empty() {
-        let also = also.join("; ");
-        title.push_str(&format!(
-            ", and also this, as far as it took effect, which they do not take back ({also})"
-        ));
-    }
-    (title, forced(failed, mark))
-}
-
 /// Whether the image holds a migration that is not applied: Prisma marks only what it finds as applied (P3017).
 fn holds(entry: &DatabaseStatus, name: &str) -> bool {
     let name = status::cut(name, status::NAME_LIMIT);
@@ -616,24 +511,6 @@ fn holds(entry: &DatabaseStatus, name: &str) -> bool {
     // Of a list that is cut it is not known, and the action says it.
     let cut = entry.pending_count as usize > status::NAMES_LIMIT;
     cut || shown.any(|pending| status::cut(pending, status::NAME_LIMIT) == name)
-}
-
-/// The pid in `pid 4242 (portal, idle in transaction 3m)`.
-pub(super) fn blocker(who: &str) -> Option<i32> {
-    let digits = who.strip_prefix("pid ")?;
-    digits.split(' ').next()?.parse().ok()
-}
-
-/// The command that ends the session in `pid 4242 (portal, ...)`; `None` where none is named, or our role may not.
-pub(super) fn end_it(psql: &Psql, who: &str) -> Option<String> {
-    let pid = blocker(who).filter(|_| running::who_may_end(who).is_none());
-    pid.map(|pid| psql.terminate(pid))
-}
-
-/// The database that the message speaks of.
-fn spoken_of(now: &DatabaseMigrationStatus) -> Option<&DatabaseStatus> {
-    let mut entries = now.databases.iter();
-    entries.find(|entry| now.message.starts_with(&format!("{}:", entry.name)))
 }
 
 /// A database that holds something and has no ledger.
@@ -659,15 +536,6 @@ fn baseline(list: &mut Vec<ChoiceStatus>, commands: &Commands<'_>, entry: &Datab
     );
     let command = up_to(commands, entry, &entry.baseline) + force;
     push(list, title, command);
-}
-
-fn up_to(commands: &Commands<'_>, entry: &DatabaseStatus, last: &str) -> String {
-    let rest = [
-        ("database", entry.name.as_str()),
-        ("migration", last),
-        ("reason", "..."),
-    ];
-    commands.dbm("baseline", &rest)
 }
 
 /// The way back that loses what was written since.

@@ -1,11 +1,11 @@
 //! Pending migrations that run a statement CONCURRENTLY: it waits for every older snapshot of the database, however long
 //! that takes. Cut short, it leaves an invalid index, so no lock time-out of ours is set for such a deploy.
 
+use crate::api::DatabaseStatus;
 use dbm_protocol::{DatabaseInventory, Migration};
 
 use super::evidence::missing;
-use super::pass::Pass;
-use super::running::who;
+use super::session::who;
 use super::status::names;
 use crate::api::{FindingKind, FindingStatus, Policy, StepStatus};
 use crate::facts::{DatabaseFacts, Ledger, Wait};
@@ -69,12 +69,15 @@ pub(super) fn note(database: &str, findings: &[FindingStatus]) -> String {
 }
 
 /// Whether one of them is pending on a database, by its plan or its ledger.
-pub(super) fn is_pending(pass: &Pass<'_>, database: &str, facts: Option<&DatabaseFacts>) -> bool {
-    let planned = pass.database(database);
+pub(super) fn is_pending(
+    planned: Option<&DatabaseStatus>,
+    inventory: Option<&DatabaseInventory>,
+    facts: Option<&DatabaseFacts>,
+) -> bool {
     if planned.is_some_and(|entry| is_planned(&entry.findings)) {
         return true;
     }
-    let Some(inventory) = pass.snapshot.inventories.get(database) else {
+    let Some(inventory) = inventory else {
         return false;
     };
     let rows: &[_] = match facts.map(|facts| &facts.ledger) {
@@ -93,8 +96,8 @@ pub(super) fn is_pending(pass: &Pass<'_>, database: &str, facts: Option<&Databas
 }
 
 /// Whether the down.sql that a step runs is such a script.
-pub(super) fn is_in_down(pass: &Pass<'_>, step: &StepStatus) -> bool {
-    let Some(inventory) = pass.snapshot.inventories.get(&step.database) else {
+pub(super) fn is_in_down(inventory: Option<&DatabaseInventory>, step: &StepStatus) -> bool {
+    let Some(inventory) = inventory else {
         return false;
     };
     let mut all = inventory.migrations.iter();

@@ -3,7 +3,7 @@
 use dbm_protocol::DatabaseInventory;
 use dbm_protocol::recognise::image::unset_message;
 
-use super::plan::Blocker;
+use super::database_plan::Blocker;
 use crate::api::{DatabaseMigrationSpec, DatabaseSpec, reasons};
 
 /// Why a database cannot be migrated with this environment: a variable that neither the image nor the resource sets.

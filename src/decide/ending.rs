@@ -2,13 +2,13 @@
 
 use super::choices::cause::{self, Cause};
 use super::invalid;
-use super::judge::LOCK_NOT_AVAILABLE;
 use super::pass::Pass;
 use super::run;
+use super::smoke_tests;
 use super::snapshot::Event;
 use super::status::{self, count};
-use super::validate;
 use crate::api::{DatabasePhase, FindingKind, Phase, RunOutcome, WentBack, reasons};
+use crate::tools::sql_state::LOCK_NOT_AVAILABLE;
 
 /// Ends a run that stopped at a database: what failed was not undone, or was.
 pub(super) fn finish_stopped(pass: &mut Pass<'_>) {
@@ -100,11 +100,11 @@ pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
         reasons::PLAN_READY,
         "everything that was planned is applied",
     );
-    super::finished::since_restore_point(pass);
+    super::progress::since_restore_point(pass);
     if let Some(text) = invalid::found(pass) {
         return finish_not_valid(pass, reasons::INVALID_INDEX_FOUND, text);
     }
-    let (reason, verdict) = validate::verdict(pass);
+    let (reason, verdict) = smoke_tests::verdict(pass);
     pass.condition(reasons::VALIDATED, true, reason, &verdict);
     run::end(pass, RunOutcome::Succeeded);
     let message = if applied == 0 {
@@ -131,7 +131,7 @@ pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
         pass.event(false, reasons::SUCCEEDED, news);
         pass.ready(reasons::SUCCEEDED, message);
     }
-    super::finished::schedule(pass);
+    super::rest::schedule(pass);
 }
 
 /// What is said of an image that is older than a database.

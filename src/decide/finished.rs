@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use dbm_protocol::DatabaseInventory;
 
-use super::instance;
-use super::names::lease_name;
+use super::database_plan::DatabasePlan;
 use super::pass::Pass;
-use super::plan::DatabasePlan;
+use super::patience;
+use super::progress::since_restore_point;
 use super::remembered;
+use super::rest::schedule;
 use super::run;
 use super::shown;
-use super::status::{self, names};
+use super::status::names;
 use super::unanswered;
 use crate::api::{FindingKind, Phase, RunOutcome, reasons};
 use crate::facts::Reading;
@@ -34,7 +35,7 @@ pub(super) fn look(pass: &mut Pass<'_>) {
             Some(Reading::Unknown(why)) => {
                 let now = pass.now().as_second();
                 let why = unanswered::judged(pass.database(&database.name), now, why);
-                let why = unanswered::as_before(pass, &database.name, why);
+                let why = patience::as_before(pass, &database.name, why);
                 // Not to be reached for a while is no reason to call a migrated database not ready.
                 let text = format!("{}: {}", database.name, why.message);
                 pass.condition(reasons::OBSERVED, false, why.reason.as_str(), &text);
@@ -120,31 +121,6 @@ pub(super) fn verified(pass: &Pass<'_>, database: &str, inventory: &DatabaseInve
     entry.is_some_and(|entry| entry.inventory_hash == inventory.hash)
 }
 
-/// How many transactions were committed since the restore points, and what else is on the servers, for those who think of going
-/// back.
-pub(super) fn since_restore_point(pass: &mut Pass<'_>) {
-    if pass.spec.rollback.restore.is_none() {
-        return;
-    }
-    let now = pass.now();
-    for database in &pass.spec.databases {
-        let Some(facts) = pass.facts(&database.name) else {
-            continue;
-        };
-        instance::seen(pass, &database.name, facts);
-        // What another database commits says nothing.
-        let turn = lease_name(&facts.identity);
-        if let Some(entry) = pass.database_mut(&database.name)
-            && let Some(point) = &mut entry.restore_point
-            && point.is_of(&turn)
-        {
-            // Statistics that were reset count from nothing again.
-            point.commits_since = Some((facts.commits - point.commits).max(0));
-            entry.last_observed_at = status::time(now);
-        }
-    }
-}
-
 /// The first thing that a person has to look at.
 pub(super) fn trouble(
     order: &[&str],
@@ -164,14 +140,4 @@ pub(super) fn trouble(
         let edited: Vec<&str> = plan.findings.iter().filter(|f| [FindingKind::Edited, FindingKind::Reused].contains(&f.kind) && f.policy == crate::api::Policy::Deny).map(|f| f.migration.as_str()).collect();
         (!edited.is_empty()).then(|| (reasons::EDITED_FOUND, format!("{name}: {} differs from what was applied", names(&edited)), String::new()))
     })
-}
-
-/// When the next look is due.
-pub(super) fn schedule(pass: &mut Pass<'_>) {
-    let interval = pass.spec.interval.seconds().unwrap_or(0);
-    let looks =
-        pass.run().outcome == Some(RunOutcome::Succeeded) || pass.spec.rollback.restore.is_some();
-    if interval > 0 && looks {
-        pass.requeue(u64::try_from(interval).unwrap_or(3600).saturating_mul(1000));
-    }
 }

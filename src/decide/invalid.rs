@@ -2,8 +2,8 @@
 //! do not use them and `IF NOT EXISTS` skips them, so nothing that is said of a migration is true before they are gone.
 
 use super::evidence::{left_invalid, named_invalid_indexes};
-use super::inventory::Inventories;
 use super::pass::Pass;
+use super::snapshot::Inventories;
 use super::status::{NAMES_LIMIT, names};
 use crate::api::{StepKind, StepStatus, reasons};
 use crate::facts::DatabaseFacts;

@@ -1,17 +1,19 @@
 //! What the image holds: found by its key, or read by one Job for all databases.
 
+use super::snapshot::Inventories;
 use std::collections::BTreeMap;
 
-use dbm_protocol::{DatabaseInventory, InventoryReport, VERSION};
+use dbm_protocol::{InventoryReport, VERSION};
 
-use super::judge::prefixed;
+use super::backoff::backoff_seconds;
+use super::database_plan::DatabasePlan;
 use super::kept;
 use super::names::{inventory_key, is_pinned};
-use super::outcome::backoff_seconds;
 use super::pass::{Pass, Seen};
-use super::plan::{self, DatabasePlan};
+use super::plan;
 use super::snapshot::{Effect, JobPlan};
 use super::status;
+use super::status::prefixed;
 use super::steps;
 use super::unstarted;
 use super::waiting;
@@ -21,9 +23,6 @@ use crate::facts::{ContainerEnd, JobProgress};
 /// So many pods of one run may be lost before they have printed what the image holds; then somebody has to look at what ends
 /// them.
 const LOST_PODS: usize = 5;
-
-/// What the image holds, by database.
-pub(super) type Inventories = BTreeMap<String, DatabaseInventory>;
 
 /// The inventories, if they are known; else sees to it that they will be.
 pub(super) fn inventories(pass: &mut Pass<'_>) -> Option<Inventories> {

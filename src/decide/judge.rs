@@ -3,12 +3,15 @@
 mod nothing_open;
 mod remedy;
 mod unfinished;
+mod verdict;
 
+use crate::tools::sql_state::{DEADLOCK, LOCK_NOT_AVAILABLE};
 use dbm_protocol::recognise::NOTHING_PENDING;
 use dbm_protocol::{DatabaseInventory, Outcome, Refusal, Summary};
 
 use self::unfinished::Case;
-use super::choices::DEADLOCK;
+pub use self::verdict::Verdict;
+use self::verdict::failed;
 use super::doubts;
 use super::evidence::{
     OwnWrites, applied_since, left_invalid, missing, other_content, own_invalid_indexes,
@@ -16,54 +19,12 @@ use super::evidence::{
 };
 use super::plan::problem_reason;
 use super::status::names;
+use super::status::prefixed;
 use super::told::{self, Look};
 use super::unplanned::ADVICE;
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session};
 use crate::tools::{prisma, prisma::RowState, sql, sql_state};
-
-/// SQLSTATE of a lock that could not be had within lock_timeout.
-pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
-
-/// SQLSTATE of a right that is missing.
-const NO_RIGHT: &str = "42501";
-
-/// What is concluded.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// Every migration of the image stands in the ledger.
-    Succeeded,
-    /// It cannot be judged yet: something of it is still at work in the database.
-    Wait {
-        /// What, and what would end it.
-        message: String,
-        /// The session that ends it, where our role may end that.
-        ends: Option<i32>,
-    },
-    /// It never began, so it may be tried again.
-    NeverBegan {
-        /// Why.
-        reason: &'static str,
-        /// The same for people.
-        message: String,
-    },
-    /// The image holds other migrations than were planned; nothing was executed.
-    ImageChanged,
-    /// A lock time-out whose failed row is its only trace: mark it rolled back, then try again.
-    Traceless {
-        /// The migration.
-        migration: String,
-    },
-    /// It failed.
-    Failed {
-        /// Why.
-        reason: &'static str,
-        /// What is known of the migration.
-        failed: Box<FailedStatus>,
-        /// The same for people, without what comes next.
-        message: String,
-    },
-}
 
 /// Judges the end of a migrate step. `end` is `None` where the pod was lost: the database alone decides.
 pub fn judge(
@@ -257,13 +218,13 @@ fn still_at_work(
     Some(Verdict::Wait {
         message: format!(
             "{database}: the migration's {gone}, and session {} {what} in the database. Nothing is judged before it has ended{}",
-            super::running::who(session).trim_start_matches("pid "),
-            match super::running::left_behind(session) {
+            super::session::who(session).trim_start_matches("pid "),
+            match super::session::left_behind(session) {
                 Some(left) => format!(". {left}"),
                 None => format!("; if it never does: SELECT pg_terminate_backend({pid});"),
             },
         ),
-        ends: super::running::may_end(session).then_some(pid),
+        ends: super::session::may_end(session).then_some(pid),
     })
 }
 
@@ -308,15 +269,6 @@ fn refused(database: &str, refusal: &Refusal) -> Verdict {
             nothing(),
             prefixed(database, &problem.message),
         ),
-    }
-}
-
-/// What a message says of a database, with its name before it once.
-pub(super) fn prefixed(database: &str, message: &str) -> String {
-    let said = message.strip_prefix("database ").unwrap_or(message);
-    match said.strip_prefix(database) {
-        Some(rest) if rest.starts_with(": ") => said.to_owned(),
-        _ => format!("{database}: {message}"),
     }
 }
 
@@ -457,20 +409,5 @@ fn waited_for(step: &StepStatus, state: RowState, sql_state: &str) -> String {
         step.message.clone()
     } else {
         String::new()
-    }
-}
-
-/// The agent ended it, because it took longer than it may.
-fn timed_out(end: &ContainerEnd) -> bool {
-    end.summary
-        .as_deref()
-        .is_some_and(|summary| summary.timed_out)
-}
-
-fn failed(reason: &'static str, failed: FailedStatus, message: String) -> Verdict {
-    Verdict::Failed {
-        reason,
-        failed: Box::new(failed),
-        message,
     }
 }

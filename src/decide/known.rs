@@ -1,6 +1,7 @@
 //! What is known of a migration of an earlier run whose row blocks: what was found when it failed, for as long as that row
 //! stands, corrected by what the catalog shows now.
 
+use crate::tools::sql_state::NO_RIGHT;
 use dbm_protocol::DatabaseInventory;
 
 use super::doubts;
@@ -9,9 +10,6 @@ use super::told::{self, Look};
 use crate::api::{DatabaseStatus, FailedStatus, Traces};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
 use crate::tools::{prisma, rights, sql};
-
-/// SQLSTATE of a right that is missing.
-const NO_RIGHT: &str = "42501";
 
 /// What the next run has to know of a migration that failed in this one.
 pub(super) fn kept(before: &DatabaseStatus) -> Option<Box<FailedStatus>> {

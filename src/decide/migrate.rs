@@ -1,24 +1,27 @@
 //! The databases, one after the other: start what may start, judge what has ended, stop at the first failure.
 
+use super::turn;
 use dbm_protocol::DatabaseInventory;
 
 use super::actions;
 use super::choices::raised;
 use super::concurrently;
+use super::database_plan::DatabasePlan;
 use super::ending;
 use super::evidence;
 use super::invalid;
-use super::inventory::Inventories;
 use super::judge::{Verdict, judge};
 use super::kept;
 use super::ledger_lost;
 use super::outcome;
 use super::pass::{Pass, Seen};
-use super::plan::{DatabasePlan, ledger_digest};
+use super::plan::ledger_digest;
 use super::restore_points;
 use super::rollback;
 use super::running;
+use super::session;
 use super::snapshot::Effect;
+use super::snapshot::Inventories;
 use super::starting;
 use super::time_limits;
 use super::unplanned;
@@ -163,7 +166,7 @@ fn follow(
         if !seen && end.is_none() {
             // No Job was ever made: the operator died before it, and the Secret was corrected meanwhile.
             pass.end_step(&step.job, StepOutcome::NeverBegan);
-            outcome::set_aside(pass, &step.database);
+            turn::set_aside(pass, &step.database);
             pass.again = true;
             return true;
         }
@@ -181,9 +184,9 @@ fn follow(
                 "{}: the Job that marks {} rolled back has ended, and session {} is still at work in the database. Nothing is judged before it has ended",
                 step.database,
                 step.migration,
-                running::who(session),
+                session::who(session),
             );
-            let next = running::end_it(&pass.psql(&step.database), session);
+            let next = session::end_it(&pass.psql(&step.database), session);
             running::wait_for_backend(pass, &step.job, end, text, next);
             return false;
         }
@@ -194,7 +197,7 @@ fn follow(
         && facts.our_sessions.is_empty();
     if gives_way && end.is_none() && nothing {
         pass.end_step(&step.job, StepOutcome::NeverBegan);
-        outcome::set_aside(pass, &step.database);
+        turn::set_aside(pass, &step.database);
         return true;
     }
     // What is known of the image by now may not be what this step was planned with: the spec changed, or the tag was
@@ -208,7 +211,7 @@ fn follow(
     if !seen && end.is_none() && matches!(verdict, Verdict::Failed { .. }) {
         // No Job was ever seen, so what stands in the ledger may be another run's: the next plan speaks of it.
         pass.end_step(&step.job, StepOutcome::NeverBegan);
-        outcome::set_aside(pass, &step.database);
+        turn::set_aside(pass, &step.database);
         pass.again = true;
         return true;
     }
@@ -224,7 +227,7 @@ fn follow(
                 StepOutcome::Failed
             },
         );
-        outcome::set_aside(pass, &step.database);
+        turn::set_aside(pass, &step.database);
         pass.again = true;
         return true;
     }
@@ -295,7 +298,7 @@ fn unverifiable(pass: &mut Pass<'_>, step: &StepStatus, draining: bool) {
         step.database, step.job
     );
     if draining {
-        outcome::set_aside(pass, &step.database);
+        turn::set_aside(pass, &step.database);
         pass.event(true, reasons::OTHER_DATABASE_MIGRATED, text);
     } else {
         let failed = crate::api::FailedStatus::default();

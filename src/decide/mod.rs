@@ -21,8 +21,10 @@
 
 mod actions;
 mod at_work;
+mod backoff;
 mod choices;
 mod concurrently;
+mod database_plan;
 mod datasource;
 mod deletion;
 mod doubts;
@@ -46,22 +48,28 @@ mod migrate;
 mod names;
 mod outcome;
 mod pass;
+mod patience;
 mod plan;
 mod planning;
+mod progress;
 mod remembered;
+mod rest;
 mod restore_points;
 mod rhythm;
 mod rollback;
 mod run;
 mod running;
 mod servers;
+mod session;
 mod shown;
+mod smoke_tests;
 mod snapshot;
 mod starting;
 pub mod status;
 mod steps;
 mod time_limits;
 mod told;
+mod turn;
 mod unanswered;
 mod unplanned;
 mod unstarted;
@@ -70,13 +78,15 @@ mod waiting;
 mod wants;
 mod watch;
 
+pub use crate::facts::ServerFacts;
 pub use actions::orphaned;
+pub use database_plan::{Blocker, DatabasePlan};
 pub use instance::other as other_database;
 pub use judge::{Verdict, judge};
 pub use names::{inventory_key, is_pinned, job_name, lease_name, run_id};
-pub use plan::{Blocker, DatabasePlan, ledger_digest, plan};
+pub use plan::{ledger_digest, plan};
 pub use run::{Cause, cause};
-pub use servers::{ServerFacts, server_name, turns};
+pub use servers::{server_name, turns};
 pub use snapshot::{
     Decision, DownPlan, Effect, Event, JobPlan, LeaseFacts, Refusal, Refused, Resource,
     RestorePlan, Snapshot,
@@ -197,7 +207,7 @@ fn go_on(pass: &mut Pass<'_>, draining: bool) {
 /// The database that cannot be read has the word, unless the run ended on what was found.
 fn beside_unreadable(
     pass: &mut Pass<'_>,
-    inventories: Option<inventory::Inventories>,
+    inventories: Option<snapshot::Inventories>,
     draining: bool,
 ) {
     let shown = pass.status.clone();

@@ -1,22 +1,20 @@
 //! What a judged step leads to: the next database, another try, or the end of the run.
 
-use super::choices::DEADLOCK;
+use super::backoff::backoff_seconds;
 use super::history;
 use super::inventory;
-use super::judge::LOCK_NOT_AVAILABLE;
 use super::pass::Pass;
 use super::plan;
-use super::run;
-use super::shown;
-use super::snapshot::Effect;
 use super::status::{self, count};
 use super::steps;
+use super::turn::{release, set_aside};
 use crate::api::{
     DatabasePhase, FindingKind, FindingStatus, Phase, Policy, Resolution, StepKind, StepOutcome,
     StepStatus, reasons,
 };
 use crate::facts::{ContainerEnd, DatabaseFacts};
 use crate::tools::prisma::{self, RowState};
+use crate::tools::sql_state::{DEADLOCK, LOCK_NOT_AVAILABLE};
 
 /// How often an image may change between plan and run before somebody has to look.
 const IMAGE_CHANGES: usize = 3;
@@ -29,7 +27,7 @@ pub(super) fn succeed(
 ) {
     pass.end_step(&step.job, StepOutcome::Succeeded);
     log_findings(pass, step, end);
-    super::finished::since_restore_point(pass);
+    super::progress::since_restore_point(pass);
     release(pass, &step.database);
     let Some(entry) = pass.database_mut(&step.database) else {
         return;
@@ -82,7 +80,7 @@ pub(super) fn log_findings(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&
     let more = (summary.findings_count as usize).saturating_sub(found.len());
     if let Some(entry) = pass.database_mut(&step.database) {
         entry.findings.extend(found);
-        entry.findings_count = shown::bounded(entry.findings.len() + more);
+        entry.findings_count = status::bounded(entry.findings.len() + more);
     }
 }
 
@@ -96,27 +94,6 @@ fn last_applied(facts: &DatabaseFacts) -> String {
                 status::cut(&row.migration_name, status::NAME_LIMIT)
             }),
         _ => String::new(),
-    }
-}
-
-/// Gives the turn on a database to the next run.
-pub(super) fn release(pass: &mut Pass<'_>, database: &str) {
-    let holder = run::holder(pass);
-    let Some(entry) = pass.database_mut(database) else {
-        return;
-    };
-    if !entry.lease.is_empty() {
-        let name = std::mem::take(&mut entry.lease);
-        pass.effects.push(Effect::ReleaseLease { name, holder });
-    }
-}
-
-/// It is as if it had not been started: another run may have its turn, and it is planned again.
-pub(super) fn set_aside(pass: &mut Pass<'_>, database: &str) {
-    release(pass, database);
-    if let Some(entry) = pass.database_mut(database) {
-        entry.phase = DatabasePhase::Planned;
-        entry.current = None;
     }
 }
 
@@ -160,7 +137,7 @@ pub(super) fn never_began(
     pass.event(false, reasons::events::STEP_RETRIED, text.clone());
     pass.working(Phase::Migrating, reasons::WAITING_RETRY, text);
     pass.status.next_command =
-        super::choices::end_it(&pass.psql(&step.database), &holder).unwrap_or_default();
+        super::choices::commands::end_it(&pass.psql(&step.database), &holder).unwrap_or_default();
     pass.requeue(u64::try_from(wait).unwrap_or(1) * 1000);
 }
 
@@ -206,18 +183,13 @@ pub(super) fn name_holder(
 pub(super) fn end_that_session(holder: &str) -> String {
     match holder {
         "" => "Find out who holds the lock, and end that session or wait for its end".to_owned(),
-        _ => match super::running::who_may_end(holder) {
+        _ => match super::session::who_may_end(holder) {
             None => format!("The lock was held by {holder}: end that session, or wait for its end"),
             Some(may) => format!(
                 "The lock was held by {holder}: wait for that session's end, or have it ended; the role of the migration may not, {may}"
             ),
         },
     }
-}
-
-/// 2, 4, 8 ... 60 seconds after the first, second, third ... attempt.
-pub(super) fn backoff_seconds(attempt: u32) -> i64 {
-    2_i64.saturating_pow(attempt).min(60)
 }
 
 /// The image's tag was pushed again after the plan: look at the image anew, then plan anew.
@@ -276,7 +248,7 @@ pub(super) fn traceless(
     pass.event(false, reasons::events::STEP_RETRIED, text.clone());
     pass.working(Phase::Migrating, reasons::WAITING_RETRY, text);
     pass.status.next_command =
-        super::choices::end_it(&pass.psql(&step.database), &who).unwrap_or_default();
+        super::choices::commands::end_it(&pass.psql(&step.database), &who).unwrap_or_default();
     let mut resolve = StepStatus {
         name: StepKind::Resolve,
         database: step.database.clone(),
@@ -337,7 +309,7 @@ pub(super) fn fail_database(
     ];
     failed.elsewhere = failed.name.is_empty() && unseen.contains(&reason);
     release(pass, &step.database);
-    super::finished::since_restore_point(pass);
+    super::progress::since_restore_point(pass);
     // Prisma asks for a baseline: up to where is told as well as it can be.
     let known = (failed.code == history::NOT_EMPTY)
         .then(|| pass.snapshot.inventories.get(&step.database))

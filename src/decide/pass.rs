@@ -126,7 +126,7 @@ impl<'a> Pass<'a> {
     /// Where psql is run for a database.
     pub(super) fn psql(&self, database: &str) -> Psql {
         let resource = &self.snapshot.resource;
-        super::choices::psql((&resource.name, &resource.namespace), self.spec, database)
+        super::choices::commands::psql((&resource.name, &resource.namespace), self.spec, database)
     }
 
     pub(super) fn database(&self, name: &str) -> Option<&DatabaseStatus> {
@@ -302,6 +302,18 @@ impl<'a> Pass<'a> {
         self.status.next_command = next;
     }
 
+    /// Who we are on a Lease: [`super::snapshot::LeaseFacts::holder`]'s form.
+    pub(super) fn holder(&self) -> String {
+        let resource = &self.snapshot.resource;
+        format!(
+            "{}/{}/{}/{}",
+            resource.namespace,
+            resource.name,
+            resource.uid,
+            self.run().id
+        )
+    }
+
     pub(super) fn finish(mut self) -> Decision {
         let marks = |effect: &Effect| matches!(effect, Effect::MakeRestorePoint { .. });
         if self.before_journal && self.effects.iter().all(marks) {
@@ -324,7 +336,7 @@ impl<'a> Pass<'a> {
             self.status.next_command.clone_from(&first.command);
         }
         self.status.choices = choices;
-        super::waiting::tidy(&mut self);
+        tidy(&mut self);
         self.events.append(&mut self.calls);
         status::finish(&mut self.status);
         let changed = status::differs(&self.snapshot.resource.status, &self.status);
@@ -356,4 +368,23 @@ impl<'a> Pass<'a> {
     pub(super) fn age(&self, since: Timestamp) -> i64 {
         (self.now().as_second() - since.as_second()).max(0)
     }
+}
+
+/// So many waits of a run are journaled, the newest.
+const WAITS_LIMIT: usize = 128;
+
+/// What passed before it was told is forgotten, but for what waits for another reason now, as a server does that is out of reach
+/// in more than one way. What was told is kept as long as the run: what comes and goes is told once.
+fn tidy(pass: &mut Pass<'_>) {
+    let Some(run) = &mut pass.status.run else {
+        return;
+    };
+    let over = run.finished_at.is_some();
+    run.waits.retain(|wait| {
+        // Between two attempts nobody waits for it.
+        let kept = wait.told || wait.reason == reasons::LOCK_HELD;
+        pass.waiting.contains(&wait.subject) || kept && !over
+    });
+    let many = run.waits.len().saturating_sub(WAITS_LIMIT);
+    run.waits.drain(..many);
 }

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::concurrently;
+use super::database_plan::{Blocker, DatabasePlan};
 use super::datasource;
 use super::former;
-use super::inventory::{self, Inventories};
+use super::inventory;
 use super::names::lease_name;
 use super::pass::Pass;
-use super::plan::{self, DatabasePlan};
+use super::plan::{self};
 use super::remembered;
 use super::shown;
+use super::snapshot::Inventories;
 use super::status::{self, count};
 use super::waiting;
 use crate::api::{Phase, digest, reasons};
@@ -189,11 +191,7 @@ pub(super) fn accepted(pass: &mut Pass<'_>) {
 }
 
 /// Where something is gone of a ledger, the same is told of all databases of which it is so: a retry accepts what was told.
-fn lost(
-    pass: &mut Pass<'_>,
-    plans: &BTreeMap<String, DatabasePlan>,
-    blocker: plan::Blocker,
-) -> plan::Blocker {
+fn lost(pass: &mut Pass<'_>, plans: &BTreeMap<String, DatabasePlan>, blocker: Blocker) -> Blocker {
     if blocker.reason != reasons::PENDING_FOUND {
         return blocker;
     }
@@ -226,16 +224,16 @@ fn lost(
         blocker.message,
         others.join(", ")
     );
-    plan::Blocker { message, ..blocker }
+    Blocker { message, ..blocker }
 }
 
 /// It is of a migration that somebody else has under way.
-fn of_others(plans: &BTreeMap<String, DatabasePlan>, blocker: &plan::Blocker) -> bool {
+fn of_others(plans: &BTreeMap<String, DatabasePlan>, blocker: &Blocker) -> bool {
     let mut plans = plans.values();
     plans.any(|plan| plan.under_way && plan.blocker.as_ref() == Some(blocker))
 }
 
-fn first_blocker(pass: &Pass<'_>, plans: &BTreeMap<String, DatabasePlan>) -> Option<plan::Blocker> {
+fn first_blocker(pass: &Pass<'_>, plans: &BTreeMap<String, DatabasePlan>) -> Option<Blocker> {
     pass.spec
         .databases
         .iter()
@@ -247,7 +245,7 @@ fn unset_variable(
     pass: &Pass<'_>,
     inventories: &Inventories,
     plans: &BTreeMap<String, DatabasePlan>,
-) -> Option<plan::Blocker> {
+) -> Option<Blocker> {
     let to_do = |name: &String| plans.get(name).is_some_and(|plan| !plan.pending.is_empty());
     let databases = pass.spec.databases.iter();
     databases
@@ -258,7 +256,7 @@ fn unset_variable(
 }
 
 /// Two entries with one ledger: the second would find the first one's migrations.
-fn duplicate(pass: &Pass<'_>) -> Option<plan::Blocker> {
+fn duplicate(pass: &Pass<'_>) -> Option<Blocker> {
     let mut seen: BTreeMap<_, &str> = BTreeMap::new();
     for database in &pass.spec.databases {
         let identity = &pass.facts(&database.name)?.identity;
@@ -267,7 +265,7 @@ fn duplicate(pass: &Pass<'_>) -> Option<plan::Blocker> {
             continue;
         }
         if let Some(first) = seen.insert(identity, &database.name) {
-            return Some(plan::Blocker {
+            return Some(Blocker {
                 reason: reasons::DUPLICATE_DATABASE,
                 message: format!(
                     "{first} and {} are one database with one schema ({}, {}): two lists of migrations cannot share a ledger. Correct one of the two Secrets, or add ?schema= to one URL; it goes on by itself.",

@@ -9,10 +9,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::database_plan::Blocker;
 use super::history;
 use super::names::lease_name;
 use super::pass::Pass;
-use super::plan::Blocker;
 use super::status::{NAME_LIMIT, NAMES_LIMIT, count, cut, names};
 use crate::api::{
     ActionKind, DatabaseStatus, RememberedStatus, StepStatus, TakenAction, digest, reasons,
@@ -61,7 +61,7 @@ pub(super) fn remember(pass: &mut Pass<'_>, database: &str, facts: &DatabaseFact
     let names: Vec<&str> = now.keys().copied().collect();
     let newest = names.iter().rev().take(NAMES_LIMIT).rev();
     let remembered = RememberedStatus {
-        count: super::shown::bounded(names.len()),
+        count: super::status::bounded(names.len()),
         digest: format!("{:032x}", sum(&names)),
         newest: newest.map(|name| cut(name, NAME_LIMIT)).collect(),
         turn: lease_name(&facts.identity),
@@ -92,7 +92,7 @@ pub(super) fn has_run(pass: &mut Pass<'_>, database: &str, ran: &[String], image
     let new: Vec<&String> = new.collect();
     let all = new.iter().map(|name| number(name));
     known.digest = format!("{:032x}", all.fold(before, u128::wrapping_add));
-    known.count += super::shown::bounded(new.len());
+    known.count += super::status::bounded(new.len());
     let named = new
         .iter()
         .map(|name| cut(name, NAME_LIMIT))

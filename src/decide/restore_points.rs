@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::database_plan::DatabasePlan;
 use super::pass::Pass;
-use super::plan::DatabasePlan;
 use super::planning;
 use super::snapshot::{Effect, Event};
 use super::status;

@@ -1,9 +1,11 @@
 //! What the operator undoes by itself: a migration that provably left no trace is marked rolled back, so that it can be
 //! tried again (a lock time-out), or so that nothing is left of it (`rollback.onMigrationFailure: RevertIfClean`).
 
-use super::outcome::{backoff_seconds, fail_database, lock_timeout, open_row, release, set_aside};
+use super::backoff::backoff_seconds;
+use super::outcome::{fail_database, lock_timeout, open_row};
 use super::pass::Pass;
 use super::steps;
+use super::turn::{release, set_aside};
 use crate::api::{
     DatabasePhase, FailedStatus, OnMigrationFailure, Phase, Resolution, StepKind, StepOutcome,
     StepStatus, Traces, WentBack, reasons,

@@ -1,6 +1,6 @@
 //! What starts a run, and how one ends.
 
-use super::actions;
+use super::actions::answer::run_ended;
 use super::forced;
 use super::former;
 use super::held;
@@ -188,7 +188,7 @@ pub(super) fn end(pass: &mut Pass<'_>, outcome: RunOutcome) {
     pass.status
         .history
         .truncate(pass.spec.history_limit as usize);
-    actions::run_ended(pass, outcome);
+    run_ended(pass, outcome);
     prune(pass);
     tidy(pass);
 }
@@ -205,7 +205,7 @@ pub(super) fn give_back_left(pass: &mut Pass<'_>) {
 
 /// Gives every turn back that the run still has.
 pub(super) fn give_back(pass: &mut Pass<'_>) {
-    let holder = holder(pass);
+    let holder = pass.holder();
     for database in &mut pass.status.databases {
         if !database.lease.is_empty() {
             let name = std::mem::take(&mut database.lease);
@@ -310,16 +310,4 @@ pub(super) fn skip(pass: &mut Pass<'_>) {
             database.phase = DatabasePhase::Skipped;
         }
     }
-}
-
-/// Who we are on a Lease: [`super::snapshot::LeaseFacts::holder`]'s form.
-pub(super) fn holder(pass: &Pass<'_>) -> String {
-    let resource = &pass.snapshot.resource;
-    format!(
-        "{}/{}/{}/{}",
-        resource.namespace,
-        resource.name,
-        resource.uid,
-        pass.run().id
-    )
 }

@@ -7,24 +7,22 @@ use super::at_work;
 use super::concurrently;
 use super::evidence::missing;
 use super::going;
-use super::inventory::Inventories;
 use super::ledger_lost;
-use super::lock_held::{self, InTheWay};
-use super::names::lease_name;
-use super::outcome;
 use super::pass::Pass;
 use super::plan::ledger_digest;
 use super::rhythm;
-use super::run;
-use super::shown::{bounded, count_applied};
-use super::snapshot::{Effect, Event};
+use super::session::{ends_it, first_step, holder, in_the_way, may_end, waits};
+use super::shown::count_applied;
+use super::snapshot::Effect;
+use super::snapshot::Inventories;
 use super::status;
+use super::status::bounded;
 use super::steps::is_confirmed;
+use super::turn;
 use super::waiting;
 use crate::api::{CurrentStatus, Phase, StepKind, StepStatus, Time, reasons};
-use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger, OBSERVER, Session, Wait};
+use crate::facts::{ContainerEnd, DatabaseFacts, JobFacts, Ledger};
 use crate::tools::prisma::{self, RowState};
-use crate::tools::psql::Psql;
 
 /// After how many seconds a command that migrates is expected to have opened its session, once the agent has started it.
 const FIRST_SESSION: i64 = 10;
@@ -37,8 +35,6 @@ const ACTIVITY_LIMIT: usize = 200;
 /// What is said of one that is at work while the run was asked to end.
 const ABORTING: &str =
     ". An abort was asked for: the run ends when this migration has ended, which is not cut off";
-/// For so long a session that is at work is given the benefit of the doubt, seconds.
-const MOMENT: i64 = 60;
 /// How long a session may outlive its process before that is said, seconds.
 const BACKEND_GRACE: i64 = 3;
 /// The pod's own agent ends a migration after `timeouts.kill`; so much later the operator takes its Job away, seconds: that counts from
@@ -84,7 +80,7 @@ pub(super) fn running(
             );
         } else if let Some(wait) = waits(facts, &application) {
             let it = in_the_way(&name, wait);
-            let (judged, mut held) = self::held(pass, &it);
+            let (judged, mut held) = turn::held(pass, &it);
             reason = judged;
             let holder = holder(wait);
             let psql = pass.psql(&name);
@@ -118,7 +114,7 @@ pub(super) fn running(
             message.push_str(&format!(" waits {seconds}for {holder}{then}"));
             if reason == reasons::LOCK_HELD {
                 message.push_str(&format!(".{held}"));
-                tell_held(pass, &it, &message);
+                turn::tell_held(pass, &it, &message);
             }
         } else {
             // Every second of it would be a write.
@@ -230,267 +226,6 @@ fn is_elsewhere(step: &StepStatus, facts: &DatabaseFacts, application: &str) -> 
         && ledger_digest(&facts.ledger) == step.ledger
 }
 
-/// How the name of a migration's session begins.
-pub(super) const OURS: &str = "dbm/";
-
-/// What is said of a session that has the name of a look and is none.
-const POOLERS: &str = "a connection pooler's server connection";
-/// What is said of a session that our role may not end, because it is a superuser's.
-pub(super) const OF_SUPERUSER: &str = "of superuser ";
-/// The same of another role's.
-pub(super) const OF_ROLE: &str = "of role ";
-
-/// Who may end a session that our role may not end, by what [`who`] says of it.
-pub(super) fn who_may_end(who: &str) -> Option<&'static str> {
-    let said = |of: &str| who.contains(&format!("({of}")) || who.contains(&format!(", {of}"));
-    if said(OF_SUPERUSER) {
-        Some("only a superuser may")
-    } else if said(OF_ROLE) {
-        Some("a member of that role or of pg_signal_backend may, or a superuser")
-    } else {
-        None
-    }
-}
-
-/// Whether our role may end a session, as far as is known.
-pub(super) fn may_end(session: &Session) -> bool {
-    session.may_end != Some(false)
-}
-
-/// The command that ends a session; empty where our role may not.
-pub(super) fn end_it(psql: &Psql, session: &Session) -> String {
-    match may_end(session) {
-        true => psql.terminate(session.pid),
-        false => String::new(),
-    }
-}
-
-/// Whether a session may well end by itself, by what [`who`] says of it: it is a dump, it has been at work for a moment only, or
-/// what it does is hidden from our role. One that is idle in its transaction waits for its own client.
-pub(super) fn may_pass(who: &str) -> bool {
-    let (_, parts) = who.split_once('(').unwrap_or_default();
-    let mut parts = parts.trim_end_matches(')').split(", ");
-    match parts.next() {
-        Some(name) if is_dump(name) => return true,
-        Some(POOLERS) => return false,
-        _ => {}
-    }
-    let state = |part: &&str| part.starts_with("active") || part.starts_with("idle");
-    match parts.find(state).map(|part| part.strip_prefix("active")) {
-        None => true,
-        Some(None) => false,
-        Some(Some("")) => true,
-        Some(Some(since)) => since
-            .trim()
-            .strip_suffix('s')
-            .and_then(|seconds| seconds.parse().ok())
-            .is_some_and(|seconds: i64| seconds <= MOMENT),
-    }
-}
-
-fn is_dump(name: &str) -> bool {
-    let session = Session {
-        application_name: name.to_owned(),
-        ..Session::default()
-    };
-    session.is_dump()
-}
-
-/// What is done first about a session in the way: it is looked at where it may well end by itself, else it is ended.
-pub(super) fn first_step(psql: &Psql, session: &Session) -> String {
-    let who = who(session);
-    match may_pass(&who) {
-        true => look_at(psql, &who, session.pid),
-        false => ends_it(psql, session).1,
-    }
-}
-
-/// The command that shows what a session is at.
-pub(super) fn look_at(psql: &Psql, who: &str, pid: i32) -> String {
-    match who_may_end(who) {
-        // What it does is hidden from the migration's role, too.
-        Some(_) => psql.at_work_as_admin(pid),
-        None => psql.at_work(pid),
-    }
-}
-
-/// The reason with which a session in the way is waited for, and what is said of it then, or nothing while it is too early.
-pub(super) fn held(pass: &mut Pass<'_>, it: &InTheWay<'_>) -> (&'static str, String) {
-    let before = (reasons::WAITING_LOCK, String::new());
-    let unknown = pass.spec.timeouts.unknown.seconds().unwrap_or(900);
-    let now = status::seconds(pass.now());
-    let Some(run) = &mut pass.status.run else {
-        return before;
-    };
-    let judged = lock_held::judged(run, now, unknown, it);
-    pass.waiting.insert(judged.subject);
-    match judged.left {
-        Some(left) => {
-            pass.requeue(u64::try_from(left).unwrap_or(1) * 1000);
-            before
-        }
-        None => (reasons::LOCK_HELD, judged.said),
-    }
-}
-
-/// Tells of it, once in a run.
-pub(super) fn tell_held(pass: &mut Pass<'_>, it: &InTheWay<'_>, message: &str) {
-    let run = pass.status.run.as_mut();
-    if run.is_some_and(|run| lock_held::is_news(run, it)) {
-        pass.calls.push(Event {
-            warning: true,
-            reason: reasons::LOCK_HELD,
-            message: status::cut(message, status::MESSAGE_LIMIT),
-        });
-    }
-}
-
-/// Who may end it, and how, as a sentence that begins with a blank, and the command.
-pub(super) fn ends_it(psql: &Psql, session: &Session) -> (String, String) {
-    match who_may_end(&who(session)) {
-        Some(may) => (
-            format!(
-                " To end it: SELECT pg_terminate_backend({}), which the role of the migration may not run: {may}.",
-                session.pid
-            ),
-            psql.terminate_as_admin(session.pid),
-        ),
-        None => (
-            format!(" To end it: SELECT pg_terminate_backend({}).", session.pid),
-            psql.terminate(session.pid),
-        ),
-    }
-}
-
-/// Whom a step waits for, as a session that is in the way.
-pub(super) fn in_the_way<'a>(database: &'a str, wait: &'a Wait) -> InTheWay<'a> {
-    InTheWay {
-        database,
-        session: &wait.blocker,
-        of_transaction: wait.relation.is_some(),
-    }
-}
-
-/// Whom the session of that name waits for.
-pub(super) fn waits<'a>(facts: &'a DatabaseFacts, application: &str) -> Option<&'a Wait> {
-    let ours: Vec<i32> = facts
-        .our_sessions
-        .iter()
-        .filter(|s| s.application_name == application)
-        .map(|s| s.pid)
-        .collect();
-    facts.waits.iter().find(|wait| ours.contains(&wait.waiting))
-}
-
-/// `pid 4242 (portal, idle in transaction 3m, role app, from 10.0.3.7, its transaction open since 2026-11-29 03:02:11 UTC)`, as far as
-/// it can be seen.
-pub(super) fn who(session: &Session) -> String {
-    let mut parts = Vec::new();
-    let of_look = session.application_name == OBSERVER;
-    let user = session.user.as_deref().map(foreign);
-    let named = of_look || !session.application_name.is_empty();
-    if of_look {
-        // Of the operator's own looks none is left when it is read who is at work.
-        parts.push(POOLERS.to_owned());
-    } else if named {
-        parts.push(foreign(&session.application_name));
-    } else if let Some(user) = &user {
-        parts.push(user.clone());
-    }
-    if let Some(state) = &session.state {
-        let since = session
-            .state_seconds
-            .or(session.transaction_seconds)
-            .map(|s| format!(" {}", duration(s)))
-            .unwrap_or_default();
-        parts.push(format!("{state}{since}"));
-    }
-    if session.may_end == Some(false) {
-        let of = if session.superuser {
-            OF_SUPERUSER
-        } else {
-            OF_ROLE
-        };
-        parts.push(format!("{of}{}", user.as_deref().unwrap_or("?")));
-    } else if let Some(user) = user.filter(|_| named) {
-        parts.push(format!("role {user}"));
-    }
-    if let Some(client) = &session.client {
-        parts.push(format!("from {}", foreign(client)));
-    }
-    if let Some(since) = session.transaction_since {
-        let at = since.strftime("%Y-%m-%d %H:%M:%S UTC");
-        parts.push(format!("its transaction open since {at}"));
-    }
-    if parts.is_empty() {
-        format!("pid {}", session.pid)
-    } else {
-        format!("pid {} ({})", session.pid, parts.join(", "))
-    }
-}
-
-/// What a client or a server calls something: one short line that ends no bracket and begins no other part.
-fn foreign(text: &str) -> String {
-    let harmless = |c: char| match c {
-        '(' | ')' | ',' | ';' => '_',
-        c => c,
-    };
-    status::cut(text, status::NAME_LIMIT)
-        .chars()
-        .map(harmless)
-        .collect()
-}
-
-/// Who holds the lock that is waited for, and which, if it is a table's:
-/// `pid 4242 (portal, idle in transaction 3m, holds a lock on "User")`.
-pub(super) fn holder(wait: &Wait) -> String {
-    let who = who(&wait.blocker);
-    let Some(relation) = wait.relation.as_deref().filter(|name| !name.is_empty()) else {
-        return who;
-    };
-    let relation = status::cut(relation, status::NAME_LIMIT);
-    match who.strip_suffix(')') {
-        Some(who) => format!("{who}, holds a lock on {relation})"),
-        None => format!("{who} (holds a lock on {relation})"),
-    }
-}
-
-/// What is said of a session that holds Prisma's lock, or has a migration's name, and does nothing: a pooler keeps its
-/// connections to the server when its client is gone, with the locks that were taken on them.
-pub(super) fn left_behind(session: &Session) -> Option<String> {
-    let of_look = session.application_name == OBSERVER;
-    let idle = session.state.as_deref() == Some("idle") && session.transaction_seconds.is_none();
-    let whose = if of_look {
-        "No migration is at work in it: a migration that went through a connection pooler left it behind. End it"
-    } else if idle {
-        "It is idle: if it stays so, a migration that went through a connection pooler left it behind, and it never ends by \
-         itself. Then end it"
-    } else {
-        return None;
-    };
-    let pid = session.pid;
-    let may = match (may_end(session), session.superuser) {
-        (true, _) => "",
-        (false, true) => ", which only a superuser may",
-        (false, false) => {
-            ", which its own role, a member of pg_signal_backend or a superuser may, and the migration's role may not"
-        }
-    };
-    Some(format!(
-        "{whose}: SELECT pg_terminate_backend({pid}){};",
-        may
-    ))
-}
-
-/// `38s`, `3m`, `2h`.
-fn duration(seconds: i64) -> String {
-    match seconds {
-        ..=119 => format!("{seconds}s"),
-        120..=7199 => format!("{}m", seconds / 60),
-        _ => format!("{}h", seconds / 3600),
-    }
-}
-
 /// Puts the ledger's progress where people see it.
 pub(super) fn progress(
     pass: &mut Pass<'_>,
@@ -563,99 +298,10 @@ pub(super) fn wait_for_backend(
         );
         // Another run's start waits for the session just the same.
         if let Some(database) = pass.step_mut(job).map(|step| step.database.clone()) {
-            outcome::release(pass, &database);
+            turn::release(pass, &database);
         }
     } else {
         pass.working(Phase::Migrating, reasons::WAITING_FOR_BACKEND, message);
         pass.status.next_command = next;
     }
-}
-
-/// Another run, which is not over, has the turn on a database.
-pub(super) fn is_busy(pass: &Pass<'_>, facts: &DatabaseFacts) -> bool {
-    let held = pass.snapshot.leases.get(&lease_name(&facts.identity));
-    held.is_some_and(|held| held.holder != run::holder(pass) && !held.holder_gone)
-}
-
-/// Whether a database may be touched now: nobody holds Prisma's lock, no session of a migration is left, no other run
-/// has the turn. Where not, says who.
-pub(super) fn may_touch(pass: &mut Pass<'_>, name: &str, facts: &DatabaseFacts) -> bool {
-    if let Some(session) = facts
-        .lock_holder
-        .as_ref()
-        .or_else(|| facts.our_sessions.first())
-    {
-        let session = session.clone();
-        let it = InTheWay {
-            database: name,
-            session: &session,
-            of_transaction: false,
-        };
-        let (reason, held) = self::held(pass, &it);
-        let (then, mut next) = match left_behind(&session) {
-            Some(left) => (format!(". {left}"), ends_it(&pass.psql(name), &session).1),
-            None => {
-                let then = match who_may_end(&who(&session)) {
-                    Some(may) => format!(
-                        ". It goes on by itself when that session has ended; if it does not end, have it ended by SELECT pg_terminate_backend({}), which the role of the migration may not run: {may}",
-                        session.pid
-                    ),
-                    None => "; it goes on by itself".to_owned(),
-                };
-                // A migration has an end.
-                let next = match session.application_name.starts_with(OURS) {
-                    true => String::new(),
-                    false => first_step(&pass.psql(name), &session),
-                };
-                (then, next)
-            }
-        };
-        let text = format!(
-            "{name}: waits for {}, which holds Prisma's lock or is a migration's session",
-            who(&session)
-        );
-        let text = if reason == reasons::LOCK_HELD {
-            let (how, command) = ends_it(&pass.psql(name), &session);
-            next = command;
-            let how = match left_behind(&session) {
-                Some(left) if session.may_end != Some(false) => format!(" {left}"),
-                _ => how,
-            };
-            let text = format!("{text}.{held}{how} The run then goes on by itself.");
-            tell_held(pass, &it, &text);
-            text
-        } else {
-            format!("{text}{then}")
-        };
-        pass.working(Phase::Pending, reason, text);
-        pass.status.next_command = next;
-        pass.requeue(2_000);
-        return false;
-    }
-    let lease = lease_name(&facts.identity);
-    if let Some(held) = pass.snapshot.leases.get(&lease) {
-        if held.holder == run::holder(pass) || held.holder_gone {
-            return true;
-        }
-        let other = held
-            .holder
-            .splitn(3, '/')
-            .take(2)
-            .collect::<Vec<_>>()
-            .join("/");
-        let database = &facts.identity.database;
-        let text = if held.holder_hidden {
-            format!(
-                "{name}: DatabaseMigration {other} has the turn on the same database ({database}), and the operator may not read it, so whether its run is over cannot be seen. Give the operator its namespace back (watchNamespaces), or, if nothing of it is at work any more, delete Lease {lease} in the operator's namespace; it goes on by itself"
-            )
-        } else {
-            format!(
-                "{name}: DatabaseMigration {other} is at work on the same database ({database}); it goes on by itself"
-            )
-        };
-        pass.working(Phase::Pending, reasons::DATABASE_BUSY, text);
-        pass.requeue(5_000);
-        return false;
-    }
-    true
 }

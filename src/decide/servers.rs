@@ -11,17 +11,6 @@ const LOOK_AGAIN_MS: u64 = 300_000;
 /// Servers that do not say who they are count as one: rather a run that waits in vain than one too many.
 const UNKNOWN: &str = "unknown";
 
-/// What else is at work on a server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServerFacts {
-    /// How many runs may be, all told.
-    pub limit: u32,
-    /// The turns on its databases that the other resources have journaled.
-    pub at_work: u32,
-    /// How many resources have waited for longer.
-    pub ahead: u32,
-}
-
 /// The name under which the runs on a server are counted.
 pub fn server_name(identity: &DatabaseIdentity) -> &str {
     match identity.system_identifier.as_str() {

@@ -3,6 +3,7 @@
 use dbm_protocol::DatabaseInventory;
 
 use super::concurrently;
+use super::database_plan::{Blocker, DatabasePlan};
 use super::evidence;
 use super::forced;
 use super::former;
@@ -10,8 +11,9 @@ use super::history;
 use super::invalid;
 use super::known;
 use super::pass::Pass;
-use super::plan::{self, Blocker, DatabasePlan};
+use super::plan;
 use super::remembered;
+use super::status;
 use super::time_limits;
 use super::unplanned;
 use crate::api::{DatabasePhase, FindingKind, FindingStatus, StepKind, reasons};
@@ -174,9 +176,9 @@ fn show(
     entry.baseline_unseen = plan.baseline_unseen;
     entry.since.clone_from(&plan.since);
     if plan.blocker.is_none() || plan.total > 0 {
-        entry.total = bounded(plan.total);
-        entry.applied = bounded(plan.applied);
-        entry.pending_count = bounded(plan.pending.len());
+        entry.total = status::bounded(plan.total);
+        entry.applied = status::bounded(plan.applied);
+        entry.pending_count = status::bounded(plan.pending.len());
         entry.pending.clone_from(&plan.pending);
         entry.marks.retain(|name| plan.pending.contains(name));
         // What a migration's output said stays, and what was forced; the rest is what is so now.
@@ -189,7 +191,7 @@ fn show(
         let against = |migration: &str| history::contradicted(inventory, facts, migration);
         let said = forced::recheck(said.collect(), against);
         entry.findings = plan.findings.iter().cloned().chain(said).collect();
-        entry.findings_count = bounded(entry.findings.len());
+        entry.findings_count = status::bounded(entry.findings.len());
         if entry.phase == DatabasePhase::Unknown {
             entry.phase = DatabasePhase::Planned;
         }
@@ -232,8 +234,4 @@ pub(super) fn count_applied(pass: &mut Pass<'_>, name: &str) {
     if let Some(entry) = pass.database_mut(name) {
         entry.applied_by_run = entry.applied_by_run.max(by_run);
     }
-}
-
-pub(super) fn bounded(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }

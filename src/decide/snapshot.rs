@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use dbm_protocol::{Configured, DatabaseInventory, InventoryReport, Planned};
 use jiff::Timestamp;
 
-use super::servers::ServerFacts;
 use crate::api::{
     ANNOTATION_RECONCILE, ANNOTATION_RETRY, ANNOTATION_SUSPEND, DatabaseMigration,
     DatabaseMigrationSpec, DatabaseMigrationStatus, FINALIZER, MigrationActionStatus, Resolution,
     StepKind,
 };
+use crate::facts::ServerFacts;
 use crate::facts::{
     ActionFacts, DatabaseFacts, HeldPod, JobFacts, OldJob, Reading, RestorePointFacts,
 };
+
+/// What an image holds, by database.
+pub(super) type Inventories = BTreeMap<String, DatabaseInventory>;
 
 /// The world as it was read for one resource, and the time.
 #[derive(Clone, Debug)]

@@ -1,22 +1,25 @@
 //! Starting a database: what may start, its journal entry, its Job.
 
+use super::smoke_tests;
 use std::collections::BTreeSet;
 
+use super::backoff::backoff_seconds;
+use super::database_plan::DatabasePlan;
 use super::evidence;
-use super::inventory::Inventories;
 use super::kept;
 use super::names::lease_name;
-use super::outcome::{backoff_seconds, set_aside};
 use super::pass::Pass;
-use super::plan::{DatabasePlan, ledger_digest};
+use super::plan::ledger_digest;
 use super::remembered;
 use super::restore_points;
-use super::running;
 use super::servers;
 use super::shown;
+use super::snapshot::Inventories;
+use super::status::bounded;
 use super::status::count;
 use super::steps;
-use super::validate;
+use super::turn;
+use super::turn::set_aside;
 use super::waiting;
 use crate::api::{DatabasePhase, DatabaseSpec, Phase, StepKind, StepOutcome, StepStatus, reasons};
 use crate::facts::Ledger;
@@ -96,7 +99,7 @@ fn ready_to_start(pass: &Pass<'_>, database: &DatabaseSpec, at: usize, paralleli
     let succeeded = |name: &str| {
         pass.database(name)
             .is_some_and(|d| d.phase == DatabasePhase::Succeeded)
-            && validate::passed_after(pass, name)
+            && smoke_tests::passed_after(pass, name)
     };
     let earlier = pass.spec.databases[..at]
         .iter()
@@ -183,7 +186,7 @@ fn start(
         }
         remembered::remember(pass, name, facts);
         // Its tests are due now, and nothing else would wake it.
-        pass.again |= !validate::passed_after(pass, name);
+        pass.again |= !smoke_tests::passed_after(pass, name);
         return true;
     }
     // Two schemas of one database: the turn is the database's, and it is ours already.
@@ -193,7 +196,7 @@ fn start(
             .is_some_and(|entry| entry.lease == lease)
     };
     if pass.active().iter().any(taken)
-        || !running::may_touch(pass, name, facts)
+        || !turn::may_touch(pass, name, facts)
         || !servers::has_room(pass, name, facts)
     {
         return true;
@@ -223,7 +226,7 @@ fn start(
     let mut step = StepStatus {
         name: StepKind::Migrate,
         database: name.clone(),
-        invalid_index_count: shown::bounded(invalid.len()),
+        invalid_index_count: bounded(invalid.len()),
         invalid_indexes: invalid,
         ..StepStatus::default()
     };
@@ -248,7 +251,7 @@ pub(super) fn create_again(
     };
     // Another run has the turn on the database, so ours was never had, and the Job, which comes after it, never made.
     // The ledger that was journaled is not the one that run will leave: the database is planned again.
-    if step.name == StepKind::Migrate && running::is_busy(pass, facts) {
+    if step.name == StepKind::Migrate && turn::is_busy(pass, facts) {
         if let Some(run) = &mut pass.status.run {
             run.steps.retain(|other| other.job != step.job);
         }
@@ -256,7 +259,7 @@ pub(super) fn create_again(
             entry.phase = DatabasePhase::Planned;
             entry.lease.clear();
         }
-        running::may_touch(pass, &step.database, facts);
+        turn::may_touch(pass, &step.database, facts);
         pass.again = true;
         return Some(true);
     }
@@ -277,7 +280,7 @@ pub(super) fn create_again(
             .database(&step.database)
             .is_some_and(|entry| entry.lease.is_empty());
     if !kept::refused(pass, step)
-        && running::may_touch(pass, &step.database, facts)
+        && turn::may_touch(pass, &step.database, facts)
         && (!let_go || servers::has_room(pass, &step.database, facts))
     {
         steps::make_job(pass, step, Some(facts));

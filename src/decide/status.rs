@@ -225,3 +225,17 @@ pub fn differs(old: &DatabaseMigrationStatus, new: &DatabaseMigrationStatus) -> 
     };
     without_times(old) != without_times(new)
 }
+
+/// What a message says of a database, with its name before it once.
+pub(super) fn prefixed(database: &str, message: &str) -> String {
+    let said = message.strip_prefix("database ").unwrap_or(message);
+    match said.strip_prefix(database) {
+        Some(rest) if rest.starts_with(": ") => said.to_owned(),
+        _ => format!("{database}: {message}"),
+    }
+}
+
+/// A count, as a status holds it.
+pub(super) fn bounded(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -2,13 +2,13 @@
 
 use dbm_protocol::{DatabaseInventory, Planned};
 
-use super::actions;
+use super::actions::step::{in_transaction, resolved};
+use super::actions::target::restore_plan;
 use super::concurrently;
 use super::evidence;
 use super::names::{job_name, lease_name};
 use super::pass::Pass;
 use super::plan::ledger_digest;
-use super::run;
 use super::servers::server_name;
 use super::snapshot::{DownPlan, Effect, JobPlan};
 use super::status;
@@ -88,7 +88,7 @@ pub(super) fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: Option<&Da
             .leases
             .get(&name)
             .map(|lease| lease.resource_version.clone());
-        let holder = run::holder(pass);
+        let holder = pass.holder();
         pass.effects.push(Effect::AcquireLease {
             name,
             holder,
@@ -123,20 +123,25 @@ pub(super) fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: Option<&Da
         StepKind::Inventory => {}
         StepKind::Migrate => {
             plan.expect = hash;
-            plan.unlimited_locks = concurrently::is_pending(pass, &step.database, facts);
+            plan.unlimited_locks = concurrently::is_pending(
+                pass.database(&step.database),
+                pass.snapshot.inventories.get(&step.database),
+                facts,
+            );
         }
         StepKind::Resolve => {
             plan.expect = hash;
-            plan.migrations = actions::resolved(pass, step);
+            plan.migrations = resolved(pass, step);
             // An entry of an earlier release does not say it: it knew only this one.
             plan.resolution = Some(step.resolution.unwrap_or(Resolution::RolledBack));
         }
         StepKind::Down => {
             plan.expect = hash;
-            plan.unlimited_locks = concurrently::is_in_down(pass, step);
+            plan.unlimited_locks =
+                concurrently::is_in_down(pass.snapshot.inventories.get(&step.database), step);
             plan.migrations = vec![step.migration.clone()];
             plan.down = Some(DownPlan {
-                transaction: actions::in_transaction(pass, step),
+                transaction: in_transaction(pass, step),
                 ledger_row: step.ledger_row.clone(),
                 schema: facts
                     .map(|facts| facts.identity.schema.clone())
@@ -144,7 +149,7 @@ pub(super) fn make_job(pass: &mut Pass<'_>, step: &StepStatus, facts: Option<&Da
             });
         }
         StepKind::SmokeTest => plan.test.clone_from(&step.test),
-        StepKind::Restore => plan.restore = actions::restore_plan(pass, step),
+        StepKind::Restore => plan.restore = restore_plan(pass, step),
     }
     pass.effects.push(Effect::CreateJob(Box::new(plan)));
     pass.again = true;

@@ -3,10 +3,10 @@
 
 use dbm_protocol::DatabaseInventory;
 
+use super::database_plan::Blocker;
 use super::evidence;
 use super::history;
 use super::pass::Pass;
-use super::plan::Blocker;
 use super::status::{NAMES_LIMIT, names};
 use crate::api::{DatabaseStatus, StepStatus, reasons};
 use crate::facts::{DatabaseFacts, Ledger};

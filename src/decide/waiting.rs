@@ -1,10 +1,11 @@
 //! Waiting: for a container to start, for a database to be readable, for somebody to mend something.
 
 use super::lock_held;
-use super::outcome;
 use super::pass::Pass;
+use super::patience;
 use super::snapshot::Event;
 use super::status;
+use super::turn;
 use super::unanswered;
 use super::unstarted;
 use crate::api::reasons::Person;
@@ -18,9 +19,6 @@ const PULLING: &str = "Pulling";
 
 /// When a Job is looked for again of which no pod was seen, milliseconds: after that long it is not taken for new any more.
 const UNSEEN_MS: u64 = 10_000;
-
-/// So many waits of a run are journaled, the newest.
-const WAITS_LIMIT: usize = 128;
 
 /// A container that has not started yet, and why. After `timeouts.start` it is Stalled, and still waited for.
 pub(super) fn not_started(
@@ -149,8 +147,8 @@ fn milliseconds(seconds: i64) -> u64 {
 /// A database that cannot be read: nothing is concluded, and it is looked at again.
 pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) {
     let why = &unanswered::judged(pass.database(database), pass.now().as_second(), why);
-    let why = &unanswered::as_before(pass, database, why.clone());
-    if unanswered::too_early(pass, database, why) {
+    let why = &patience::as_before(pass, database, why.clone());
+    if patience::too_early(pass, database, why) {
         look_again(pass, pass.status.phase, 2_000);
         return;
     }
@@ -192,7 +190,7 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
             pass.stalled(phase, why.reason.as_str(), message, "");
         }
         // Others need not wait for what nobody can tell; the database guards itself.
-        outcome::release(pass, database);
+        turn::release(pass, database);
     } else {
         let patience = patience(pass, database, why.reason.as_str());
         call(pass, &subject, why.reason.as_str(), patience, &message);
@@ -312,22 +310,6 @@ pub(super) fn was_called(pass: &Pass<'_>, subject: &str, reason: &str) -> bool {
     let is_it = |wait: &WaitStatus| wait.told && wait.subject == subject && wait.reason == reason;
     let run = pass.status.run.as_ref();
     run.is_some_and(|run| run.waits.iter().any(is_it))
-}
-
-/// What passed before it was told is forgotten, but for what waits for another reason now, as a server does that is out of reach
-/// in more than one way. What was told is kept as long as the run: what comes and goes is told once.
-pub(super) fn tidy(pass: &mut Pass<'_>) {
-    let Some(run) = &mut pass.status.run else {
-        return;
-    };
-    let over = run.finished_at.is_some();
-    run.waits.retain(|wait| {
-        // Between two attempts nobody waits for it.
-        let kept = wait.told || wait.reason == reasons::LOCK_HELD;
-        pass.waiting.contains(&wait.subject) || kept && !over
-    });
-    let many = run.waits.len().saturating_sub(WAITS_LIMIT);
-    run.waits.drain(..many);
 }
 
 /// Every one of these is looked at again, and says so; and of what no look mends, that somebody has to.

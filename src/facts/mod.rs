@@ -5,6 +5,7 @@ mod catalog;
 mod database;
 mod job;
 mod reading;
+mod server;
 
 pub use action::ActionFacts;
 pub use catalog::{Column, Index, Object, ObjectKind, RestorePointFacts};
@@ -16,3 +17,4 @@ pub use job::{
     ContainerEnd, HeldPod, JobFacts, JobProgress, NEVER_RAN, NotStarted, OUT_OF_MEMORY, OldJob,
 };
 pub use reading::{Reading, Unreadable, UnreadableReason};
+pub use server::ServerFacts;

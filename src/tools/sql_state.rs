@@ -1,5 +1,12 @@
 //! SQLSTATE in words. Source: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
+/// A lock could not be had in time.
+pub const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// Two sessions waited for each other.
+pub const DEADLOCK: &str = "40P01";
+/// A right is missing.
+pub const NO_RIGHT: &str = "42501";
+
 /// What a SQLSTATE means, in few words; by its class (the first two characters) where the code itself is not listed.
 pub fn sql_state_meaning(code: &str) -> Option<&'static str> {
     if code.len() != 5

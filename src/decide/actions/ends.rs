@@ -4,14 +4,18 @@ use super::super::choices::locks::UNSEEN;
 use super::super::ending;
 use super::super::forced;
 use super::super::invalid;
-use super::super::judge::LOCK_NOT_AVAILABLE;
 use super::super::outcome;
 use super::super::pass::Pass;
 use super::super::plan::ledger_digest;
 use super::super::run;
 use super::super::shown;
 use super::super::status::{self, count};
-use super::work::{self, said};
+use super::super::turn;
+use super::answer::done;
+use super::fit::by_hand;
+use super::start::start;
+use super::step::{in_transaction, resolved, said};
+use crate::tools::sql_state::LOCK_NOT_AVAILABLE;
 use dbm_protocol::Outcome;
 
 use crate::api::{
@@ -29,12 +33,12 @@ pub(super) fn failed(pass: &mut Pass<'_>, step: Option<&StepStatus>, why: &str) 
     let kind = pass.status.action.as_ref().map(|taken| taken.action);
     if let Some(step) = step {
         pass.end_step(&step.job, StepOutcome::Failed);
-        outcome::release(pass, &step.database);
+        turn::release(pass, &step.database);
         if let Some(entry) = pass.database_mut(&step.database) {
             forced::forget(entry);
         }
     }
-    super::done(pass, ActionOutcome::Failed, why);
+    done(pass, ActionOutcome::Failed, why);
     let (reason, rollback) = match kind {
         Some(ActionKind::Restore) => (reasons::RESTORE_FAILED, true),
         Some(ActionKind::DownMigration) => (reasons::ROLLBACK_FAILED, true),
@@ -106,7 +110,7 @@ pub(super) fn judge_resolve(
         .get(name.as_str())
         .is_some_and(|(state, _)| state.is_applied());
     let missing = match (baseline, applied) {
-        (true, _) => work::resolved(pass, step).len().max(usize::from(!applied)),
+        (true, _) => resolved(pass, step).len().max(usize::from(!applied)),
         (false, _) => usize::from(!applied),
     };
     if missing > 0 {
@@ -130,7 +134,7 @@ pub(super) fn judge_resolve(
         return failed(pass, Some(step), &said(step, end, &why));
     }
     pass.end_step(&step.job, StepOutcome::Succeeded);
-    outcome::release(pass, database);
+    turn::release(pass, database);
     // A human's word does not make an index valid.
     invalid::remember(pass, &pass.snapshot.inventories, step, facts);
     let text = if baseline {
@@ -138,7 +142,7 @@ pub(super) fn judge_resolve(
     } else {
         format!("{database}: {name} is marked applied; the run goes on")
     };
-    super::done(pass, ActionOutcome::Succeeded, text.clone());
+    done(pass, ActionOutcome::Succeeded, text.clone());
     reopen(pass, Some(database));
     // Where another one failed beside it, the run ends again in that one's words.
     match other_failure(pass) {
@@ -215,7 +219,7 @@ pub(super) fn judge_down(
         return rolled_back(pass, database, WentBack::Undone, &text);
     }
     let exited_well = end.is_some_and(|end| end.exit_code == 0);
-    if !work::in_transaction(pass, step) && exited_well {
+    if !in_transaction(pass, step) && exited_well {
         pass.end_step(&step.job, StepOutcome::Succeeded);
         let next = StepStatus {
             name: StepKind::Resolve,
@@ -225,7 +229,7 @@ pub(super) fn judge_down(
             resolution: Some(Resolution::RolledBack),
             ..StepStatus::default()
         };
-        return work::start(pass, next, Some(facts));
+        return start(pass, next, Some(facts));
     }
     let why = said(
         step,
@@ -242,7 +246,7 @@ pub(super) fn judge_down(
             (true, false) => {}
         }
     }
-    let left = if work::in_transaction(pass, step) {
+    let left = if in_transaction(pass, step) {
         "It ran in one transaction, so nothing of it took effect."
     } else if facts.catalog.is_some() && facts.catalog.as_ref() == Some(&step.catalog) {
         "The schema is as it was before; whether rows changed cannot be seen."
@@ -253,7 +257,7 @@ pub(super) fn judge_down(
         let held = outcome::end_that_session(&step.message);
         format!("{held}, then undo it with its down.sql again; nothing needs correcting")
     } else {
-        super::fits::by_hand(pass, database, name, row)
+        by_hand(pass, database, name, row)
     };
     let why = why.trim_end_matches('.');
     let then = then.trim_end_matches('.');
@@ -389,8 +393,8 @@ fn rows(facts: &DatabaseFacts) -> &[LedgerRow] {
 
 /// What the run did is undone: it ends as RolledBack, and only a changed spec or a retry starts another.
 fn rolled_back(pass: &mut Pass<'_>, database: &str, how: WentBack, text: &str) {
-    super::done(pass, ActionOutcome::Succeeded, text);
-    outcome::release(pass, database);
+    done(pass, ActionOutcome::Succeeded, text);
+    turn::release(pass, database);
     if let (Some(facts), Some(inventory)) = (
         pass.facts(database),
         pass.snapshot.inventories.get(database),
@@ -423,7 +427,7 @@ pub(super) fn accepted(pass: &mut Pass<'_>, spec: &MigrationActionSpec) {
         }
     }
     reopen(pass, None);
-    super::done(
+    done(
         pass,
         ActionOutcome::Succeeded,
         "what the validation found is accepted; the run goes on",

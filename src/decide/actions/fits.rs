@@ -2,28 +2,18 @@
 
 use super::super::names::lease_name;
 use super::super::pass::Pass;
-use super::super::running as at_work;
+use super::super::session;
 use super::super::snapshot::Resource;
 use super::super::status::names;
+use super::super::turn;
 use super::baseline;
+use super::fit::{Fit, by_hand, not_read, refused, rows, stale, target_row};
 use super::marks;
-use super::restore_target;
-use super::still::{not_read, still_there};
-use crate::api::{
-    ActionKind, DatabaseMigrationStatus, MigrationActionSpec, RunOutcome, StepKind, reasons,
-};
-use crate::facts::{ActionFacts, DatabaseFacts, Ledger, LedgerRow, Reading};
-use crate::tools::{prisma, prisma::RowState, sql};
-
-/// What is concluded.
-pub(super) enum Fit {
-    /// It may be carried out.
-    Yes,
-    /// It does not fit: why, and what to do.
-    Refused(String),
-    /// Something that passes by itself stands against it: what, and when to look again, milliseconds.
-    Wait(String, u64),
-}
+use super::still::still_there;
+use super::target::restore_target;
+use crate::api::{ActionKind, MigrationActionSpec, RunOutcome, StepKind, reasons};
+use crate::facts::{ActionFacts, DatabaseFacts, Reading};
+use crate::tools::{prisma, sql};
 
 /// How soon it is looked again at something that passes by itself, milliseconds.
 const SOON: u64 = 2_000;
@@ -49,41 +39,6 @@ pub(in super::super) fn wants_database<'a>(
         ActionKind::MarkRolledBack,
     ];
     fits.then_some((spec.database.as_str(), compared.contains(&spec.action)))
-}
-
-/// The run that there is by now, if it has moved on from the one that an action was decided on.
-pub(super) fn stale(
-    status: &DatabaseMigrationStatus,
-    spec: &MigrationActionSpec,
-) -> Option<String> {
-    let run = status.run.as_ref().map_or("", |run| run.id.as_str());
-    (run != spec.run).then(|| if run.is_empty() { "none" } else { run }.to_owned())
-}
-
-/// The command by which a human says that nothing is left of a migration.
-pub(super) fn mark_rolled_back(pass: &Pass<'_>, database: &str, migration: &str) -> String {
-    format!(
-        "{} --database {database} --migration {} --reason ...",
-        pass.command("mark-rolled-back"),
-        prisma::shell_quote(migration)
-    )
-}
-
-/// How a migration is undone without a down.sql, without a last full stop.
-pub(super) fn by_hand(
-    pass: &Pass<'_>,
-    database: &str,
-    migration: &str,
-    row: Option<&LedgerRow>,
-) -> String {
-    if row.is_some_and(|row| prisma::row_state(row).is_applied()) {
-        return "Prisma does not mark an applied migration rolled back: write a new migration that undoes it"
-            .to_owned();
-    }
-    format!(
-        "Undo it by hand, then {}",
-        mark_rolled_back(pass, database, migration)
-    )
 }
 
 pub(super) fn fits(pass: &mut Pass<'_>, action: &ActionFacts) -> Fit {
@@ -212,33 +167,22 @@ fn is_moved(pass: &Pass<'_>, database: &str) -> bool {
         .is_some_and(|(point, turn)| !point.is_of(&turn))
 }
 
-pub(super) fn refused<T>(why: String) -> Result<T, Fit> {
-    Err(Fit::Refused(why))
-}
-
 /// Nobody migrates it: Prisma's lock is free, no session of a migration is left, no other run has the turn.
 fn free(pass: &Pass<'_>, database: &str, facts: &DatabaseFacts) -> Result<(), Fit> {
     let session = facts.lock_holder.as_ref().or(facts.our_sessions.first());
     if let Some(session) = session {
         let text = format!(
             "{database}: waits for {}, which holds Prisma's lock or is a migration's session. If it never ends: SELECT pg_terminate_backend({});",
-            at_work::who(session),
+            session::who(session),
             session.pid
         );
         return Err(Fit::Wait(text, SOON));
     }
-    if at_work::is_busy(pass, facts) {
+    if turn::is_busy(pass, facts) {
         let text = format!("{database}: another DatabaseMigration is at work on the same database");
         return Err(Fit::Wait(text, 5_000));
     }
     Ok(())
-}
-
-pub(super) fn rows(facts: &DatabaseFacts) -> &[LedgerRow] {
-    match &facts.ledger {
-        Ledger::Rows(rows) => rows,
-        _ => &[],
-    }
 }
 
 /// DownMigration: there is a down.sql, and nothing was applied after what it undoes.
@@ -293,13 +237,6 @@ fn down(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> R
     Ok(())
 }
 
-/// The row that a down migration undoes: the one that blocks, else the one by which it is applied.
-pub(super) fn target_row<'a>(facts: &'a DatabaseFacts, name: &str) -> Option<&'a LedgerRow> {
-    let latest = prisma::latest_by_name(rows(facts));
-    let (state, row) = latest.get(name)?;
-    (*state != RowState::RolledBack).then_some(*row)
-}
-
 /// AcceptValidation: the run failed, and nothing else failed than its validation.
 fn acceptable(pass: &Pass<'_>) -> Result<(), Fit> {
     let run = pass.run();
@@ -317,9 +254,4 @@ fn acceptable(pass: &Pass<'_>) -> Result<(), Fit> {
         "no validation of run {} failed (it says {now}), so there is nothing to accept",
         run.id
     ))
-}
-
-/// A step's database is still the one that its Secret leads to.
-pub(super) fn is_other(pass: &Pass<'_>, step: &crate::api::StepStatus) -> bool {
-    pass.is_other_database(step)
 }

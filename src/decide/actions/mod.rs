@@ -12,44 +12,36 @@
 //! The journal is written before each effect, so a crash anywhere finds either a Pending action and no trace of it, or
 //! the journal and goes on from there.
 
+pub(super) mod answer;
 mod baseline;
 mod ends;
+mod fit;
 mod fits;
 mod marks;
 mod orphans;
+mod start;
+pub(super) mod step;
 mod still;
-mod target;
+pub(super) mod target;
 mod work;
 
+pub(super) use answer::running;
+use answer::{done, refuse, said, tell_object, waiting};
 pub(super) use fits::wants_database;
 pub use orphans::orphaned;
 pub(super) use still::wants_all;
-pub(super) use target::restore_plan;
-pub(super) use work::{in_transaction, resolved};
-
-use target::restore_target;
 
 use super::ending;
 use super::pass::Pass;
-use super::remembered;
 use super::run::{self, Cause};
-use super::snapshot::{Effect, Resource};
+use super::snapshot::Resource;
 use super::status;
 use super::unplanned;
 use crate::api::{
-    ActionKind, ActionOutcome, ActionState, DatabaseMigrationStatus, DatabaseStatus,
-    MigrationActionStatus, RunOutcome, StepKind, TakenAction, reasons,
+    ActionKind, ActionOutcome, ActionState, DatabaseStatus, StepKind, TakenAction, reasons,
 };
 use crate::facts::ActionFacts;
-use fits::Fit;
-
-/// The action that is being carried out, if there is one.
-pub(super) fn running(status: &DatabaseMigrationStatus) -> Option<&TakenAction> {
-    status
-        .action
-        .as_ref()
-        .filter(|taken| taken.state == ActionState::Running)
-}
+use fit::Fit;
 
 /// The action by which a step's Job is judged here and not by the run.
 pub(super) fn has_step(resource: &Resource) -> bool {
@@ -72,7 +64,7 @@ pub(super) fn advance(pass: &mut Pass<'_>) -> bool {
         }
         if taken.action != ActionKind::Abort {
             work::go_on(pass, taken);
-            let over = self::running(&pass.status).is_none();
+            let over = answer::running(&pass.status).is_none();
             // A new run waited for it.
             pass.again |= over && run::cause(&pass.snapshot.resource).is_some();
             return true;
@@ -98,22 +90,6 @@ pub(super) fn advance(pass: &mut Pass<'_>) -> bool {
     false
 }
 
-/// Actions that nothing was said about yet, oldest first.
-fn waiting(pass: &Pass<'_>) -> Vec<ActionFacts> {
-    let known = |action: &&ActionFacts| {
-        let taken = pass.status.action.as_ref();
-        let refused =
-            |effect: &Effect| matches!(effect, Effect::SetAction { uid, .. } if *uid == action.uid);
-        taken.is_none_or(|taken| taken.uid != action.uid) && !pass.effects.iter().any(refused)
-    };
-    pass.snapshot
-        .actions
-        .iter()
-        .filter(known)
-        .cloned()
-        .collect()
-}
-
 /// What the journal says stands on the object too, whatever was lost in between. `true`: it did not.
 fn settle(pass: &mut Pass<'_>) -> bool {
     let Some(taken) = pass.status.action.clone() else {
@@ -136,57 +112,6 @@ pub(super) fn refuse_all(pass: &mut Pass<'_>) {
     for action in waiting(pass) {
         refuse(pass, &action, "the DatabaseMigration is being deleted");
     }
-}
-
-fn tell_object(pass: &mut Pass<'_>, taken: &TakenAction) {
-    pass.effects
-        .retain(|effect| !matches!(effect, Effect::SetAction { uid, .. } if *uid == taken.uid));
-    pass.effects.push(Effect::SetAction {
-        name: taken.name.clone(),
-        uid: taken.uid.clone(),
-        status: Box::new(MigrationActionStatus {
-            state: taken.state,
-            outcome: taken.outcome,
-            message: taken.message.clone(),
-            job: taken.job.clone(),
-            started_at: taken.started_at.clone(),
-            finished_at: taken.finished_at.clone(),
-        }),
-    });
-}
-
-/// It does not fit: nothing is done, and it says why.
-fn refuse(pass: &mut Pass<'_>, action: &ActionFacts, why: &str) {
-    let message = status::cut(why, status::MESSAGE_LIMIT);
-    let text = format!(
-        "{} {}: refused: {message}",
-        action.spec.action.as_str(),
-        action.name
-    );
-    pass.event(true, reasons::events::ACTION_REFUSED, text);
-    let now = pass.now();
-    pass.effects.push(Effect::SetAction {
-        name: action.name.clone(),
-        uid: action.uid.clone(),
-        status: Box::new(MigrationActionStatus {
-            state: ActionState::Refused,
-            message,
-            finished_at: status::time(now),
-            ..MigrationActionStatus::default()
-        }),
-    });
-}
-
-/// It waits for something that passes by itself.
-fn said(pass: &mut Pass<'_>, action: &ActionFacts, why: &str) {
-    pass.effects.push(Effect::SetAction {
-        name: action.name.clone(),
-        uid: action.uid.clone(),
-        status: Box::new(MigrationActionStatus {
-            message: status::cut(why, status::MESSAGE_LIMIT),
-            ..MigrationActionStatus::default()
-        }),
-    });
 }
 
 /// Journals that an action is taken up, and begins. `true`: the pass is the action's alone.
@@ -279,52 +204,6 @@ fn take(pass: &mut Pass<'_>, action: &ActionFacts) -> bool {
             true
         }
     }
-}
-
-/// Journals the end of the action that is being carried out, and says so on its object.
-pub(super) fn done(pass: &mut Pass<'_>, outcome: ActionOutcome, message: impl Into<String>) {
-    let now = pass.now();
-    let Some(taken) = &mut pass.status.action else {
-        return;
-    };
-    taken.state = ActionState::Done;
-    taken.outcome = Some(outcome);
-    taken.message = status::cut(&message.into(), status::MESSAGE_LIMIT);
-    taken.finished_at = status::time(now);
-    let taken = taken.clone();
-    remembered::forget(pass, &taken);
-    let failed = outcome == ActionOutcome::Failed;
-    let reason = if failed {
-        reasons::events::ACTION_FAILED
-    } else {
-        reasons::events::ACTION_DONE
-    };
-    let text = format!(
-        "{} {}: {}",
-        taken.action.as_str(),
-        taken.name,
-        taken.message
-    );
-    pass.event(failed, reason, text);
-    tell_object(pass, &taken);
-    // What waits behind it is judged at once. Its own object need not be there any more, whose change would wake the resource.
-    pass.again |= !waiting(pass).is_empty();
-}
-
-/// The run has ended, for whatever reason: so an Abort of it is over.
-pub(super) fn run_ended(pass: &mut Pass<'_>, outcome: RunOutcome) {
-    if running(&pass.status).is_none_or(|taken| taken.action != ActionKind::Abort) {
-        return;
-    }
-    let run = pass.run().id;
-    let text = match outcome {
-        RunOutcome::Aborted => format!("run {run} ended before its next step"),
-        RunOutcome::Superseded => format!("run {run} gave way to a new one"),
-        RunOutcome::Failed => format!("run {run} failed before its next step"),
-        RunOutcome::RolledBack => format!("run {run} was rolled back before its next step"),
-        RunOutcome::Succeeded => format!("run {run} had no next step"),
-    };
-    done(pass, ActionOutcome::Succeeded, text);
 }
 
 /// Ends the run that a human asked to end, if nothing of it is at work any more. `true`: it has ended.

@@ -6,8 +6,8 @@ use super::super::finished;
 use super::super::pass::Pass;
 use super::super::plan;
 use super::super::snapshot::Resource;
-use super::fits::{Fit, refused, stale};
-use crate::api::{ActionKind, DatabasePhase, StepKind, StepOutcome, StepStatus};
+use super::fit::{Fit, refused, stale};
+use crate::api::{ActionKind, DatabasePhase};
 use crate::facts::{ActionFacts, Reading};
 
 /// Whether every database must be looked at before an action can be judged: the run is to go on with what was verified
@@ -50,22 +50,4 @@ pub(super) fn still_there(pass: &Pass<'_>) -> Result<(), Fit> {
         Some((_, text, _)) => refused(text),
         None => Ok(()),
     }
-}
-
-/// What the image holds is being read, or nobody will read it.
-pub(super) fn not_read(pass: &Pass<'_>, database: &str) -> Fit {
-    let inventory = |step: &&StepStatus| step.name == StepKind::Inventory;
-    let last = pass.steps().iter().rfind(inventory);
-    let failed = last.is_some_and(|step| step.outcome == Some(StepOutcome::Failed));
-    if failed || pass.run().finished_at.is_some() {
-        return Fit::Refused(format!(
-            "{database}: what the image {} holds is not known, and no run reads it. Ask for a new run first: {}",
-            pass.spec.image,
-            pass.retry_command()
-        ));
-    }
-    Fit::Wait(
-        format!("{database}: what the image holds is not known yet"),
-        5_000,
-    )
 }

@@ -3,25 +3,28 @@
 use super::super::concurrently;
 use super::super::forced;
 use super::super::going;
-use super::super::history;
 use super::super::kept;
 use super::super::names::lease_name;
 use super::super::pass::{Pass, Seen};
 use super::super::plan::ledger_digest;
 use super::super::run;
 use super::super::running;
-use super::super::servers::server_name;
+use super::super::session;
 use super::super::steps;
+use super::super::turn;
 use super::super::waiting;
 use super::baseline;
 use super::ends;
-use super::fits::{is_other, rows, target_row};
+use super::fit::{is_other, target_row};
 use super::marks;
+use super::start::{announce, start, words};
+use super::step::said;
+use super::target::restore_target;
 use crate::api::{
     ActionKind, MigrationActionSpec, Phase, Resolution, StepKind, StepStatus, TakenAction, reasons,
 };
 use crate::facts::{ActionFacts, ContainerEnd, DatabaseFacts, JobProgress, Reading};
-use crate::tools::{prisma, sql};
+use crate::tools::prisma;
 
 /// Journals the action's first step and makes its Job.
 pub(super) fn begin(pass: &mut Pass<'_>, action: &ActionFacts) {
@@ -66,7 +69,7 @@ pub(super) fn begin(pass: &mut Pass<'_>, action: &ActionFacts) {
             step.name = StepKind::Restore;
             step.commits = facts.map(|facts| facts.commits);
             step.other_ledgers = ledgers(pass, &database);
-            step.message = super::restore_target(pass.snapshot, spec).unwrap_or_default();
+            step.message = restore_target(pass.snapshot, spec).unwrap_or_default();
         }
         ActionKind::Retry | ActionKind::AcceptValidation | ActionKind::Abort => {}
     }
@@ -110,75 +113,6 @@ fn ledgers(pass: &Pass<'_>, but: &str) -> std::collections::BTreeMap<String, Str
         }
     }
     other
-}
-
-/// Journals a step of the action under way and makes its Job.
-pub(super) fn start(pass: &mut Pass<'_>, mut step: StepStatus, facts: Option<&DatabaseFacts>) {
-    let turn = steps::turn(pass, &step, facts);
-    if let (Some(turn), Some(entry)) = (turn, pass.database_mut(&step.database)) {
-        entry.lease = turn;
-        // A human's decision waits for no other run, and counts for those that come after it.
-        if let Some(facts) = facts {
-            entry.server = server_name(&facts.identity).to_owned();
-        }
-    }
-    steps::journal(pass, &mut step, facts);
-    if let Some(taken) = &mut pass.status.action {
-        taken.job.clone_from(&step.job);
-    }
-    announce(pass, &step);
-    if let Some(taken) = pass.status.action.clone() {
-        super::tell_object(pass, &taken);
-    }
-    steps::make_job(pass, &step, facts);
-}
-
-/// What is going on, where people see it.
-fn announce(pass: &mut Pass<'_>, step: &StepStatus) {
-    let (phase, reason, text) = words(pass, step);
-    let going = going::pod(pass.snapshot.jobs.get(&step.job).and_then(Option::as_ref));
-    pass.working(phase, reason, format!("{text}{going}"));
-}
-
-fn words(pass: &Pass<'_>, step: &StepStatus) -> (Phase, &'static str, String) {
-    let name = &step.database;
-    let by = pass
-        .status
-        .action
-        .as_ref()
-        .map(|taken| taken.requested_by.clone())
-        .unwrap_or_default();
-    match (step.name, step.resolution) {
-        (StepKind::Restore, _) => (
-            Phase::RollingBack,
-            reasons::RESTORING,
-            format!("{name}: going back to {}, as {by} decided", step.message),
-        ),
-        (StepKind::Down, _) => (
-            Phase::RollingBack,
-            reasons::ROLLING_BACK,
-            format!(
-                "{name}: undoing {} with its down.sql, as {by} decided",
-                step.migration
-            ),
-        ),
-        (_, Some(Resolution::Applied)) => (
-            Phase::Migrating,
-            reasons::RESOLVING,
-            format!(
-                "{name}: marking {} applied, as {by} decided",
-                step.migration
-            ),
-        ),
-        _ => (
-            Phase::RollingBack,
-            reasons::RESOLVING,
-            format!(
-                "{name}: marking {} rolled back, as {by} decided",
-                step.migration
-            ),
-        ),
-    }
 }
 
 /// Goes one step further with the action that is being carried out.
@@ -252,12 +186,12 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
     let application = prisma::application_name(&pass.run().id, &step.database);
     let Some(wait) = pass
         .facts(&step.database)
-        .and_then(|facts| running::waits(facts, &application))
+        .and_then(|facts| session::waits(facts, &application))
         .cloned()
     else {
         return false;
     };
-    let holder = running::holder(&wait);
+    let holder = session::holder(&wait);
     if step.name == StepKind::Down
         && let Some(entry) = pass.step_mut(&step.job)
     {
@@ -267,29 +201,33 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
     let (phase, _, text) = words(pass, step);
     let psql = pass.psql(&step.database);
     let best = match step.name {
-        StepKind::Down if concurrently::is_in_down(pass, step) => concurrently::let_it_end(&wait),
+        StepKind::Down
+            if concurrently::is_in_down(pass.snapshot.inventories.get(&step.database), step) =>
+        {
+            concurrently::let_it_end(&wait)
+        }
         _ => "",
     };
     let (then, next) = if best.is_empty() {
-        let then = match running::may_end(&wait.blocker) {
+        let then = match session::may_end(&wait.blocker) {
             true => format!(
                 ". To end that session: SELECT pg_terminate_backend({});",
                 wait.blocker.pid
             ),
-            false => format!(".{}", running::ends_it(&psql, &wait.blocker).0),
+            false => format!(".{}", session::ends_it(&psql, &wait.blocker).0),
         };
-        (then, running::first_step(&psql, &wait.blocker))
+        (then, session::first_step(&psql, &wait.blocker))
     } else {
         (best.to_owned(), psql.at_work(wait.blocker.pid))
     };
-    let it = running::in_the_way(&step.database, &wait);
-    let (reason, held) = running::held(pass, &it);
+    let it = session::in_the_way(&step.database, &wait);
+    let (reason, held) = turn::held(pass, &it);
     let mut text = format!("{text}; it waits for {holder}{then}");
     let mut next = next;
     if reason == reasons::LOCK_HELD {
-        let (how, command) = running::ends_it(&psql, &wait.blocker);
+        let (how, command) = session::ends_it(&psql, &wait.blocker);
         text = format!("{}; it waits for {holder}.{held}{how}", words(pass, step).2);
-        running::tell_held(pass, &it, &text);
+        turn::tell_held(pass, &it, &text);
         next = command;
     }
     let going = going::pod(pass.snapshot.jobs.get(&step.job).and_then(Option::as_ref));
@@ -328,7 +266,7 @@ fn make_again(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
             if step.name == StepKind::Restore && restored {
                 return false;
             }
-            if running::may_touch(pass, &step.database, facts) {
+            if turn::may_touch(pass, &step.database, facts) {
                 steps::make_job(pass, step, Some(facts));
             }
             true
@@ -337,7 +275,7 @@ fn make_again(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         None if step.name == StepKind::Restore && step.ledger.is_empty() => {
             let held = steps::turn(pass, step, None)
                 .and_then(|turn| pass.snapshot.leases.get(&turn))
-                .is_some_and(|held| held.holder != run::holder(pass) && !held.holder_gone);
+                .is_some_and(|held| held.holder != pass.holder() && !held.holder_gone);
             if held {
                 pass.requeue(5_000);
             } else {
@@ -409,9 +347,9 @@ fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, res
         let text = format!(
             "{}: the Job has ended, and session {} is still at work in the database. Nothing is judged before it has ended; if it never does: SELECT pg_terminate_backend({pid});",
             step.database,
-            running::who(session),
+            session::who(session),
         );
-        let next = running::end_it(&pass.psql(&step.database), session);
+        let next = session::end_it(&pass.psql(&step.database), session);
         running::wait_for_backend(pass, &step.job, end, text, next);
         return;
     }
@@ -433,66 +371,5 @@ fn unreadable_other(pass: &mut Pass<'_>, step: &StepStatus) {
     match unread {
         Some((name, why)) => waiting::unreadable(pass, &name, &why),
         None => pass.requeue(1_000),
-    }
-}
-
-/// What a Job's end says, in a sentence.
-pub(super) fn said(step: &StepStatus, end: Option<&ContainerEnd>, otherwise: &str) -> String {
-    let summary = end.and_then(|end| end.summary.as_deref());
-    let message = summary
-        .and_then(|summary| summary.message.clone())
-        .unwrap_or_default();
-    match (message.is_empty(), end) {
-        (false, _) => format!("{otherwise}: {message}"),
-        (true, Some(end)) if end.out_of_memory() => {
-            format!("{otherwise}: its container ran out of memory")
-        }
-        (true, Some(end)) => format!("{otherwise} (exit code {})", end.exit_code),
-        (true, None) if step.taken_away => {
-            format!("{otherwise}: its Job was taken away before it started")
-        }
-        (true, None) if step.pod_deleted => {
-            format!("{otherwise}: its pod was deleted, {}", going::BY)
-        }
-        (true, None) => format!("{otherwise}: its pod was lost"),
-    }
-}
-
-/// Whether the down.sql of a step runs in one transaction that also marks the row.
-pub(in super::super) fn in_transaction(pass: &Pass<'_>, step: &StepStatus) -> bool {
-    pass.snapshot
-        .inventories
-        .get(&step.database)
-        .and_then(|inventory| {
-            let of_name = |m: &&dbm_protocol::Migration| m.name == step.migration;
-            inventory
-                .migrations
-                .iter()
-                .find(of_name)?
-                .down_sql
-                .as_deref()
-        })
-        .is_some_and(sql::transactional)
-}
-
-/// The migrations that a resolve step marks.
-pub(in super::super) fn resolved(pass: &Pass<'_>, step: &StepStatus) -> Vec<String> {
-    let baseline = pass
-        .status
-        .action
-        .as_ref()
-        .is_some_and(|taken| taken.action == ActionKind::Baseline && taken.job == step.job);
-    let marks = pass
-        .database(&step.database)
-        .map_or(&[][..], |entry| &entry.marks);
-    if baseline && !marks.is_empty() {
-        let applied = pass.facts(&step.database).map(rows).unwrap_or_default();
-        let applied = history::applied(applied);
-        let open = |name: &&String| !applied.contains_key(name.as_str());
-        marks.iter().filter(open).cloned().collect()
-    } else if baseline {
-        baseline::names(pass, &step.database, &step.migration)
-    } else {
-        vec![step.migration.clone()]
     }
 }

@@ -1,8 +1,8 @@
 //! What a migration failed of, by its SQLSTATE: whether its image is to be corrected, or something else, or nothing at all.
 
-use super::super::judge::LOCK_NOT_AVAILABLE;
 use crate::api::{DatabaseMigrationStatus, DatabasePhase, FailedStatus};
 use crate::tools::sql;
+use crate::tools::sql_state::LOCK_NOT_AVAILABLE;
 
 /// What has to be different before it can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! the one that corrects it. What is kept in Git is corrected there.
 
 use super::super::{status, unanswered};
-use super::{Commands, push, spoken_of};
+use super::commands::{Commands, push, spoken_of};
 use crate::api::{ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, reasons};
 use crate::tools::prisma::shell_quote;
 

@@ -1,6 +1,6 @@
 //! What a human can do about an index that a migration left invalid.
 
-use super::{Commands, push};
+use super::commands::{Commands, push};
 use crate::api::{ChoiceStatus, DatabaseMigrationStatus, FailedStatus};
 use crate::tools::psql::Psql;
 

@@ -1,12 +1,11 @@
 //! After a lock time-out, and what else is no fault of the migration: nothing of it is to be corrected. The session that held the
 //! lock has to end, or what else was in the way is mended, then the same runs again.
 
-use super::super::judge::LOCK_NOT_AVAILABLE;
 use super::super::status;
-use super::super::{concurrently, lock_held, running};
+use super::super::{concurrently, lock_held, session};
 use super::cause::{self, Cause};
+use super::commands::{Commands, blocker, end_it, forced, push, spoken_of, undone_by_hand};
 use super::raised::Raised;
-use super::{Commands, blocker, forced, push, undone_by_hand};
 use crate::api::{
     ChoiceStatus, DatabaseMigrationStatus, DatabasePhase, FailedStatus, StepKind, StepOutcome,
     StepStatus, Traces, reasons,
@@ -14,6 +13,7 @@ use crate::api::{
 use crate::tools::psql::{self, Psql};
 use crate::tools::rights;
 use crate::tools::sql;
+use crate::tools::sql_state::LOCK_NOT_AVAILABLE;
 
 /// What is said of a session that was not seen while it held the lock.
 pub(in super::super) const UNSEEN: &str = "a session that was not seen";
@@ -72,7 +72,7 @@ pub(super) fn held_up(
     let step = waiting.next_back();
     let psql = commands.psql(step.map_or("", |step| &step.database));
     let who = step.map(|step| &step.message);
-    let may = who.and_then(|who| running::who_may_end(who));
+    let may = who.and_then(|who| session::who_may_end(who));
     let ended = |who: &str, may: &str| {
         let pid = blocker(who).unwrap_or_default();
         format!(
@@ -103,7 +103,7 @@ pub(super) fn held_up(
             Some(may) => (format!("{lost}: {}", ended(who, may)), String::new()),
             None => (
                 format!("{lost}: end the session; the migration then goes on by itself"),
-                super::end_it(&psql, who).unwrap_or_default(),
+                end_it(&psql, who).unwrap_or_default(),
             ),
         };
         push(list, title, command);
@@ -143,14 +143,14 @@ fn in_the_way(
     let Some(pid) = blocker(who) else {
         return;
     };
-    let passes = running::may_pass(who);
+    let passes = session::may_pass(who);
     let first = passes && !is_held(now);
-    let look = running::look_at(psql, who, pid);
+    let look = session::look_at(psql, who, pid);
     if first {
         push(list, wait, look.clone());
     }
     let or = if first { "or " } else { "" };
-    if running::who_may_end(who).is_some() {
+    if session::who_may_end(who).is_some() {
         by_another(list, psql, who, or);
     } else {
         push(list, format!("{or}{end}"), psql.terminate(pid));
@@ -180,11 +180,11 @@ pub(super) fn not_begun(
         return;
     };
     let (who, _) = who.split_once(", which holds").unwrap_or((who, ""));
-    let migrates = who.contains(&format!(" ({}", running::OURS));
+    let migrates = who.contains(&format!(" ({}", session::OURS));
     if migrates && !is_held(now) {
         return;
     }
-    let psql = commands.psql(super::spoken_of(now).map_or("", |entry| &entry.name));
+    let psql = commands.psql(spoken_of(now).map_or("", |entry| &entry.name));
     let end = "end the session that is in the way; the run then goes on by itself";
     let wait = "wait: look what it is at; the run goes on by itself when that session has ended";
     in_the_way(list, &psql, now, who, end, wait);
@@ -199,7 +199,7 @@ pub(super) fn looks(
     let Some(pid) = lock_held::blocker_of_look(&now.message) else {
         return;
     };
-    let psql = commands.psql(super::spoken_of(now).map_or("", |entry| &entry.name));
+    let psql = commands.psql(spoken_of(now).map_or("", |entry| &entry.name));
     let title = "end the session that is in the way, where what it did may be lost; it then goes on by itself";
     push(list, title, psql.terminate(pid));
     let title = "or wait: look what it is at; it goes on by itself when that session has ended";
@@ -208,14 +208,14 @@ pub(super) fn looks(
 
 /// A session is in the way that the migration's role may not end.
 fn by_another(list: &mut Vec<ChoiceStatus>, psql: &Psql, who: &str, or: &str) {
-    let Some((pid, may)) = blocker(who).zip(running::who_may_end(who)) else {
+    let Some((pid, may)) = blocker(who).zip(session::who_may_end(who)) else {
         return;
     };
     let title = format!(
         "{or}end the session that is in the way, which the migration's role may not ({may}): put the URL of one who may, for this server, into the variable ADMIN_DATABASE_URL of your shell (read -rs ADMIN_DATABASE_URL; export ADMIN_DATABASE_URL). It then goes on by itself"
     );
     push(list, title, psql.terminate_as_admin(pid));
-    if !who.contains(running::OF_SUPERUSER) {
+    if !who.contains(session::OF_SUPERUSER) {
         let title = "or let the migration's role end such sessions from now on: a superuser runs GRANT pg_signal_backend TO it, or makes it a member of that session's role";
         push(list, title, String::new());
     }
@@ -223,7 +223,7 @@ fn by_another(list: &mut Vec<ChoiceStatus>, psql: &Psql, who: &str, or: &str) {
 
 /// How the lock gets free, as the beginning of a title and of a command.
 pub(super) fn free(psql: &Psql, who: &str) -> (String, Vec<String>) {
-    match (super::end_it(psql, who), running::who_may_end(who)) {
+    match (end_it(psql, who), session::who_may_end(who)) {
         (Some(command), _) => (
             format!("end the session that held the lock: {who}"),
             vec![command],

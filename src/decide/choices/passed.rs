@@ -1,7 +1,7 @@
 //! What a human can do about applied migrations that the image does not have: an image that has them; last, a setting by which
 //! they are passed over, where that is right, and by which nothing runs that may have run.
 
-use super::{Commands, push};
+use super::commands::{Commands, push};
 use crate::api::{
     ChoiceStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabaseStatus, FindingKind,
     FindingStatus, HistoryStatus, Policy, RunOutcome, reasons,

@@ -2,7 +2,7 @@
 //! each title says what of them runs next.
 
 use super::super::status::{self, names};
-use super::{Commands, push, up_to};
+use super::commands::{Commands, push, up_to};
 use crate::api::{
     ChoiceStatus, DatabaseMigrationStatus, DatabaseStatus, FindingKind, FindingStatus, reasons,
 };

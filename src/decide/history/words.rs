@@ -2,7 +2,7 @@
 
 use super::rewritten::{Rewritten, first};
 use crate::api::reasons;
-use crate::decide::plan::Blocker;
+use crate::decide::database_plan::Blocker;
 use crate::decide::status::names;
 
 impl Rewritten {

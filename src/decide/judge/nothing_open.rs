@@ -1,9 +1,11 @@
 //! A migrate step that ended without the migrations and without a row that says why.
 
+use crate::tools::sql_state::LOCK_NOT_AVAILABLE;
 use dbm_protocol::recognise::{APPLIED, NOTHING_PENDING};
 
+use super::super::status::prefixed;
 use super::remedy::right as right_of;
-use super::{LOCK_NOT_AVAILABLE, Verdict, failed, prefixed, timed_out};
+use super::verdict::{Verdict, failed, timed_out};
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::decide::going::BY;
 use crate::decide::plan::{ledger_digest, problem_reason};

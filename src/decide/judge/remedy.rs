@@ -1,7 +1,7 @@
 //! What makes a failed migration succeed the next time, where that is known.
 
-use super::NO_RIGHT;
 use crate::facts::DatabaseFacts;
+use crate::tools::sql_state::NO_RIGHT;
 use crate::tools::{rights, sql};
 
 /// SQLSTATE of a statement that cannot run inside a transaction.

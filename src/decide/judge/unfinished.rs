@@ -1,9 +1,10 @@
 //! A row that is neither finished nor failed: what kept Prisma from finishing it, as far as file, row, catalog and output
 //! tell together.
 
+use crate::tools::sql_state::NO_RIGHT;
 use dbm_protocol::recognise::APPLIED;
 
-use super::{NO_RIGHT, timed_out};
+use super::verdict::timed_out;
 use crate::api::{FailedStatus, Traces, reasons};
 use crate::decide::going::BY;
 use crate::facts::{ContainerEnd, DatabaseFacts};

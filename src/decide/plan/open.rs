@@ -2,9 +2,9 @@
 
 use dbm_protocol::{DatabaseInventory, Migration};
 
+use super::super::database_plan::Blocker;
 use super::super::doubts;
 use super::super::evidence::failure;
-use super::Blocker;
 use crate::api::{FailedStatus, reasons};
 use crate::facts::{DatabaseFacts, LedgerRow, OBSERVER, Session};
 use crate::tools::prisma::{self, RowState};
