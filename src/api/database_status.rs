@@ -328,7 +328,7 @@ pub struct FailedStatus {
     /// Another row says that it is applied: this one is left over, and Prisma does not run it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub left_over: bool,
-    /// The image holds another text under its name by now, as a corrected one does: what failed is the one before.
+    /// The image holds another text under its name by now, as a corrected one does, or none: what failed is the one before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub corrected: bool,
     /// The time-out that ended it is set by its own file.

@@ -425,7 +425,7 @@ fn of_migration(
         let title = if !failed.was_there.is_empty() {
             "nothing of it is left: mark it rolled back; once what was there before is out of the way, or a corrected image is released, retry"
         } else if failed.corrected {
-            "nothing of it is left: mark it rolled back, and run what the image holds under that name now"
+            "nothing of it is left: mark it rolled back, and run what the image holds now"
         } else if cause == Cause::Image
             || status::ready_reason(now) == reasons::TRANSACTION_LEFT_OPEN
         {
@@ -459,6 +459,12 @@ fn of_migration(
             None => push(list, words, line.join(" && ")),
         }
     }
+    // Where the statements that undo all of it are known, that takes no SQL of one's own.
+    let undone_first = cut_off
+        && !failed.undo.is_empty()
+        && failed.undo_lacks.is_empty()
+        && failed.again.is_empty();
+    let finish = list.len();
     if held {
         let part = compared.filter(|compared| !compared.there.is_empty());
         let lacks = part.map(|part| match part.against.as_slice() {
@@ -474,9 +480,7 @@ fn of_migration(
     if failed.traces != Traces::None {
         if lock || cause == Cause::Around || cut_off || failed.corrected {
             let title = match failed.corrected {
-                true => format!(
-                    "{undo}, mark it rolled back, and run what the image holds under that name now"
-                ),
+                true => format!("{undo}, mark it rolled back, and run what the image holds now"),
                 false => format!("{undo}, mark it rolled back, and {run_it_again}"),
             };
             push(list, title, format!("{back} && {retry}"));
@@ -484,6 +488,9 @@ fn of_migration(
             let title = format!("{undo}, mark it rolled back, then release a corrected image");
             push(list, title, back);
         }
+    }
+    if undone_first {
+        list[finish..].reverse();
     }
 }
 

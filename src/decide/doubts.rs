@@ -18,7 +18,7 @@ const NO_TEXT: &str = "its SQL is not known here, so nothing of it can be compar
 const OTHER_TEXT: &str = "what its earlier text did, which the image does not hold any more, is known from the time of its failure only";
 
 /// Whether a row is of the text that the image holds under its name.
-fn is_of_image(inventory: &DatabaseInventory, row: &LedgerRow) -> bool {
+pub(super) fn is_of_image(inventory: &DatabaseInventory, row: &LedgerRow) -> bool {
     let found = inventory
         .migrations
         .iter()
@@ -30,6 +30,11 @@ fn is_of_image(inventory: &DatabaseInventory, row: &LedgerRow) -> bool {
     })
 }
 
+fn is_held(inventory: &DatabaseInventory, row: &LedgerRow) -> bool {
+    let mut all = inventory.migrations.iter();
+    all.any(|migration| migration.name == row.migration_name)
+}
+
 /// Fills in what a human has to look at before marking it, as far as it is known.
 pub(super) fn fill(
     failed: &mut FailedStatus,
@@ -37,7 +42,7 @@ pub(super) fn fill(
     facts: &DatabaseFacts,
     row: &LedgerRow,
 ) {
-    failed.corrected = !is_of_image(inventory, row);
+    failed.corrected = !is_of_image(inventory, row) || !is_held(inventory, row);
     failed.unchecked = unchecked(inventory, facts, row);
     failed.again = again(inventory, facts, row);
 }

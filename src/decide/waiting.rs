@@ -154,6 +154,10 @@ pub(super) fn unreadable(pass: &mut Pass<'_>, database: &str, why: &Unreadable) 
     }
     let migrates = |step: &StepStatus| step.name == StepKind::Migrate && step.database == database;
     let at_work = pass.active().into_iter().find(|step| migrates(step));
+    // What it did when it was last seen is not what it does.
+    if let Some(entry) = pass.database_mut(database) {
+        entry.current = None;
+    }
     let message = format!("{database}: {}", goes_on(why, at_work.is_some()));
     pass.condition(reasons::OBSERVED, false, why.reason.as_str(), &message);
     let since = status::get(&pass.status, reasons::OBSERVED)

@@ -234,7 +234,10 @@ fn the_arrow_to_look_at_is_named() {
         .map(|(from, to)| ((from.to_owned(), to.to_owned()), String::new()))
         .into();
     let text = wrong(&three).join("\n");
-    assert!(text.contains("x, y, z\n") && !text.contains("-> w"), "{text}");
+    assert!(
+        text.contains("x, y, z\n") && !text.contains("-> w"),
+        "{text}"
+    );
     let first = closing(&three, &circles(&three)[0])[0].1;
     assert_eq!(
         (first.0.as_str(), first.1.as_str()),

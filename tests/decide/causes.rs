@@ -385,7 +385,7 @@ fn rows_that_go_with_their_new_column_are_not_in_doubt() {
     assert_eq!(failure.again, Vec::<String>::new());
     assert_eq!(
         failure.undo,
-        ["ALTER TABLE \"public\".\"t\" DROP COLUMN \"b\""]
+        ["ALTER TABLE \"public\".\"t\" DROP COLUMN IF EXISTS \"b\""]
     );
     assert_eq!(failure.undo_lacks, Vec::<String>::new());
     let shown = format!("{} {:?} {:?}", now.message, failure.left, now.choices);

@@ -141,7 +141,7 @@ enum Again {
 fn what_was_found_stays_known_in_another_run(#[case] again: Again) {
     let mut snapshot = failed();
     let before = known(&snapshot).clone();
-    let undo = "ALTER TABLE \"public\".\"Customer\" DROP COLUMN \"phone\"";
+    let undo = "ALTER TABLE \"public\".\"Customer\" DROP COLUMN IF EXISTS \"phone\"";
     assert_eq!(before.undo, [undo]);
     assert!(before.left[0].contains("column \"Customer\".\"phone\" added"));
     match again {
@@ -251,8 +251,14 @@ fn what_takes_back_an_earlier_text_is_known_from_its_failure(
         &mut snapshot,
         "ALTER TABLE \"Customer\" ADD COLUMN \"fax\" TEXT;",
     );
+    // Its down.sql is not that of what ran.
+    for inventory in snapshot.inventories.values_mut() {
+        inventory.migrations[0].down_sql =
+            Some("ALTER TABLE \"Customer\" DROP COLUMN IF EXISTS \"email\";".to_owned());
+    }
     blocked(&mut snapshot);
     let after = known(&snapshot);
+    assert!(!after.has_down);
     assert_eq!(
         (&after.left, &after.undo, &after.again),
         (&before.left, &before.undo, &before.again)
@@ -262,16 +268,18 @@ fn what_takes_back_an_earlier_text_is_known_from_its_failure(
     let command = &by_hand.unwrap().command;
     assert_eq!(command.contains(" --force"), force, "{command}");
     assert!(command.contains(" && kubectl dbm retry "), "{command}");
-    let mark = |snapshot: &Snapshot| {
+    let taken = |snapshot: &Snapshot, kind: ActionKind| {
         let mut snapshot = snapshot.clone();
-        let mut action = asked(&snapshot, ActionKind::MarkRolledBack);
+        let mut action = asked(&snapshot, kind);
         action.spec.database = "db00".to_owned();
         action.spec.migration_name = NAME.to_owned();
         action.spec.ledger_row = "row".to_owned();
         snapshot.actions = vec![action];
         !settle(&mut snapshot).is_empty()
     };
+    let mark = |snapshot: &Snapshot| taken(snapshot, ActionKind::MarkRolledBack);
     assert!(!mark(&snapshot), "it is not undone");
+    assert!(!taken(&snapshot, ActionKind::DownMigration));
     // Somebody undid it, and something else came meanwhile.
     stands(
         &mut snapshot,

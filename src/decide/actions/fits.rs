@@ -1,5 +1,6 @@
 //! Whether an action fits the state that it names, as the world is now. What changed since is refused, never guessed.
 
+use super::super::doubts;
 use super::super::names::lease_name;
 use super::super::pass::Pass;
 use super::super::session;
@@ -214,6 +215,12 @@ fn down(pass: &Pass<'_>, spec: &MigrationActionSpec, facts: &DatabaseFacts) -> R
             "{database}: {name} is not in the ledger, or is rolled back already: there is nothing to undo"
         ));
     };
+    if !doubts::is_of_image(inventory, row) {
+        return refused(format!(
+            "{database}: what ran of {name} is another text than the one that the image {} holds, so the down.sql beside it may undo something else. Release the image that ran it, or undo it by hand",
+            pass.spec.image
+        ));
+    }
     if prisma::row_state(row).is_applied() {
         let later = rows(facts).iter().filter(|other| {
             prisma::row_state(other).is_applied() && other.started_at > row.started_at

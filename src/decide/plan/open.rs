@@ -108,7 +108,8 @@ pub(super) fn status(
             .migrations
             .iter()
             .find(of_name)
-            .is_some_and(|m| m.down_sql.is_some()),
+            // That of another text undoes something else.
+            .is_some_and(|m| m.down_sql.is_some() && doubts::is_of_image(inventory, row)),
         ..FailedStatus::default()
     };
     doubts::fill(&mut found, inventory, facts, row);

@@ -454,23 +454,27 @@ fn qualified(schema: &str, name: &str) -> String {
     }
 }
 
+/// Each may be run once more, where what comes after it was not done.
 fn dropped(object: &Object, cursor: Cursor<'_>) -> Option<String> {
     let name = qualified(&object.schema, &object.name);
     let part = quoted(&object.part);
     Some(match object.kind {
-        ObjectKind::Schema => format!("DROP SCHEMA {name}"),
-        ObjectKind::Table => format!("DROP TABLE {name}"),
+        ObjectKind::Schema => format!("DROP SCHEMA IF EXISTS {name}"),
+        ObjectKind::Table => format!("DROP TABLE IF EXISTS {name}"),
         ObjectKind::View if cursor.has(&["MATERIALIZED"]) => {
-            format!("DROP MATERIALIZED VIEW {name}")
+            format!("DROP MATERIALIZED VIEW IF EXISTS {name}")
         }
-        ObjectKind::View => format!("DROP VIEW {name}"),
-        ObjectKind::Sequence => format!("DROP SEQUENCE {name}"),
-        ObjectKind::Index => format!("DROP INDEX {name}"),
-        ObjectKind::Type => format!("DROP TYPE {name}"),
-        ObjectKind::Extension => format!("DROP EXTENSION {name}"),
-        ObjectKind::Column => format!("ALTER TABLE {name} DROP COLUMN {part}"),
-        ObjectKind::Constraint => format!("ALTER TABLE {name} DROP CONSTRAINT {part}"),
-        ObjectKind::Trigger => format!("DROP TRIGGER {part} ON {name}"),
+        ObjectKind::View => format!("DROP VIEW IF EXISTS {name}"),
+        ObjectKind::Sequence => format!("DROP SEQUENCE IF EXISTS {name}"),
+        ObjectKind::Index => format!("DROP INDEX IF EXISTS {name}"),
+        ObjectKind::Type => format!("DROP TYPE IF EXISTS {name}"),
+        ObjectKind::Extension => format!("DROP EXTENSION IF EXISTS {name}"),
+        ObjectKind::Column => format!("ALTER TABLE {name} DROP COLUMN IF EXISTS {part}"),
+        // Its table may be a new one, which is dropped after it.
+        ObjectKind::Constraint => {
+            format!("ALTER TABLE IF EXISTS {name} DROP CONSTRAINT IF EXISTS {part}")
+        }
+        ObjectKind::Trigger => format!("DROP TRIGGER IF EXISTS {part} ON {name}"),
         // PostgreSQL takes no value back.
         ObjectKind::EnumValue | ObjectKind::Function => return None,
     })

@@ -5,46 +5,46 @@ use super::*;
 
 /// What stands after some SQL; what took effect of the file, up to the statement that fails; what takes it back, and what is not.
 #[rstest]
-#[case::a_table("CREATE TABLE \"Note\" (id int); CREATE INDEX i ON \"Note\" (id);", &["DROP TABLE \"public\".\"Note\""], &[])]
+#[case::a_table("CREATE TABLE \"Note\" (id int); CREATE INDEX i ON \"Note\" (id);", &["DROP TABLE IF EXISTS \"public\".\"Note\""], &[])]
 #[case::columns("ALTER TABLE \"User\" ADD COLUMN a TEXT, ADD COLUMN \"b\"\"c\" TEXT;",
-    &["ALTER TABLE \"public\".\"User\" DROP COLUMN \"b\"\"c\"", "ALTER TABLE \"public\".\"User\" DROP COLUMN \"a\""], &[])]
-#[case::in_another_schema("CREATE SCHEMA audit; CREATE TABLE audit.log (id int);", &["DROP TABLE \"audit\".\"log\"", "DROP SCHEMA \"audit\""], &[])]
+    &["ALTER TABLE \"public\".\"User\" DROP COLUMN IF EXISTS \"b\"\"c\"", "ALTER TABLE \"public\".\"User\" DROP COLUMN IF EXISTS \"a\""], &[])]
+#[case::in_another_schema("CREATE SCHEMA audit; CREATE TABLE audit.log (id int);", &["DROP TABLE IF EXISTS \"audit\".\"log\"", "DROP SCHEMA IF EXISTS \"audit\""], &[])]
 #[case::an_index_and_a_constraint("CREATE INDEX i ON \"User\" (id); ALTER TABLE \"User\" ADD CONSTRAINT u UNIQUE (id);",
-    &["ALTER TABLE \"public\".\"User\" DROP CONSTRAINT \"u\"", "DROP INDEX \"public\".\"i\""], &[])]
+    &["ALTER TABLE IF EXISTS \"public\".\"User\" DROP CONSTRAINT IF EXISTS \"u\"", "DROP INDEX IF EXISTS \"public\".\"i\""], &[])]
 #[case::an_enum("CREATE TYPE r AS ENUM ('A'); ALTER TABLE \"User\" ADD COLUMN role r;",
-    &["ALTER TABLE \"public\".\"User\" DROP COLUMN \"role\"", "DROP TYPE \"public\".\"r\""], &[])]
+    &["ALTER TABLE \"public\".\"User\" DROP COLUMN IF EXISTS \"role\"", "DROP TYPE IF EXISTS \"public\".\"r\""], &[])]
 #[case::two_that_refer_to_each_other(
     "CREATE TABLE a (id int, b int, CONSTRAINT ap PRIMARY KEY (id)); CREATE TABLE b (id int, CONSTRAINT bp PRIMARY KEY (id)); \
      ALTER TABLE a ADD CONSTRAINT f FOREIGN KEY (b) REFERENCES b (id);",
-    &["ALTER TABLE \"public\".\"a\" DROP CONSTRAINT \"f\"", "DROP TABLE \"public\".\"b\"", "DROP TABLE \"public\".\"a\""], &[])]
+    &["ALTER TABLE IF EXISTS \"public\".\"a\" DROP CONSTRAINT IF EXISTS \"f\"", "DROP TABLE IF EXISTS \"public\".\"b\"", "DROP TABLE IF EXISTS \"public\".\"a\""], &[])]
 #[case::rows_of_a_new_table("CREATE TABLE a (id int); INSERT INTO a VALUES (1); CREATE TABLE b (id int);",
-    &["DROP TABLE \"public\".\"b\"", "DROP TABLE \"public\".\"a\""], &[])]
+    &["DROP TABLE IF EXISTS \"public\".\"b\"", "DROP TABLE IF EXISTS \"public\".\"a\""], &[])]
 #[case::rows("ALTER TABLE \"User\" ADD COLUMN a TEXT; UPDATE \"User\" SET a = 'secret'; CREATE TABLE b (id int);",
-    &["DROP TABLE \"public\".\"b\"", "ALTER TABLE \"public\".\"User\" DROP COLUMN \"a\""], &[])]
+    &["DROP TABLE IF EXISTS \"public\".\"b\"", "ALTER TABLE \"public\".\"User\" DROP COLUMN IF EXISTS \"a\""], &[])]
 #[case::rows_of_other_columns("ALTER TABLE \"User\" ADD COLUMN a TEXT; UPDATE \"User\" SET a = 'secret', b = 1; CREATE TABLE b (id int);",
-    &["DROP TABLE \"public\".\"b\"", "ALTER TABLE \"public\".\"User\" DROP COLUMN \"a\""], &["statement 2 (UPDATE \"User\" SET ...)"])]
+    &["DROP TABLE IF EXISTS \"public\".\"b\"", "ALTER TABLE \"public\".\"User\" DROP COLUMN IF EXISTS \"a\""], &["statement 2 (UPDATE \"User\" SET ...)"])]
 #[case::what_is_dropped("CREATE TABLE b (id int); ALTER TABLE \"User\" DROP COLUMN name;",
-    &["DROP TABLE \"public\".\"b\""], &["column \"User\".\"name\" removed"])]
+    &["DROP TABLE IF EXISTS \"public\".\"b\""], &["column \"User\".\"name\" removed"])]
 #[case::dropped_and_made("DROP TABLE \"Old\"; CREATE TABLE \"Old\" (id int); CREATE TABLE b (id int);",
-    &["DROP TABLE \"public\".\"b\"", "DROP TABLE \"public\".\"Old\""], &["table \"Old\" removed"])]
+    &["DROP TABLE IF EXISTS \"public\".\"b\"", "DROP TABLE IF EXISTS \"public\".\"Old\""], &["table \"Old\" removed"])]
 #[case::it_may_have_been_there("CREATE TABLE IF NOT EXISTS c (id int); CREATE TABLE b (id int);",
-    &["DROP TABLE \"public\".\"b\""], &["statement 1 (CREATE TABLE IF NOT EXISTS c (id int))"])]
+    &["DROP TABLE IF EXISTS \"public\".\"b\""], &["statement 1 (CREATE TABLE IF NOT EXISTS c (id int))"])]
 #[case::built_concurrently("CREATE INDEX CONCURRENTLY i ON \"User\" (id); CREATE TABLE b (id int);",
-    &["DROP TABLE \"public\".\"b\"", "DROP INDEX \"public\".\"i\""], &[])]
+    &["DROP TABLE IF EXISTS \"public\".\"b\"", "DROP INDEX IF EXISTS \"public\".\"i\""], &[])]
 #[case::a_value("ALTER TYPE t ADD VALUE 'B'; CREATE TABLE b (id int);",
-    &["DROP TABLE \"public\".\"b\""], &["statement 1 (ALTER TYPE t ADD VALUE ?)"])]
+    &["DROP TABLE IF EXISTS \"public\".\"b\""], &["statement 1 (ALTER TYPE t ADD VALUE ?)"])]
 #[case::another_name("ALTER TABLE \"User\" RENAME COLUMN name TO called; ALTER TABLE \"User\" RENAME TO \"Person\";",
     &["ALTER TABLE \"public\".\"Person\" RENAME TO \"User\"", "ALTER TABLE \"public\".\"User\" RENAME COLUMN \"called\" TO \"name\""], &[])]
 #[case::made_and_renamed("CREATE TABLE a (id int); ALTER TABLE a RENAME TO b;",
-    &["ALTER TABLE \"public\".\"b\" RENAME TO \"a\"", "DROP TABLE \"public\".\"a\""], &[])]
-#[case::made_and_gone("CREATE TABLE x (id int); DROP TABLE x; CREATE TABLE b (id int);", &["DROP TABLE \"public\".\"b\""], &[])]
+    &["ALTER TABLE \"public\".\"b\" RENAME TO \"a\"", "DROP TABLE IF EXISTS \"public\".\"a\""], &[])]
+#[case::made_and_gone("CREATE TABLE x (id int); DROP TABLE x; CREATE TABLE b (id int);", &["DROP TABLE IF EXISTS \"public\".\"b\""], &[])]
 #[case::a_type_of_an_old_column("ALTER TABLE \"User\" ALTER name SET NOT NULL; CREATE TABLE b (id int);",
-    &["DROP TABLE \"public\".\"b\""], &["statement 1 (ALTER TABLE \"User\" ALTER name SET NOT NULL)"])]
+    &["DROP TABLE IF EXISTS \"public\".\"b\""], &["statement 1 (ALTER TABLE \"User\" ALTER name SET NOT NULL)"])]
 #[case::of_a_new_column("ALTER TABLE \"User\" ADD COLUMN a TEXT UNIQUE; ALTER TABLE \"User\" ALTER a SET NOT NULL; CREATE TABLE b (id int);",
-    &["DROP TABLE \"public\".\"b\"", "ALTER TABLE \"public\".\"User\" DROP COLUMN \"a\""], &[])]
-#[case::code("DO $$ BEGIN END $$; CREATE TABLE b (id int);", &["DROP TABLE \"public\".\"b\""], &["statement 1 (DO ...)"])]
+    &["DROP TABLE IF EXISTS \"public\".\"b\"", "ALTER TABLE \"public\".\"User\" DROP COLUMN IF EXISTS \"a\""], &[])]
+#[case::code("DO $$ BEGIN END $$; CREATE TABLE b (id int);", &["DROP TABLE IF EXISTS \"public\".\"b\""], &["statement 1 (DO ...)"])]
 #[case::views("CREATE VIEW v AS SELECT 1; CREATE MATERIALIZED VIEW m AS SELECT 1;",
-    &["DROP MATERIALIZED VIEW \"public\".\"m\"", "DROP VIEW \"public\".\"v\""], &[])]
+    &["DROP MATERIALIZED VIEW IF EXISTS \"public\".\"m\"", "DROP VIEW IF EXISTS \"public\".\"v\""], &[])]
 fn it_is_taken_back_in_reverse_order(
     #[case] file: &str,
     #[case] statements: &[&str],
