@@ -129,6 +129,9 @@ impl ContainerEnd {
 
     /// It, or something in it, was ended for lack of memory.
     pub fn out_of_memory(&self) -> bool {
+        let said = self.summary.as_deref().and_then(|it| it.message.as_deref());
+        // Node takes its share of the limit for its heap, and ends itself (SIGABRT) where that is full.
         self.reason == OUT_OF_MEMORY
+            || said.is_some_and(|said| said.contains("JavaScript heap out of memory"))
     }
 }

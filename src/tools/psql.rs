@@ -75,7 +75,7 @@ impl Psql {
     pub fn connections(&self) -> String {
         self.with(
             " --admin",
-            &["SELECT usename, datname, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC".to_owned()],
+            &["SELECT usename, datname, application_name, state, count(*), array_agg(pid) AS pids FROM pg_stat_activity GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC".to_owned()],
         )
     }
 

@@ -645,3 +645,25 @@ fn what_a_migration_does_is_shown() {
     let expected = "20261122110000_index runs for 38 s: CREATE INDEX makes progress: building index, 45 % of the blocks of this phase";
     assert!(joined.contains(expected), "{text}");
 }
+
+/// Nobody looks at a run that has ended as long as it stands: what is left may be undone by now. And of which run a failure is.
+#[test]
+fn what_was_seen_long_ago_is_said_to_be_so() {
+    let mut resource = status("failed");
+    let known = resource.status.as_mut().unwrap();
+    let ago = |seconds| Some(Time(now() - jiff::SignedDuration::from_secs(seconds)));
+    known.databases[0].last_observed_at = ago(300);
+    let text = screen::status(&screen(&resource, None));
+    assert!(text.contains("that was seen 5 m ago"), "{text}");
+    assert!(!text.contains("in an earlier run"), "{text}");
+    let known = resource.status.as_mut().unwrap();
+    known.databases[0].last_observed_at = ago(100);
+    known.databases[0].failed.as_mut().unwrap().corrected = true;
+    let ready = known.conditions.iter_mut().find(|it| it.type_ == "Ready");
+    ready.unwrap().reason = "FailedRowFound".to_owned();
+    let text = screen::status(&screen(&resource, None));
+    assert!(!text.contains("that was seen"), "{text}");
+    let earlier =
+        "_split_name failed in an earlier run, with another text than the image holds now: ERROR";
+    assert!(text.contains(earlier), "{text}");
+}

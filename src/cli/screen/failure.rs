@@ -1,15 +1,19 @@
 //! PURE. A migration that failed: its error, what is left, and what takes that back.
 
 use dbm_protocol::recognise::image::capital;
+use jiff::SignedDuration;
 
 use super::frame::Screen;
 use crate::api::{
     DatabaseMigrationStatus, DatabasePhase, DatabaseStatus, FailedStatus, Traces, reasons,
 };
-use crate::cli::text::safe;
+use crate::cli::text::{age, safe};
 use crate::cli::verdict::condition;
 use crate::decide::{compared, was_there};
 use crate::tools::sql_state::meaning;
+
+/// What was seen within so long is what is there, for who reads it.
+const LATELY: SignedDuration = SignedDuration::from_secs(120);
 
 /// The message is about something else than the failure that stands above it.
 pub(super) fn message_says_more(
@@ -44,6 +48,22 @@ pub(super) fn without_what_is_left(message: &str, failed: &[&DatabaseStatus]) ->
         message = message.replace(&format!(" {}.", capital(&line)), "");
     }
     message
+}
+
+/// Of which run the failure is, where it is not this one.
+fn earlier(screen: &Screen, failed: &FailedStatus) -> String {
+    let ready = screen
+        .status()
+        .and_then(|status| condition(status, reasons::READY));
+    let blocks = [reasons::FAILED_ROW_FOUND, reasons::UNFINISHED_ROW_FOUND];
+    if !ready.is_some_and(|ready| blocks.contains(&ready.reason.as_str())) {
+        return String::new();
+    }
+    let text = match failed.corrected {
+        true => ", with another text than the image holds now",
+        false => "",
+    };
+    format!("{} failed in an earlier run{text}: ", safe(&failed.name))
 }
 
 /// What failed in one database: its error, what helps, what is left, and what takes that back. `heading` stands before the first of it.
@@ -86,7 +106,10 @@ pub(super) fn failed_database(
         screen.section(out, std::mem::take(&mut heading), text);
     };
     if !happened.is_empty() {
-        say(out, &format!("{whose}{happened}"));
+        say(
+            out,
+            &format!("{whose}{}{happened}", earlier(screen, failed)),
+        );
     }
     if let Some(statement) = &failed.statement {
         say(
@@ -124,6 +147,15 @@ pub(super) fn failed_database(
     };
     for text in &failed.left {
         say(out, &format!("{whose}{}", safe(text)));
+    }
+    let seen = database.last_observed_at.as_ref().map(|at| at.0);
+    let since = seen.filter(|at| screen.now.duration_since(*at) > LATELY);
+    if let Some(at) = since.filter(|_| !failed.left.is_empty()) {
+        let age = age(at, screen.now);
+        say(
+            out,
+            &format!("{whose}that was seen {age} ago: what was undone since still stands here"),
+        );
     }
     let mut undo: Vec<String> = Vec::new();
     undo.extend(failed.undo.iter().map(|text| format!("{};", safe(text))));

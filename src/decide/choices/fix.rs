@@ -78,7 +78,7 @@ pub(super) fn of(
     let key = database.map(|database| &database.connection.secret_key_ref);
     match (reason, key) {
         (reasons::CONNECTION_LIMIT_REACHED, _) => {
-            let title = "see what holds the connections, and end what is not needed, or raise the limit: put the URL of one who may still connect, for this server, into the variable ADMIN_DATABASE_URL of your shell (read -rs ADMIN_DATABASE_URL; export ADMIN_DATABASE_URL). It goes on by itself";
+            let title = "see what holds the connections, and end what is not needed (SELECT pg_terminate_backend(PID), with a pid that this lists), or raise the limit: put the URL of one who may still connect, for this server, into the variable ADMIN_DATABASE_URL of your shell (read -rs ADMIN_DATABASE_URL; export ADMIN_DATABASE_URL). It goes on by itself";
             let name = database.map_or("", |database| database.name.as_str());
             push(list, title, commands.psql(name).connections());
         }
