@@ -194,7 +194,7 @@ const TIMEOUTS: &str = "select 'timeout', json_build_object('name', t.name, 'val
       from pg_db_role_setting s cross join lateral unnest(s.setconfig) as c(setting) \
       where s.setdatabase in (0, (select d.oid from pg_database d where d.datname = current_database())) \
         and s.setrole in (0, (select r.oid from pg_roles r where r.rolname = session_user)) \
-        and split_part(c.setting, '=', 1) in ('statement_timeout', 'lock_timeout', 'transaction_timeout') \
+        and split_part(c.setting, '=', 1) in ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'default_transaction_read_only') \
       order by split_part(c.setting, '=', 1), s.setrole = 0, s.setdatabase = 0) t \
     where t.value !~ '^0+[a-z ]*$' order by t.name";
 

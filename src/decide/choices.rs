@@ -21,6 +21,7 @@ use self::commands::{Commands, blocker, forced, push, spoken_of, undone_by_hand,
 use super::database_plan::UNLESS_EXTERNAL;
 use super::history::NOT_EMPTY;
 use super::instance;
+use super::read_only;
 use super::status;
 
 /// The choices. While it is at work every action would be refused, and what a session holds up is left.
@@ -103,8 +104,9 @@ pub(super) fn choices(
             // The run has ended: nothing of it looks again by itself, and a baseline would open it again.
             let known = spoken_of(now).is_some_and(|entry| !entry.baseline.is_empty());
             if ended.is_none() && !known {
-                let title = "if they are not meant to be there: drop them, or move them to another schema; it goes on by itself";
-                push(&mut list, title, String::new());
+                let title = "if they are not meant to be there: look at them, then drop them, or move them to another schema; it goes on by itself";
+                let name = spoken_of(now).map_or("", |entry| &entry.name);
+                push(&mut list, title, commands.psql(name).tables());
             }
             if ended == Some(RunOutcome::Failed) && !known {
                 let title = "or, once these tables are gone, or the configuration names them in tables.external: ask for a new run, which looks again";
@@ -211,6 +213,15 @@ pub(super) fn choices(
             };
             push(&mut list, title, commands.dbm("retry", &[]));
         }
+        (reasons::ROLLED_BACK, _)
+            if let Some(failed) = cause::went_back(now).filter(|it| !it.was_there.is_empty()) =>
+        {
+            let title = format!(
+                "{} was there before it, and a new run meets it again: release a corrected image, or ask for a new run once it is no longer in the way",
+                failed.was_there
+            );
+            push(&mut list, title, commands.dbm("retry", &[]));
+        }
         // Nothing of it failed.
         (reasons::ABORTED, _) => {
             let title = "go on where it stopped: ask for a new run";
@@ -247,6 +258,19 @@ pub(super) fn choices(
         (reasons::ROLLED_BACK | reasons::INVENTORY_FAILED, _) => {
             let title = "release a corrected image, or ask for a new run of this one";
             push(&mut list, title, commands.dbm("retry", &[]));
+        }
+        (_, Some((entry, failed)))
+            if let Some(statements) = read_only::takes_back(&failed.remedy) =>
+        {
+            let title = "if nobody means it to be read-only: take that back, and run it again";
+            let psql = commands.psql(&entry.name).run(&statements);
+            let retry = commands.dbm("retry", &[]);
+            push(&mut list, title, format!("{psql} && {retry}"));
+            push(
+                &mut list,
+                "or, once it may be written again: run it again",
+                retry,
+            );
         }
         _ if ended == Some(RunOutcome::Failed) => {
             let title = "mend what the message says, then ask for a new run";
@@ -414,6 +438,7 @@ fn of_migration(
         let mark = forced(failed, commands.dbm("mark-rolled-back", &with_reason));
         push(list, title, format!("{mark} && {retry}"));
     }
+    let own = list.len();
     if circle && failed.traces == Traces::None {
         let title = format!(
             "if somebody else made {}: mark this try rolled back, which left nothing, then release a corrected image",
@@ -460,7 +485,7 @@ fn of_migration(
         }
     }
     // Where the statements that undo all of it are known, that takes no SQL of one's own.
-    let undone_first = cut_off
+    let undone_first = (cut_off || failed.corrected)
         && !failed.undo.is_empty()
         && failed.undo_lacks.is_empty()
         && failed.again.is_empty();
@@ -491,6 +516,12 @@ fn of_migration(
     }
     if undone_first {
         list[finish..].reverse();
+    } else if !circle
+        && failed.traces == Traces::None
+        && compared.is_some_and(|it| !it.there.is_empty())
+    {
+        // Most of it may be there because somebody applied it by hand.
+        list[own..].reverse();
     }
 }
 

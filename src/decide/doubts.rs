@@ -59,7 +59,21 @@ pub(super) fn unchecked(
     }
     match script(inventory, &row.migration_name) {
         None => vec![NO_TEXT.to_owned()],
-        Some(script) => cut(sql::unchecked(script, &facts.identity.schema)),
+        Some(script) => {
+            let schema = &facts.identity.schema;
+            // Of another text nothing of this one has run.
+            let from = match is_of_image(inventory, row) {
+                false => 1,
+                true => {
+                    let failure = evidence::failure(inventory, row);
+                    let stopped = evidence::stopped(&failure, row, script, facts);
+                    let failed = prisma::row_state(row) == RowState::Failed;
+                    let stopped = Some(&stopped).filter(|_| failed);
+                    sql::not_run_from(script, schema, facts.objects.as_ref(), stopped)
+                }
+            };
+            cut(sql::unchecked(script, schema, from))
+        }
     }
 }
 
@@ -100,7 +114,7 @@ pub(super) fn again(
         return Vec::new();
     }
     let failure = evidence::failure(inventory, row);
-    let stopped = evidence::stopped(&failure, row, script);
+    let stopped = evidence::stopped(&failure, row, script, facts);
     let stopped = Some(&stopped).filter(|_| state == RowState::Failed);
     let schema = &facts.identity.schema;
     let found = sql::may_run_twice(script, schema, facts.objects.as_ref(), stopped);

@@ -52,21 +52,37 @@ pub(super) fn stopped<'a>(
     failure: &'a prisma::Failure,
     row: &LedgerRow,
     script: &str,
+    facts: &DatabaseFacts,
 ) -> sql::Stopped<'a> {
-    sql::Stopped {
+    let stopped = sql::Stopped {
         position: prisma::position_in(row.logs.as_deref().unwrap_or_default(), script),
         sql_state: failure.sql_state.as_deref(),
         message: &failure.summary,
-    }
+    };
+    let schema = &facts.identity.schema;
+    sql::located(script, schema, facts.objects.as_ref(), stopped)
 }
 
-/// Whether an earlier try of a migration was marked rolled back.
-pub(super) fn tried_before(facts: &DatabaseFacts, name: &str) -> bool {
+/// Whether an earlier try of a migration, which was marked rolled back, may have left this, in the words of [`sql::was_there`]: one that
+/// itself met it there did not.
+pub(super) fn may_have_left(
+    inventory: &DatabaseInventory,
+    facts: &DatabaseFacts,
+    name: &str,
+    what: &str,
+) -> bool {
     let Ledger::Rows(rows) = &facts.ledger else {
         return false;
     };
+    let script = script(inventory, name).unwrap_or_default();
+    let met = |row: &LedgerRow| {
+        let failure = failure(inventory, row);
+        let stopped = stopped(&failure, row, script, facts);
+        sql::was_there(script, &facts.identity.schema, &stopped).as_deref() == Some(what)
+    };
     rows.iter().any(|row| {
-        row.migration_name == name && prisma::row_state(row) == prisma::RowState::RolledBack
+        let tried = prisma::row_state(row) == prisma::RowState::RolledBack;
+        row.migration_name == name && tried && !met(row)
     })
 }
 

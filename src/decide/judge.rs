@@ -333,6 +333,8 @@ fn open_row(
         sql_state: sql_state.clone(),
         summary: match cause.words().filter(|_| state == RowState::Unfinished) {
             Some(words) => words.to_owned(),
+            // What it printed before it was ended is no cause.
+            None if end.is_some_and(ContainerEnd::out_of_memory) => "out of memory".to_owned(),
             None => text.clone(),
         },
         traces,

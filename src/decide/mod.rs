@@ -52,6 +52,7 @@ mod patience;
 mod plan;
 mod planning;
 mod progress;
+mod read_only;
 mod remembered;
 mod rest;
 mod restore_points;

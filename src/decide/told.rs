@@ -51,6 +51,7 @@ pub(super) fn statements(
         message: &summary,
     };
     let schema = &facts.identity.schema;
+    let stopped = sql::located(script, schema, facts.objects.as_ref(), stopped);
     let rows = || sql::offending_rows(script, schema, &stopped).and_then(|found| found.statement);
     let adds = || sql::adds_without_default(script, &stopped);
     let at = sql::failed_statement(script, schema, &stopped)
@@ -71,11 +72,10 @@ pub(super) fn statements(
             )
         })
         .unwrap_or_default();
-    failed.was_there = sql::was_there(script, schema, &stopped)
-        .map(|what| status::cut(&what, 300))
-        .unwrap_or_default();
+    let met = sql::was_there(script, schema, &stopped).unwrap_or_default();
+    failed.was_there = status::cut(&met, 300);
     if !failed.was_there.is_empty() {
-        failed.tried_before = evidence::tried_before(facts, &failed.name);
+        failed.tried_before = evidence::may_have_left(inventory, facts, &failed.name, &met);
         at.push_str(&format!(" {}.", capital(&was_there(failed))));
         compare(failed, inventory, facts);
         at.push_str(&compared(failed));

@@ -51,7 +51,8 @@ pub struct DatabaseFacts {
     /// Other sessions of this database that have held a snapshot for some seconds, the oldest first: a statement that is
     /// run CONCURRENTLY waits for each that is older than itself. Empty where they cannot be seen.
     pub old_snapshots: Vec<Session>,
-    /// The time-outs that the role or the database sets for a session, unless the session says otherwise.
+    /// The time-outs that the role or the database sets for a session, unless the session says otherwise, and whether it may only read
+    /// (`default_transaction_read_only`).
     pub own_timeouts: Vec<OwnTimeout>,
     /// Indexes with `indisvalid = false` that no session is building now, as `schema.index`, sorted.
     pub invalid_indexes: Vec<String>,

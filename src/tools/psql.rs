@@ -64,6 +64,12 @@ impl Psql {
         self.run(&[at_work(pid)])
     }
 
+    /// Shows the tables of all schemas, with their owners and how many rows they have, as far as statistics know.
+    #[must_use]
+    pub fn tables(&self) -> String {
+        self.run(&["SELECT t.schemaname, t.tablename, t.tableowner, s.n_live_tup FROM pg_tables t LEFT JOIN pg_stat_user_tables s ON s.schemaname = t.schemaname AND s.relname = t.tablename WHERE t.schemaname NOT IN ('pg_catalog', 'information_schema')".to_owned()])
+    }
+
     /// Shows which sessions of the database hold locks on its tables.
     #[must_use]
     pub fn holders(&self) -> String {

@@ -46,14 +46,14 @@ use token::{Kind, Token, Tokens};
 pub use apart::apart_from_new;
 pub use change::Unseen;
 pub use concurrent::{Indexes, indexes, is_named, waits_beside_others, waits_for_snapshots};
-pub use doubts::{may_run_twice, unchecked, unshown};
+pub use doubts::{may_run_twice, not_run_from, unchecked, unshown};
 pub use effects::{StatementEffects, describe, effects, took_effect};
 pub use expected::{expected, missing_objects, not_there};
 pub use held::{Held, held, held_up_to, left_of, made_again, otherwise};
 pub use labels::with_label;
 pub use ledger_writes::{LedgerWrites, ledger_writes};
 pub use left_behind::{
-    Doubt, LeftBehind, failed_statement, left_behind, left_behind_after, left_behind_in,
+    Doubt, LeftBehind, failed_statement, left_behind, left_behind_after, left_behind_in, located,
     still_there, was_there,
 };
 pub use offending::{

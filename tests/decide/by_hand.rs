@@ -58,34 +58,22 @@ fn all_of_it_is_there() {
 
 /// What is missing, or cannot be seen, is listed, and that all of it is there is not said.
 #[rstest]
-#[case::missing(SCRIPT, &[BEFORE, TABLE], "column \"Customer\".\"fax\" is not there", false)]
+#[case::missing(SCRIPT, &[BEFORE, TABLE], "column \"Customer\".\"fax\" is not there")]
 #[case::unseen(
     "CREATE TABLE \"A\" (\"id\" INTEGER);\nINSERT INTO \"A\" VALUES (1);",
     &[BEFORE, TABLE],
-    "statement 2 (INSERT INTO \"A\"",
-    true
+    "statement 2 (INSERT INTO \"A\""
 )]
-fn a_part_of_it_is_there(
-    #[case] script: &str,
-    #[case] there: &[&str],
-    #[case] said: &str,
-    #[case] marked: bool,
-) {
+fn a_part_of_it_is_there(#[case] script: &str, #[case] there: &[&str], #[case] said: &str) {
     let snapshot = failed(script, there);
     let status = &snapshot.resource.status;
     assert!(status.message.contains(said), "{}", status.message);
     assert!(!known(&snapshot).compared.as_ref().unwrap().is_done());
     let choices = &status.choices;
-    let first = if marked {
-        "mark-applied"
-    } else {
-        "mark-rolled-back"
-    };
-    assert!(choices[0].command.contains(first), "{choices:?}");
-    let applied = choices
-        .iter()
-        .find(|choice| choice.command.contains("mark-applied"));
-    assert!(applied.unwrap().title.contains(said), "{choices:?}");
-    assert_eq!(takes(&snapshot, ActionKind::MarkApplied), marked);
+    // Somebody may have applied the rest of it by hand.
+    assert!(choices[0].command.contains("mark-applied"), "{choices:?}");
+    assert!(choices[0].title.contains(said), "{choices:?}");
+    assert!(choices[1].command.contains("mark-rolled-back"));
+    assert!(!takes(&snapshot, ActionKind::MarkApplied));
     assert_eq!(super::cases::reason(status), reasons::MIGRATION_FAILED);
 }

@@ -230,10 +230,10 @@ fn against(
         return against;
     }
     let failure = evidence::failure(inventory, row);
-    let stopped = evidence::stopped(&failure, row, script);
+    let stopped = evidence::stopped(&failure, row, script, facts);
     // The next try would fail at it again.
-    if evidence::tried_before(facts, name)
-        && let Some(what) = sql::still_there(script, schema, &stopped, objects)
+    if let Some(what) = sql::still_there(script, schema, &stopped, objects)
+        && evidence::may_have_left(inventory, facts, name, &what)
     {
         against.push(format!(
             "{what} was there before, and the earlier try that was marked rolled back may have left it"

@@ -212,7 +212,7 @@ fn by_another(list: &mut Vec<ChoiceStatus>, psql: &Psql, who: &str, or: &str) {
         return;
     };
     let title = format!(
-        "{or}end the session that is in the way, which the migration's role may not ({may}): put the URL of one who may, for this server, into the variable ADMIN_DATABASE_URL of your shell (read -rs ADMIN_DATABASE_URL; export ADMIN_DATABASE_URL). It then goes on by itself"
+        "{or}end the session that is in the way, which the migration's role may not ({may}): {ADMIN}. It then goes on by itself"
     );
     push(list, title, psql.terminate_as_admin(pid));
     if !who.contains(session::OF_SUPERUSER) {
@@ -220,6 +220,9 @@ fn by_another(list: &mut Vec<ChoiceStatus>, psql: &Psql, who: &str, or: &str) {
         push(list, title, String::new());
     }
 }
+
+/// Whose right a command needs that is not the migration's role's, and where it is put.
+const ADMIN: &str = "put the URL of one who may, for this server, into the variable ADMIN_DATABASE_URL of your shell (read -rs ADMIN_DATABASE_URL; export ADMIN_DATABASE_URL)";
 
 /// How the lock gets free, as the beginning of a title and of a command.
 pub(super) fn free(psql: &Psql, who: &str) -> (String, Vec<String>) {
@@ -230,10 +233,9 @@ pub(super) fn free(psql: &Psql, who: &str) -> (String, Vec<String>) {
         ),
         (None, Some(may)) => (
             format!(
-                "wait for the end of the session that held the lock, or have it ended by SELECT pg_terminate_backend({}), which the role of the migration may not run ({may}): {who}",
-                blocker(who).unwrap_or_default()
+                "end the session that held the lock, if it is still there, which the migration's role may not ({may}; {ADMIN}): {who}"
             ),
-            Vec::new(),
+            blocker(who).map(|pid| psql.terminate_as_admin(pid)).into_iter().collect(),
         ),
         (None, None) => (
             "see who holds the lock (pg_locks and pg_stat_activity; it was not seen), and end that session or wait for its end"

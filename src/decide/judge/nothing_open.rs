@@ -3,6 +3,7 @@
 use crate::tools::sql_state::LOCK_NOT_AVAILABLE;
 use dbm_protocol::recognise::{APPLIED, NOTHING_PENDING};
 
+use super::super::read_only;
 use super::super::status::prefixed;
 use super::remedy::right as right_of;
 use super::verdict::{Verdict, failed, timed_out};
@@ -15,7 +16,6 @@ use crate::facts::{ContainerEnd, DatabaseFacts, LedgerRow};
 
 /// SQLSTATE of a write in a transaction that may only read.
 const READ_ONLY: &str = "25006";
-const READ_ONLY_REMEDY: &str = "See that the URL leads to the primary, and that nothing sets default_transaction_read_only (psql's \\drds lists what is set for roles and databases; ALTER DATABASE or ALTER ROLE ... RESET default_transaction_read_only takes it back, after SET default_transaction_read_only = off in the same session)";
 
 /// What to do where Prisma works on another database than the one that is watched.
 const COMPARE: &str = "Compare envVar, env, prisma.migrate and the image's own variables with url and directUrl of the schema's datasource, then ask for a new run.";
@@ -168,15 +168,16 @@ pub(super) fn nothing_open(
     // Its row is Prisma's first write.
     if let Some(name) = begun.filter(|_| untouched && state == READ_ONLY) {
         let failed_status = FailedStatus {
-            remedy: format!("{READ_ONLY_REMEDY}."),
+            remedy: format!("{}.", read_only::remedy(facts)),
             ..failed_status
         };
         return failed(
             reasons::PRISMA_FAILED,
             failed_status,
             format!(
-                "{database}: PostgreSQL refused Prisma's first write, the row of {name} in _prisma_migrations{said}: the session is read-only. Nothing was executed; {} not applied. {READ_ONLY_REMEDY}, then ask for a new run.",
-                waits(missing)
+                "{database}: PostgreSQL refused Prisma's first write, the row of {name} in _prisma_migrations{said}: the session is read-only. Nothing was executed; {} not applied. {}; then ask for a new run.",
+                waits(missing),
+                read_only::remedy(facts)
             ),
         );
     }

@@ -257,7 +257,7 @@ fn ran(script: &str, facts: &DatabaseFacts) -> Option<bool> {
     let makes = !sql::expected(&[("", script)], schema).is_empty();
     let all = makes.then(|| sql::missing_objects(script, schema, objects).is_empty());
     // That a part of it is there proves nothing of the rest.
-    all.filter(|all| !all || sql::unchecked(script, schema).is_empty())
+    all.filter(|all| !all || sql::unchecked(script, schema, usize::MAX).is_empty())
 }
 
 /// What ended it from outside, as far as that is known.

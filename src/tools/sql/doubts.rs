@@ -16,9 +16,9 @@ use super::{split, token};
 use crate::facts::Object;
 
 /// The statements of which the catalog would show whether they took effect, if their names did not lead elsewhere since the
-/// text changed its path or role: in words, each with how to see it. What the catalog never shows, as a change of rows, is
-/// not among them: it speaks neither for nor against.
-pub fn unchecked(sql: &str, schema: &str) -> Vec<String> {
+/// text changed its path or role, and those that change rows and may not have run, from the one with the number `from` on: in words,
+/// each with how to see it. A change of rows before that is not among them: it was made.
+pub fn unchecked(sql: &str, schema: &str, from: usize) -> Vec<String> {
     let read = token::tokens(sql);
     let statements = reader::read(sql, &split(&read.tokens), schema);
     // What is remarked on an object changes nothing that works.
@@ -30,16 +30,37 @@ pub fn unchecked(sql: &str, schema: &str) -> Vec<String> {
     statements
         .iter()
         .zip(1..)
-        .skip(moved.unwrap_or(statements.len()))
-        .filter(|((tokens, read), _)| open(tokens, read))
-        .map(|((tokens, _), number)| {
+        .filter(|((tokens, read), number)| {
+            let astray = moved.is_some_and(|at| *number > at) && open(tokens, read);
+            astray || *number >= from && read.unseen == Some(Unseen::Rows)
+        })
+        .map(|((tokens, read), number)| {
             let text =
                 statement(sql, number).map_or(String::new(), |found| format!(" ({})", found.text));
-            let look = look(Cursor { sql, tokens })
-                .map_or(String::new(), |look| format!(", to see: `{look}`"));
+            // Some rows of a table do not tell whether it changed others.
+            let look = look(Cursor { sql, tokens }).filter(|_| read.unseen != Some(Unseen::Rows));
+            let look = look.map_or(String::new(), |look| format!(", to see: `{look}`"));
             format!("statement {number}{text}{look}")
         })
         .collect()
+}
+
+/// The first statement that may not have run: the one that failed, else the one after those that the catalog shows.
+pub fn not_run_from(
+    sql: &str,
+    schema: &str,
+    objects: Option<&BTreeSet<Object>>,
+    stopped: Option<&Stopped<'_>>,
+) -> usize {
+    if let Some(failed) = stopped.and_then(|stopped| failed_statement(sql, schema, stopped)) {
+        return failed.number;
+    }
+    let read = token::tokens(sql);
+    let statements = reader::read(sql, &split(&read.tokens), schema);
+    let shown = objects
+        .filter(|_| !statements.iter().any(|(_, read)| read.rolls_back))
+        .and_then(|objects| explanations(sql, &statements, objects).first().copied());
+    shown.unwrap_or(0) + 1
 }
 
 /// The statements of which the catalog never shows whether they took effect. What is remarked on an object changes nothing that
@@ -176,7 +197,7 @@ mod tests {
     #[case("DO $$ BEGIN END $$;", &[])]
     #[case("REINDEX INDEX CONCURRENTLY i;", &[])]
     fn what_the_catalog_does_not_show(#[case] sql: &str, #[case] expected: &[usize]) {
-        let found = unchecked(sql, "public");
+        let found = unchecked(sql, "public", usize::MAX);
         let begin = |number: &usize| format!("statement {number}");
         assert_eq!(found.len(), expected.len(), "{found:?}");
         for (line, number) in found.iter().zip(expected) {

@@ -137,6 +137,33 @@ pub fn failed_statement(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Optio
     statement(sql, maker.number)
 }
 
+/// The same end, with the place of the statement that failed where only the last one can have: the catalog shows what all before it do, and
+/// one of them failed.
+pub fn located<'a>(
+    sql: &str,
+    schema: &str,
+    objects: Option<&BTreeSet<Object>>,
+    stopped: Stopped<'a>,
+) -> Stopped<'a> {
+    let known =
+        stopped.position.is_some() || stopped.sql_state.is_none() || stopped.exists_already();
+    let Some(objects) = objects.filter(|_| !known) else {
+        return stopped;
+    };
+    let read = token::tokens(sql);
+    let statements = reader::read(sql, &split(&read.tokens), schema);
+    let seen = Seen::of(objects);
+    let before = explained(sql, &statements, &seen, schema).first().copied();
+    let last = statements
+        .last()
+        .filter(|_| before == Some(statements.len() - 1) && !read.doubtful);
+    let start = last.and_then(|(tokens, _)| Some(tokens.first()?.span.start));
+    Stopped {
+        position: start.map(|at| sql.get(..at).unwrap_or_default().chars().count() + 1),
+        ..stopped
+    }
+}
+
 /// A text of one statement, which is undone wholly when it fails but for the index of a concurrent build.
 fn is_alone(sql: &str) -> bool {
     let read = token::tokens(sql);
