@@ -6,6 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What is said of a process that its lack of memory ended, as far as its end tells.
+pub const LACKS_MEMORY: &str = "most likely for lack of memory: raise job.resources.limits.memory";
+
 /// The version of this protocol. Of a container's end this one and the one before are read, because a Job may outlive an upgrade of
 /// the operator; an inventory of another is refused where the image brings its own agent, because that would not understand the
 /// requests.

@@ -9,6 +9,8 @@ mod passed;
 pub(super) mod raised;
 mod rewritten;
 
+use dbm_protocol::LACKS_MEMORY;
+
 use crate::api::{
     ChoiceStatus, ComparedStatus, DatabaseMigrationSpec, DatabaseMigrationStatus, DatabasePhase,
     DatabaseStatus, FailedStatus, FindingStatus, Phase, RunOutcome, StepKind, StepStatus, Traces,
@@ -182,6 +184,9 @@ pub(super) fn choices(
             push(&mut list, accept, command);
         }
         (reasons::OUT_OF_MEMORY, failed) if failed.is_none_or(|(_, it)| it.name.is_empty()) => {
+            list.push(raised::alone((name, namespace), spec));
+        }
+        (reasons::CONFIG_INVALID, _) if now.message.contains(LACKS_MEMORY) => {
             list.push(raised::alone((name, namespace), spec));
         }
         (reasons::RESTORE_FAILED, _) => {

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dbm_protocol::LACKS_MEMORY;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -50,8 +51,7 @@ impl End {
             ),
             End::Signal(signal) if OF_MEMORY.iter().any(|known| *known as i32 == signal) => {
                 format!(
-                    "node, which loads it, was ended by signal {signal} ({}), most likely for lack of memory: raise \
-                 job.resources.limits.memory{}",
+                    "node, which loads it, was ended by signal {signal} ({}), {LACKS_MEMORY}{}",
                     name(signal),
                     memory::shown()
                 )
