@@ -1,6 +1,6 @@
 //! A resource that is being deleted: its running Job is waited for, then everything is let go.
 
-use super::going;
+use super::deleting;
 use super::pass::{Pass, Seen};
 use super::run;
 use super::snapshot::Effect;
@@ -53,7 +53,7 @@ pub(super) fn decide(pass: &mut Pass<'_>) {
     }
     if let Some(step) = running.first() {
         // It is written before the finalizer gives way: what is shown last says what becomes of it.
-        let text = going::with(step);
+        let text = deleting::with(step);
         pass.working(phase(step.name), reasons::MIGRATING, text);
     }
     run::give_back(pass);

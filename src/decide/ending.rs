@@ -131,7 +131,7 @@ pub(super) fn finish_succeeded(pass: &mut Pass<'_>) {
         pass.event(false, reasons::SUCCEEDED, news);
         pass.ready(reasons::SUCCEEDED, message);
     }
-    super::rest::schedule(pass);
+    super::next_look::schedule(pass);
 }
 
 /// What is said of an image that is older than a database.

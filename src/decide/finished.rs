@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use dbm_protocol::DatabaseInventory;
 
 use super::database_plan::DatabasePlan;
+use super::next_look::schedule;
 use super::pass::Pass;
 use super::patience;
+use super::plan_status;
 use super::progress::since_restore_point;
 use super::remembered;
-use super::rest::schedule;
 use super::run;
-use super::shown;
 use super::status::names;
 use super::unanswered;
 use crate::api::{FindingKind, Phase, RunOutcome, reasons};
@@ -62,7 +62,7 @@ pub(super) fn look(pass: &mut Pass<'_>) {
                     pass.condition(reasons::OBSERVED, false, reasons::INVENTORY_FAILED, &text);
                     return;
                 }
-                let plan = shown::planned(pass, &database.name, inventory, facts);
+                let plan = plan_status::planned(pass, &database.name, inventory, facts);
                 plans.insert(database.name.clone(), plan);
             }
             None => return,

@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 use dbm_protocol::{InventoryReport, VERSION};
 
 use super::backoff::backoff_seconds;
+use super::container;
 use super::database_plan::DatabasePlan;
-use super::kept;
 use super::names::{inventory_key, is_pinned};
 use super::pass::{Pass, Seen};
+use super::pending;
 use super::plan;
 use super::snapshot::{Effect, JobPlan};
 use super::status;
 use super::status::prefixed;
 use super::steps;
-use super::unstarted;
 use super::waiting;
 use crate::api::{Phase, StepKind, StepOutcome, StepStatus, reasons};
 use crate::facts::{ContainerEnd, JobProgress};
@@ -98,12 +98,12 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
     let job = match pass.job(&step.job) {
         Seen::NotYet => return None,
         Seen::Foreign => {
-            kept::foreign(pass, step);
+            pending::foreign(pass, step);
             return None;
         }
         // An inventory changes nothing, so it may simply be made again.
         Seen::Gone => {
-            if !kept::refused(pass, step) {
+            if !pending::refused(pass, step) {
                 let run = pass.run().id;
                 create_job(pass, step.job.clone(), &run);
             }
@@ -128,7 +128,7 @@ fn finish_step(pass: &mut Pass<'_>, step: &StepStatus) -> Option<Inventories> {
             lost(pass, step, message);
             None
         }
-        JobProgress::Ended(_) if kept::refused(pass, step) => None,
+        JobProgress::Ended(_) if pending::refused(pass, step) => None,
         JobProgress::Ended(end) => {
             let Some(report) = &pass.snapshot.report else {
                 pass.requeue(1_000);
@@ -236,7 +236,7 @@ fn not_read(end: &ContainerEnd, message: &str) -> (&'static str, String) {
         let text = "the container ran out of memory. Raise job.resources.limits.memory";
         return (reasons::OUT_OF_MEMORY, text.to_owned());
     }
-    match unstarted::never_ran(end).or_else(|| unstarted::not_executed(message)) {
+    match container::never_ran(end).or_else(|| container::not_executed(message)) {
         Some(told) => (told.reason, told.text()),
         None => (reasons::INVENTORY_FAILED, message.to_owned()),
     }

@@ -17,10 +17,10 @@ use super::evidence::{
     OwnWrites, applied_since, left_invalid, missing, other_content, own_invalid_indexes,
     own_writes, script, traces, unplanned,
 };
+use super::failure_report::{self, Look};
 use super::plan::problem_reason;
 use super::status::names;
 use super::status::prefixed;
-use super::told::{self, Look};
 use super::unplanned::ADVICE;
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
 use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow, Session};
@@ -350,7 +350,8 @@ fn open_row(
         invalid_indexes: own_invalid_indexes(step, inventory, facts, name),
         ..FailedStatus::default()
     };
-    let left = told::statements(&mut failed_status, inventory, facts, logs, Look::AtItsEnd);
+    let left =
+        failure_report::statements(&mut failed_status, inventory, facts, logs, Look::AtItsEnd);
     doubts::fill(&mut failed_status, inventory, facts, row);
     match state {
         RowState::Failed => {

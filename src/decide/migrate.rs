@@ -11,10 +11,10 @@ use super::ending;
 use super::evidence;
 use super::invalid;
 use super::judge::{Verdict, judge};
-use super::kept;
 use super::ledger_lost;
 use super::outcome;
 use super::pass::{Pass, Seen};
+use super::pending;
 use super::plan::ledger_digest;
 use super::restore_points;
 use super::rollback;
@@ -118,7 +118,7 @@ fn follow(
 ) -> bool {
     // A new run or an Abort comes before the next step, and no migration starts while it is suspended. Marking a row is what is left of the last one: that gives way only
     // where it would never come to pass.
-    let last = step.name == StepKind::Resolve && !kept::is_kept(pass, step);
+    let last = step.name == StepKind::Resolve && !pending::is_kept(pass, step);
     let held = pass.snapshot.resource.suspended && step.name == StepKind::Migrate;
     let gives_way = step.taken_away || held || (draining || pass.run().aborting) && !last;
     if step.name == StepKind::SmokeTest {
@@ -128,7 +128,7 @@ fn follow(
     let end = match pass.job(&step.job) {
         Seen::NotYet => return false,
         Seen::Foreign => {
-            kept::foreign(pass, step);
+            pending::foreign(pass, step);
             return false;
         }
         Seen::Gone if !seen => match starting::create_again(pass, step, gives_way) {
@@ -150,7 +150,7 @@ fn follow(
             }
             match &job.progress {
                 JobProgress::NotStarted(why) => {
-                    kept::not_started(pass, step, job, why, gives_way);
+                    pending::not_started(pass, step, job, why, gives_way);
                     return true;
                 }
                 JobProgress::Running { since } => {

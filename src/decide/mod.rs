@@ -20,41 +20,44 @@
 //! ```
 
 mod actions;
-mod at_work;
+mod activity;
 mod backoff;
 mod choices;
 mod concurrently;
+mod container;
 mod database_plan;
 mod datasource;
+mod deleting;
 mod deletion;
 mod doubts;
+mod earlier_failure;
 mod ending;
 mod evidence;
+mod failure_report;
 mod finished;
 mod forced;
 mod former;
-mod going;
-mod held;
+mod helper_containers;
 mod history;
 mod instance;
 mod invalid;
 mod inventory;
 mod judge;
-mod kept;
-mod known;
 mod ledger_lost;
 mod lock_held;
 mod migrate;
 mod names;
+mod next_look;
 mod outcome;
 mod pass;
 mod patience;
+mod pending;
 mod plan;
+mod plan_status;
 mod planning;
 mod progress;
 mod read_only;
 mod remembered;
-mod rest;
 mod restore_points;
 mod rhythm;
 mod rollback;
@@ -62,18 +65,15 @@ mod run;
 mod running;
 mod servers;
 mod session;
-mod shown;
 mod smoke_tests;
 mod snapshot;
 mod starting;
 pub mod status;
 mod steps;
 mod time_limits;
-mod told;
 mod turn;
 mod unanswered;
 mod unplanned;
-mod unstarted;
 mod validate;
 mod waiting;
 mod wants;
@@ -82,6 +82,7 @@ mod watch;
 pub use crate::facts::ServerFacts;
 pub use actions::orphaned;
 pub use database_plan::{Blocker, DatabasePlan};
+pub use failure_report::{compared, was_there};
 pub use instance::other as other_database;
 pub use judge::{Verdict, judge};
 pub use names::{inventory_key, is_pinned, job_name, lease_name, run_id};
@@ -92,7 +93,6 @@ pub use snapshot::{
     Decision, DownPlan, Effect, Event, JobPlan, LeaseFacts, Refusal, Refused, Resource,
     RestorePlan, Snapshot,
 };
-pub use told::{compared, was_there};
 pub use wants::{LookWant, Wants, wants};
 
 use crate::api::{Phase, StepKind, reasons};
@@ -106,7 +106,7 @@ pub fn decide(snapshot: &Snapshot) -> Decision {
     let mut pass = Pass::new(snapshot);
     run::give_back_left(&mut pass);
     decided(&mut pass);
-    held::tidy(&mut pass);
+    helper_containers::tidy(&mut pass);
     pass.finish()
 }
 

@@ -1,10 +1,10 @@
 //! What starts a run, and how one ends.
 
 use super::actions::answer::run_ended;
+use super::earlier_failure;
 use super::forced;
 use super::former;
-use super::held;
-use super::known;
+use super::helper_containers;
 use super::names::run_id;
 use super::pass::{Pass, Seen};
 use super::remembered;
@@ -94,7 +94,7 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
                 .unwrap_or_default(),
             restore_point: before(&database.name).and_then(|before| before.restore_point.clone()),
             instance: before(&database.name).and_then(|before| before.instance.clone()),
-            earlier: before(&database.name).and_then(known::kept),
+            earlier: before(&database.name).and_then(earlier_failure::kept),
             // What was said to have run does not run because somebody asked for a new run.
             marks: before(&database.name)
                 .map(|before| before.marks.clone())
@@ -244,8 +244,8 @@ pub(super) fn tidy(pass: &mut Pass<'_>) {
             });
         }
     }
-    held::tidy(pass);
-    if pass.snapshot.resource.finalizer && !held::holds_resource(pass) {
+    helper_containers::tidy(pass);
+    if pass.snapshot.resource.finalizer && !helper_containers::holds_resource(pass) {
         pass.effects.push(Effect::RemoveFinalizer);
     }
 }

@@ -3,16 +3,16 @@
 use dbm_protocol::{CONFIG_SECONDS, DatabaseInventory, QUESTION_SECONDS, REACH_SECONDS};
 use jiff::Timestamp;
 
-use super::at_work;
+use super::activity;
 use super::concurrently;
+use super::deleting;
 use super::evidence::missing;
-use super::going;
 use super::ledger_lost;
 use super::pass::Pass;
 use super::plan::ledger_digest;
+use super::plan_status::count_applied;
 use super::rhythm;
 use super::session::{ends_it, first_step, holder, in_the_way, may_end, waits};
-use super::shown::count_applied;
 use super::snapshot::Effect;
 use super::snapshot::Inventories;
 use super::status;
@@ -121,7 +121,7 @@ pub(super) fn running(
             let shown = age - age % observe;
             if shown > 0 {
                 message.push_str(&format!(", running for {shown}s"));
-                let activity = at_work::words(facts, &application);
+                let activity = activity::words(facts, &application);
                 let activity = status::cut(&activity, ACTIVITY_LIMIT);
                 let current = pass.database_mut(&name).and_then(|it| it.current.as_mut());
                 if let Some(current) = current.filter(|_| !activity.is_empty()) {
@@ -147,10 +147,10 @@ pub(super) fn running(
             // It stays in the cause of a failure.
             entry.pod_deleted |= job.pod_going;
         }
-        deleted = going::pod(Some(job));
+        deleted = deleting::pod(Some(job));
     }
     if pass.snapshot.resource.namespace_deleting && reason == reasons::MIGRATING {
-        message = going::with(step);
+        message = deleting::with(step);
     } else if !deleted.is_empty() {
         message.truncate(message.trim_end_matches('.').len());
         message.push_str(&deleted);

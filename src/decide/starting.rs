@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use super::backoff::backoff_seconds;
 use super::database_plan::DatabasePlan;
 use super::evidence;
-use super::kept;
 use super::names::lease_name;
 use super::pass::Pass;
+use super::pending;
 use super::plan::ledger_digest;
+use super::plan_status;
 use super::remembered;
 use super::restore_points;
 use super::servers;
-use super::shown;
 use super::snapshot::Inventories;
 use super::status::bounded;
 use super::status::count;
@@ -143,8 +143,8 @@ fn start(
     let plan = match plans.and_then(|plans| plans.get(name)) {
         Some(plan) => plan,
         None => {
-            fresh = shown::planned(pass, name, inventory, facts);
-            if shown::needs_names(pass, name, &fresh) {
+            fresh = plan_status::planned(pass, name, inventory, facts);
+            if plan_status::needs_names(pass, name, &fresh) {
                 return false;
             }
             &fresh
@@ -162,7 +162,7 @@ fn start(
             }
             match inventories.get(other).zip(pass.facts(other)) {
                 Some((inventory, facts)) => {
-                    shown::planned(pass, other, inventory, facts);
+                    plan_status::planned(pass, other, inventory, facts);
                 }
                 // It was not looked at while it was not its turn.
                 None => pass.again |= !blocked,
@@ -279,7 +279,7 @@ pub(super) fn create_again(
         && pass
             .database(&step.database)
             .is_some_and(|entry| entry.lease.is_empty());
-    if !kept::refused(pass, step)
+    if !pending::refused(pass, step)
         && turn::may_touch(pass, &step.database, facts)
         && (!let_go || servers::has_room(pass, &step.database, facts))
     {

@@ -1,14 +1,14 @@
 //! What is verified besides the ledgers: smoke tests, after a database or at the end, and lines of the output that are
 //! denied.
 
+use super::container;
 use super::ending;
-use super::kept;
 use super::pass::{Pass, Seen};
+use super::pending;
 use super::smoke_tests::{Test, denied_line, passed_after, state, tries};
 use super::snapshot::Effect;
 use super::status::{self, count};
 use super::steps;
-use super::unstarted;
 use crate::api::{
     DatabasePhase, OnValidationFailure, Phase, SmokeTestSpec, StepKind, StepOutcome, StepStatus,
     reasons,
@@ -88,7 +88,7 @@ pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus, gives_way: bool) ->
     let job = match pass.job(&step.job) {
         Seen::NotYet => return false,
         Seen::Foreign => {
-            kept::foreign(pass, step);
+            pending::foreign(pass, step);
             return false;
         }
         // Nothing is started after a failure, so it would not be made again either.
@@ -98,7 +98,7 @@ pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus, gives_way: bool) ->
             return true;
         }
         Seen::Gone if step.job_uid.is_empty() => {
-            if !kept::refused(pass, step) {
+            if !pending::refused(pass, step) {
                 steps::make_job(pass, step, None);
             }
             return false;
@@ -118,8 +118,8 @@ pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus, gives_way: bool) ->
     match &job.progress {
         JobProgress::NotStarted(why) => {
             // A run that failed beside it is not held open by a test that will not start.
-            let gives_way = gives_way || pass.has_failed() && kept::is_stuck(pass, step, why);
-            kept::not_started(pass, step, job, why, gives_way);
+            let gives_way = gives_way || pass.has_failed() && pending::is_stuck(pass, step, why);
+            pending::not_started(pass, step, job, why, gives_way);
         }
         JobProgress::Running { since } => {
             announce(pass, step);
@@ -153,7 +153,7 @@ pub(super) fn follow(pass: &mut Pass<'_>, step: &StepStatus, gives_way: bool) ->
             let text = match (summary.is_some_and(|s| s.timed_out), said.as_str()) {
                 (true, _) => "it took longer than its timeout and was ended".to_owned(),
                 (false, "") if end.out_of_memory() => "it ran out of memory".to_owned(),
-                (false, "") => unstarted::never_ran(end).map_or_else(
+                (false, "") => container::never_ran(end).map_or_else(
                     || format!("exit code {}", end.exit_code),
                     |told| told.text(),
                 ),

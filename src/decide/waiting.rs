@@ -1,5 +1,6 @@
 //! Waiting: for a container to start, for a database to be readable, for somebody to mend something.
 
+use super::container;
 use super::lock_held;
 use super::pass::Pass;
 use super::patience;
@@ -7,7 +8,6 @@ use super::snapshot::Event;
 use super::status;
 use super::turn;
 use super::unanswered;
-use super::unstarted;
 use crate::api::reasons::Person;
 use crate::api::{
     DatabaseStatus, Phase, SmokeTestSpec, StepKind, StepStatus, Time, WaitStatus, reasons,
@@ -46,7 +46,7 @@ pub(super) fn not_started(
     }
     let subject = subject(pass, step, database);
     let look = describe(pass, step, job);
-    if let Some(told) = unstarted::explain(why) {
+    if let Some(told) = container::explain(why) {
         let text = told.with_then();
         let text = text.replace("spec.image", &image_field(pass, step));
         let message = format!("{subject}: {text}");

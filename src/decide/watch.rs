@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::finished;
 use super::pass::Pass;
-use super::shown;
+use super::plan_status;
 use super::status::{self, names};
 use super::validate;
 use crate::api::{Phase, reasons};
@@ -36,7 +36,7 @@ pub(super) fn watched(pass: &mut Pass<'_>) -> bool {
         if !finished::verified(pass, &database.name, inventory) {
             continue;
         }
-        let plan = shown::planned(pass, &database.name, inventory, facts);
+        let plan = plan_status::planned(pass, &database.name, inventory, facts);
         plans.insert(database.name.clone(), plan);
     }
     let order: Vec<&str> = pass

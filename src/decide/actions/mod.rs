@@ -12,24 +12,24 @@
 //! The journal is written before each effect, so a crash anywhere finds either a Pending action and no trace of it, or
 //! the journal and goes on from there.
 
+mod after;
 pub(super) mod answer;
 mod baseline;
-mod ends;
+mod check;
 mod fit;
-mod fits;
 mod marks;
 mod orphans;
 mod start;
 pub(super) mod step;
-mod still;
 pub(super) mod target;
+mod unchanged;
 mod work;
 
 pub(super) use answer::running;
 use answer::{done, refuse, said, tell_object, waiting};
-pub(super) use fits::wants_database;
+pub(super) use check::wants_database;
 pub use orphans::orphaned;
-pub(super) use still::wants_all;
+pub(super) use unchanged::wants_all;
 
 use super::ending;
 use super::pass::Pass;
@@ -78,7 +78,7 @@ pub(super) fn advance(pass: &mut Pass<'_>) -> bool {
     }
     // One that waits does not hold up what was decided after it.
     for action in waiting(pass) {
-        match fits::fits(pass, &action) {
+        match check::fits(pass, &action) {
             Fit::Refused(why) => refuse(pass, &action, &why),
             Fit::Wait(why, milliseconds) => {
                 said(pass, &action, &why);
@@ -182,7 +182,7 @@ fn take(pass: &mut Pass<'_>, action: &ActionFacts) -> bool {
             true
         }
         ActionKind::AcceptValidation => {
-            ends::accepted(pass, &action.spec);
+            after::accepted(pass, &action.spec);
             true
         }
         ActionKind::Abort => {

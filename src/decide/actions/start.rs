@@ -1,6 +1,6 @@
 //! A step of an action begins, and what is said of it while it goes on.
 
-use super::super::going;
+use super::super::deleting;
 use super::super::pass::Pass;
 use super::super::servers::server_name;
 use super::super::steps;
@@ -32,7 +32,7 @@ pub(super) fn start(pass: &mut Pass<'_>, mut step: StepStatus, facts: Option<&Da
 /// What is going on, where people see it.
 pub(super) fn announce(pass: &mut Pass<'_>, step: &StepStatus) {
     let (phase, reason, text) = words(pass, step);
-    let going = going::pod(pass.snapshot.jobs.get(&step.job).and_then(Option::as_ref));
+    let going = deleting::pod(pass.snapshot.jobs.get(&step.job).and_then(Option::as_ref));
     pass.working(phase, reason, format!("{text}{going}"));
 }
 

@@ -1,6 +1,6 @@
 //! What a step of an action is told, and what its end says.
 
-use super::super::going;
+use super::super::deleting;
 use super::super::history;
 use super::super::pass::Pass;
 use super::baseline;
@@ -25,7 +25,7 @@ pub(super) fn said(step: &StepStatus, end: Option<&ContainerEnd>, otherwise: &st
             format!("{otherwise}: its Job was taken away before it started")
         }
         (true, None) if step.pod_deleted => {
-            format!("{otherwise}: its pod was deleted, {}", going::BY)
+            format!("{otherwise}: its pod was deleted, {}", deleting::BY)
         }
         (true, None) => format!("{otherwise}: its pod was lost"),
     }

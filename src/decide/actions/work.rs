@@ -1,11 +1,11 @@
 //! An action's Job: journaled, made, followed, and judged by the database.
 
 use super::super::concurrently;
+use super::super::deleting;
 use super::super::forced;
-use super::super::going;
-use super::super::kept;
 use super::super::names::lease_name;
 use super::super::pass::{Pass, Seen};
+use super::super::pending;
 use super::super::plan::ledger_digest;
 use super::super::run;
 use super::super::running;
@@ -13,8 +13,8 @@ use super::super::session;
 use super::super::steps;
 use super::super::turn;
 use super::super::waiting;
+use super::after;
 use super::baseline;
-use super::ends;
 use super::fit::{is_other, target_row};
 use super::marks;
 use super::start::{announce, start, words};
@@ -125,7 +125,7 @@ pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
     });
     let Some(step) = step else {
         // The journal says Running and holds no step: nothing of it is at work.
-        ends::failed(
+        after::failed(
             pass,
             None,
             "its step is not in the journal; nothing is at work",
@@ -135,7 +135,7 @@ pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
     let restore = step.name == StepKind::Restore;
     let end = match pass.job(&step.job) {
         Seen::NotYet => return,
-        Seen::Foreign => return kept::foreign(pass, &step),
+        Seen::Foreign => return pending::foreign(pass, &step),
         Seen::Gone if !pass.was_there(&step) => match make_again(pass, &step) {
             true => return,
             false => None,
@@ -151,9 +151,9 @@ pub(super) fn go_on(pass: &mut Pass<'_>, taken: &TakenAction) {
             match &job.progress {
                 JobProgress::NotStarted(why) => {
                     // What keeps it from starting may be what the spec was corrected for; else the new run waits for it.
-                    let gives_way = kept::is_stuck(pass, &step, why)
+                    let gives_way = pending::is_stuck(pass, &step, why)
                         && run::cause(&pass.snapshot.resource).is_some();
-                    kept::not_started(pass, &step, job, why, gives_way);
+                    pending::not_started(pass, &step, job, why, gives_way);
                     return;
                 }
                 JobProgress::Running { since } => {
@@ -230,7 +230,7 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         turn::tell_held(pass, &it, &text);
         next = command;
     }
-    let going = going::pod(pass.snapshot.jobs.get(&step.job).and_then(Option::as_ref));
+    let going = deleting::pod(pass.snapshot.jobs.get(&step.job).and_then(Option::as_ref));
     if !going.is_empty() {
         text.truncate(text.trim_end_matches(['.', ';']).len());
         text.push_str(&going);
@@ -247,7 +247,7 @@ fn make_again(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         // Nothing is made for another database than was decided on, and one that the spec does not name is never looked at.
         return false;
     }
-    if kept::refused(pass, step) {
+    if pending::refused(pass, step) {
         return true;
     }
     let facts = pass.facts(&step.database);
@@ -315,7 +315,7 @@ fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, res
                 step.database
             )
         };
-        return ends::failed(pass, Some(step), &said(step, end, &text));
+        return after::failed(pass, Some(step), &said(step, end, &text));
     }
     let exited_well = end.is_some_and(|end| end.exit_code == 0);
     let Some(facts) = pass.facts(&step.database) else {
@@ -323,14 +323,14 @@ fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, res
         let gone = matches!(pass.snapshot.jobs.get(&step.job), Some(None));
         if restore && (end.is_some() || gone) && !exited_well {
             // It failed and left the database down, or it was down before: said at once.
-            let what = ends::unwell(step, end);
+            let what = after::unwell(step, end);
             let database = &step.database;
             let text = said(
                 step,
                 end,
                 &format!("{database}: {what}, and the database cannot be read"),
             );
-            ends::failed(pass, Some(step), &text);
+            after::failed(pass, Some(step), &text);
             return;
         }
         return unreadable(pass, step);
@@ -354,9 +354,9 @@ fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, res
         return;
     }
     match step.name {
-        StepKind::Restore => ends::judge_restore(pass, step, end, facts),
-        StepKind::Down => ends::judge_down(pass, step, end, facts),
-        _ => ends::judge_resolve(pass, step, end, facts),
+        StepKind::Restore => after::judge_restore(pass, step, end, facts),
+        StepKind::Down => after::judge_down(pass, step, end, facts),
+        _ => after::judge_resolve(pass, step, end, facts),
     }
 }
 

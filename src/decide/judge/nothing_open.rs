@@ -8,10 +8,10 @@ use super::super::status::prefixed;
 use super::remedy::right as right_of;
 use super::verdict::{Verdict, failed, timed_out};
 use crate::api::{FailedStatus, StepStatus, Traces, reasons};
-use crate::decide::going::BY;
+use crate::decide::container;
+use crate::decide::deleting::BY;
 use crate::decide::plan::{ledger_digest, problem_reason};
 use crate::decide::status::{count, names};
-use crate::decide::unstarted;
 use crate::facts::{ContainerEnd, DatabaseFacts, LedgerRow};
 
 /// SQLSTATE of a write in a transaction that may only read.
@@ -122,7 +122,7 @@ pub(super) fn nothing_open(
         };
         return failed(reason, failed_status, text);
     }
-    if let Some(told) = unstarted::never_ran(end) {
+    if let Some(told) = container::never_ran(end) {
         let text = format!(
             "{database}: {}. Nothing was executed; {} not applied.",
             told.text(),

@@ -6,7 +6,7 @@ use dbm_protocol::recognise::APPLIED;
 
 use super::verdict::timed_out;
 use crate::api::{FailedStatus, Traces, reasons};
-use crate::decide::going::BY;
+use crate::decide::deleting::BY;
 use crate::facts::{ContainerEnd, DatabaseFacts};
 use crate::tools::sql::{self, Transactions};
 

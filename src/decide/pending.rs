@@ -1,9 +1,9 @@
 //! What keeps a step's Job from being made, or its container from starting: said, waited for, and given way to what else is to
 //! be done.
 
+use super::container::{self, Told};
 use super::pass::Pass;
 use super::snapshot::{Effect, Refused};
-use super::unstarted::{self, Told};
 use super::waiting;
 use crate::api::{Phase, StepKind, StepStatus, reasons};
 use crate::facts::{JobFacts, JobProgress, NotStarted};
@@ -41,7 +41,7 @@ pub(super) fn is_stuck(pass: &Pass<'_>, step: &StepStatus, why: &NotStarted) -> 
     let limit = pass.spec.timeouts.start.seconds().unwrap_or(600);
     age > limit
         || age > STUCK
-            && unstarted::explain(why)
+            && container::explain(why)
                 .as_ref()
                 .is_some_and(Told::is_of_spec)
 }
@@ -114,7 +114,7 @@ pub(super) fn refused(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
         pass.requeue(3_000);
         return true;
     }
-    let (reason, text) = match unstarted::refused(&refusal.message) {
+    let (reason, text) = match container::refused(&refusal.message) {
         Some(told) => (told.reason, told.with_then()),
         None => {
             let text = "Mend what it names. Once that is mended, it goes on by itself.";

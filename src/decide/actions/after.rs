@@ -7,8 +7,8 @@ use super::super::invalid;
 use super::super::outcome;
 use super::super::pass::Pass;
 use super::super::plan::ledger_digest;
+use super::super::plan_status;
 use super::super::run;
-use super::super::shown;
 use super::super::status::{self, count};
 use super::super::turn;
 use super::answer::done;
@@ -399,7 +399,7 @@ fn rolled_back(pass: &mut Pass<'_>, database: &str, how: WentBack, text: &str) {
         pass.facts(database),
         pass.snapshot.inventories.get(database),
     ) {
-        shown::planned(pass, database, inventory, facts);
+        plan_status::planned(pass, database, inventory, facts);
     }
     ending::finish_rolled_back(pass, database, Some(how), text);
 }

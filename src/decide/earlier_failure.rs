@@ -6,7 +6,7 @@ use dbm_protocol::DatabaseInventory;
 
 use super::doubts;
 use super::evidence::script;
-use super::told::{self, Look};
+use super::failure_report::{self, Look};
 use crate::api::{DatabaseStatus, FailedStatus, Traces};
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow};
 use crate::tools::{prisma, rights, sql};
@@ -44,7 +44,7 @@ pub(super) fn fill<'a>(
     open.invalid_indexes.retain(still);
     if open.compared.is_some() {
         // Somebody may have finished, or undone, it since.
-        told::compare(open, inventory, facts);
+        failure_report::compare(open, inventory, facts);
     }
     if open.traces == Traces::None {
         return;
@@ -72,7 +72,7 @@ pub(super) fn fill<'a>(
         // That the catalog changed was so when it failed: by now somebody may have undone it.
         open.traces = Traces::Unknown;
         let logs = row.logs.as_deref().unwrap_or_default();
-        told::statements(open, inventory, facts, logs, Look::Later);
+        failure_report::statements(open, inventory, facts, logs, Look::Later);
     }
 }
 

@@ -4,12 +4,12 @@ use dbm_protocol::DatabaseInventory;
 
 use super::concurrently;
 use super::database_plan::{Blocker, DatabasePlan};
+use super::earlier_failure;
 use super::evidence;
 use super::forced;
 use super::former;
 use super::history;
 use super::invalid;
-use super::known;
 use super::pass::Pass;
 use super::plan;
 use super::remembered;
@@ -201,10 +201,10 @@ fn show(
         entry.failed.clone_from(&plan.open);
         if let Some(open) = &mut entry.failed {
             let known = known.iter().flatten();
-            known::fill(open, known, inventory, facts);
+            earlier_failure::fill(open, known, inventory, facts);
             let script = evidence::script(inventory, &open.name).unwrap_or_default();
             time_limits::renew(spec, facts, open, script);
-            known::renew(open, facts);
+            earlier_failure::renew(open, facts);
         }
     }
     count_applied(pass, name);

@@ -4,7 +4,7 @@
 use crate::api::reasons;
 use crate::facts::{ContainerEnd, NotStarted};
 
-use super::{going, status};
+use super::{deleting, status};
 
 /// Bytes of somebody else's words in a message.
 const WORDS_LIMIT: usize = 400;
@@ -118,7 +118,7 @@ pub(super) fn not_executed(log: &str) -> Option<Told> {
 /// The API server's refusal of a Job or a pod, where it is a known one.
 pub(super) fn refused(words: &str) -> Option<Told> {
     let detail = refusal(words);
-    let told = if words.contains(going::REFUSED) {
+    let told = if words.contains(deleting::REFUSED) {
         Told::new(
             reasons::POD_REFUSED,
             NAMESPACE_GOES,
