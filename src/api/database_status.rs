@@ -387,6 +387,10 @@ pub struct ComparedStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub unseen: Vec<String>,
+    /// Where only indexes are there otherwise: the statements that replace them. Nobody but a person runs them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub replacing: Vec<String>,
 }
 
 impl ComparedStatus {

@@ -42,6 +42,8 @@ pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result
     if admin.is_some() && args.statements.is_empty() {
         return Err(Failure::usage("--admin needs a statement: -c".to_owned()));
     }
+    let open = args.if_open.iter().map(|row| is_open(row));
+    let statements: Vec<String> = open.chain(args.statements.iter().cloned()).collect();
     let key = &database.connection.secret_key_ref;
     let name = format!("dbm-psql-{}", std::process::id());
     let wanted = Wanted {
@@ -51,7 +53,7 @@ pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result
         secret: admin.is_none().then_some(key),
         at_once: args.single_transaction,
         lock_timeout: lock_timeout(args),
-        statements: &args.statements,
+        statements: &statements,
     };
     let mut kubectl = Command::new("kubectl");
     kubectl.args(reaching(global)).args(arguments(&wanted));
@@ -83,6 +85,16 @@ pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result
             safe(&cluster.namespace)
         ))),
     }
+}
+
+/// A statement that fails where a row of the ledger is not open any more.
+fn is_open(row: &str) -> String {
+    let row = row.replace('\'', "''");
+    format!(
+        "DO $dbm$ BEGIN IF NOT EXISTS (SELECT FROM _prisma_migrations WHERE id = '{row}' AND finished_at IS NULL AND rolled_back_at IS NULL) \
+         THEN RAISE EXCEPTION USING MESSAGE = 'row {row} of _prisma_migrations is not open any more, it was marked since: nothing was changed'; \
+         END IF; END $dbm$"
+    )
 }
 
 /// How long a statement waits for a lock, in milliseconds. What runs CONCURRENTLY waits for others' transactions and keeps nobody waiting.

@@ -60,6 +60,7 @@ pub(super) fn choices(
         if status::ready_reason(now) == reasons::WAITING_LOCK {
             locks::looks(&mut list, &commands, now);
         }
+        locks::between_tries(&mut list, &commands, now);
         // It waits for somebody who corrects something.
         fix::of(&mut list, &commands, spec, now, status::ready_reason(now));
         return list;
@@ -504,8 +505,20 @@ fn of_migration(
             ),
             against => format!("still missing or different: {}; ", against.join("; ")),
         });
-        let title = format!("{}{}; {then}", lacks.unwrap_or_default(), applied.0);
-        push(list, title, applied.1);
+        let lacks = lacks.unwrap_or_default();
+        match part.map_or(&[][..], |part| &part.replacing) {
+            [] => push(list, format!("{lacks}{}; {then}", applied.0), applied.1),
+            replacing => {
+                let title = format!(
+                    "{lacks}replace what is different by the statements of this command, then tell Prisma so; {then}"
+                );
+                let psql = psql.if_open(&failed.ledger_row, replacing);
+                let mark = applied
+                    .1
+                    .replace(" --reason ...", " --reason 'replaced by hand'");
+                push(list, title, format!("{psql} && {mark}"));
+            }
+        }
     }
     if failed.traces != Traces::None {
         if lock || cause == Cause::Around || cut_off || failed.corrected {

@@ -229,7 +229,17 @@ pub(super) fn compare(
         let lines = lines.take(LEFT_LIMIT);
         lines.map(|line| status::cut(&line, 300)).collect()
     };
+    // Where nothing else stands against it than indexes, these are replaced.
+    let replacing = facts
+        .indexes
+        .as_ref()
+        .map(|indexes| sql::replacing(script, schema, indexes));
+    let replacing = replacing.filter(|it| {
+        let short = it.len() <= UNDO_LIMIT && it.iter().all(|text| text.len() <= 300);
+        short && it.len() == 2 * held.against().len()
+    });
     failed.compared = Some(ComparedStatus {
+        replacing: replacing.unwrap_or_default(),
         there: cut(&mut held.there.iter().cloned()),
         against: cut(&mut held.against().into_iter()),
         unseen: cut(&mut { unseen }),

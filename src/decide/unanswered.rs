@@ -13,7 +13,13 @@ pub(super) const STEADY: i64 = 15;
 /// Why it cannot be read, with what is known of earlier looks. Only where none ever succeeded its URL may be what is wrong.
 pub(super) fn judged(entry: Option<&DatabaseStatus>, now: i64, why: &Unreadable) -> Unreadable {
     let answered = entry.and_then(|entry| entry.last_observed_at.as_ref());
-    let (Some(answered), UnreadableReason::Unreachable) = (answered, why.reason) else {
+    let Some(answered) = answered.filter(|_| {
+        [
+            UnreadableReason::Unreachable,
+            UnreadableReason::ConnectionRefused,
+        ]
+        .contains(&why.reason)
+    }) else {
         return why.clone();
     };
     let age = (now - answered.0.as_second()).max(0);
@@ -24,6 +30,12 @@ pub(super) fn judged(entry: Option<&DatabaseStatus>, now: i64, why: &Unreadable)
     // An age would make another message of each look.
     let at = answered.0.strftime("%Y-%m-%d %H:%M:%S UTC");
     let url = "its URL was right then, so look at that only if the Secret was changed since";
+    if why.reason == UnreadableReason::ConnectionRefused {
+        return Unreadable {
+            reason: why.reason,
+            message: format!("{what}{ANSWERED}{at}. Look whether the server runs; {url}"),
+        };
+    }
     if age <= LATELY {
         Unreadable {
             reason: UnreadableReason::NotAnswered,

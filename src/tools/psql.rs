@@ -24,10 +24,11 @@ impl Psql {
         self.with("", statements)
     }
 
-    /// Runs statements, all of them or none.
+    /// Runs statements, all of them or none, if a row of the ledger is open still: what undoes a migration must not be run once more when that runs again.
     #[must_use]
-    pub fn at_once(&self, statements: &[String]) -> String {
-        self.with(" --single-transaction", statements)
+    pub fn if_open(&self, row: &str, statements: &[String]) -> String {
+        let option = format!(" --single-transaction --if-open {}", shell_quote(row));
+        self.with(&option, statements)
     }
 
     fn with(&self, option: &str, statements: &[String]) -> String {
@@ -121,8 +122,8 @@ mod tests {
         };
         let statements = [r#"DROP TABLE "It's""#.to_owned(), "SELECT 1".to_owned()];
         assert_eq!(
-            psql.at_once(&statements),
-            r#"kubectl dbm psql app -n shop --database identity --single-transaction -c 'DROP TABLE "It'\''s"' -c 'SELECT 1'"#
+            psql.if_open("r", &statements),
+            r#"kubectl dbm psql app -n shop --database identity --single-transaction --if-open r -c 'DROP TABLE "It'\''s"' -c 'SELECT 1'"#
         );
         assert_eq!(
             psql.terminate_as_admin(42),

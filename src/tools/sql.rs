@@ -49,7 +49,7 @@ pub use concurrent::{Indexes, indexes, is_named, waits_beside_others, waits_for_
 pub use doubts::{may_run_twice, not_run_from, unchecked, unshown};
 pub use effects::{StatementEffects, describe, effects, took_effect};
 pub use expected::{expected, missing_objects, not_there};
-pub use held::{Held, held, held_up_to, left_of, made_again, otherwise};
+pub use held::{Held, held, held_up_to, left_of, made_again, otherwise, replacing};
 pub use labels::with_label;
 pub use ledger_writes::{LedgerWrites, ledger_writes};
 pub use left_behind::{

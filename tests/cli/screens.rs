@@ -664,6 +664,6 @@ fn what_was_seen_long_ago_is_said_to_be_so() {
     let text = screen::status(&screen(&resource, None));
     assert!(!text.contains("that was seen"), "{text}");
     let earlier =
-        "_split_name failed in an earlier run, with another text than the image holds now: ERROR";
+        "_split_name failed in an earlier run, with a text that this image does not hold: ERROR";
     assert!(text.contains(earlier), "{text}");
 }

@@ -188,7 +188,7 @@ pub(super) fn verbs(choice: &ChoiceStatus) -> Vec<&str> {
     parts
         .map(|part| match part.starts_with("kubectl dbm psql ") {
             true if part.contains("pg_locks") => "look",
-            true if part.contains(" --single-transaction -c ") => "undo",
+            true if part.contains(" --single-transaction --if-open ") => "undo",
             true => "end",
             false if part.starts_with("kubectl patch ") => "patch",
             false => part.split(' ').nth(2).unwrap_or_default(),

@@ -191,7 +191,7 @@ fn what_was_found_stays_known_in_another_run(#[case] again: Again) {
     let command = &by_hand.unwrap().command;
     let (sql, mark) = command.split_once(" && ").unwrap();
     assert!(
-        sql.starts_with("kubectl dbm psql ") && sql.contains(" --single-transaction -c "),
+        sql.starts_with("kubectl dbm psql ") && sql.contains(" --single-transaction --if-open "),
         "{sql}"
     );
     assert!(sql.ends_with(&format!("-c '{undo}'")), "{sql}");

@@ -20,6 +20,9 @@ pub struct PsqlArgs {
     /// All statements or none
     #[arg(short = '1', long, requires = "statements")]
     pub single_transaction: bool,
+    /// Runs nothing unless this row of _prisma_migrations is open still: neither finished nor rolled back. So what undoes a migration is not run once more when it has been marked, or run again
+    #[arg(long, value_name = "ROW", requires = "single_transaction")]
+    pub if_open: Option<String>,
     /// Takes the connection URL from the variable ADMIN_DATABASE_URL of this shell instead
     #[arg(long, requires = "statements")]
     pub admin: bool,

@@ -60,7 +60,7 @@ fn earlier(screen: &Screen, failed: &FailedStatus) -> String {
         return String::new();
     }
     let text = match failed.corrected {
-        true => ", with another text than the image holds now",
+        true => ", with a text that this image does not hold",
         false => "",
     };
     format!("{} failed in an earlier run{text}: ", safe(&failed.name))

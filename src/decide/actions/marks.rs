@@ -38,7 +38,10 @@ pub(super) fn fits(
             return refused(format!("{database}: {name} is applied already"));
         }
         RowState::RolledBack => {
-            return refused(format!("{database}: {name} is rolled back already"));
+            return refused(format!(
+                "{database}: {name} is rolled back already. To run it again: {}",
+                pass.retry_command()
+            ));
         }
         RowState::Failed | RowState::Unfinished | RowState::ScriptDone => {}
     }

@@ -90,7 +90,7 @@ pub(super) fn undone_by_hand(psql: &Psql, failed: &FailedStatus, mark: String) -
     also.extend(failed.again.iter().map(String::as_str));
     let mut seen = std::collections::BTreeSet::new();
     also.retain(|text| seen.insert(*text));
-    let undo = psql.at_once(&failed.undo);
+    let undo = psql.if_open(&failed.ledger_row, &failed.undo);
     if also.is_empty() && failed.invalid_indexes.is_empty() && !undo.is_empty() {
         let title = format!(
             "undo it by hand in SQL, by the statements of this command, which take back what this run made ({loses})"

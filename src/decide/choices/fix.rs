@@ -86,7 +86,9 @@ pub(super) fn of(
             let title = "look at the server's load, and at the network between; it goes on by itself once the server answers";
             push(list, title, String::new());
         }
-        (reasons::UNREACHABLE, _) if now.message.contains(unanswered::ANSWERED) => {
+        (reasons::UNREACHABLE | reasons::CONNECTION_REFUSED, _)
+            if now.message.contains(unanswered::ANSWERED) =>
+        {
             let title = "look whether the server runs, and at network policies and firewalls; it goes on by itself once the server answers";
             push(list, title, String::new());
         }

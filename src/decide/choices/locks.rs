@@ -146,8 +146,12 @@ fn in_the_way(
     let passes = session::may_pass(who);
     let first = passes && !is_held(now);
     let look = session::look_at(psql, who, pid);
+    let shown = match session::who_may_end(who) {
+        Some(_) => format!("{wait} ({ADMIN})"),
+        None => wait.to_owned(),
+    };
     if first {
-        push(list, wait, look.clone());
+        push(list, shown.as_str(), look.clone());
     }
     let or = if first { "or " } else { "" };
     if session::who_may_end(who).is_some() {
@@ -158,7 +162,7 @@ fn in_the_way(
     // One that is idle waits for nothing that could be seen.
     let idle = who.contains(", idle");
     if !first && !idle {
-        push(list, format!("or {wait}"), look);
+        push(list, format!("or {shown}"), look);
     }
 }
 
@@ -188,6 +192,24 @@ pub(super) fn not_begun(
     let end = "end the session that is in the way; the run then goes on by itself";
     let wait = "wait: look what it is at; the run goes on by itself when that session has ended";
     in_the_way(list, &psql, now, who, end, wait);
+}
+
+/// Whom the last try of a migration waited for, until the next one begins.
+pub(super) fn between_tries(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    now: &DatabaseMigrationStatus,
+) {
+    let steps = now.run.iter().flat_map(|run| &run.steps);
+    let mut tries = steps.filter(|step| step.name == StepKind::Migrate);
+    let last = tries.next_back();
+    let Some(last) = last.filter(|step| step.outcome == Some(StepOutcome::NeverBegan)) else {
+        return;
+    };
+    let psql = commands.psql(&last.database);
+    let end = "end the session that held the lock; the migration is tried again by itself";
+    let wait = "wait: look what that session is at; the migration is tried again by itself, for some times";
+    in_the_way(list, &psql, now, &last.message, end, wait);
 }
 
 /// What keeps a look waiting, so that nothing can be decided.

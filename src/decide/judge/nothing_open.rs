@@ -1,5 +1,6 @@
 //! A migrate step that ended without the migrations and without a row that says why.
 
+use crate::tools::prisma;
 use crate::tools::sql_state::LOCK_NOT_AVAILABLE;
 use dbm_protocol::recognise::{APPLIED, NOTHING_PENDING};
 
@@ -164,7 +165,12 @@ pub(super) fn nothing_open(
     }
     // Prisma speaks of a migration that began, and the row of that is not in the watched ledger.
     let begun = summary.and_then(|summary| summary.migration.as_deref());
-    let begun = begun.filter(|name| !rows.iter().any(|row| row.migration_name == *name));
+    let rolled_back = |row: &LedgerRow| prisma::row_state(row) == prisma::RowState::RolledBack;
+    let stands = |name: &str| {
+        let mut all = rows.iter();
+        all.any(|row| row.migration_name == name && !rolled_back(row))
+    };
+    let begun = begun.filter(|name| !stands(name));
     // Its row is Prisma's first write.
     if let Some(name) = begun.filter(|_| untouched && state == READ_ONLY) {
         let failed_status = FailedStatus {

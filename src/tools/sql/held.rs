@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::change::Change;
 use super::effects::{describe, effects};
 use super::expected::{follow, replay};
 use super::indexed;
+use super::reader;
 use super::replay::State;
+use super::token::{self, Kind, Token};
+use super::{split, text_of};
 use crate::facts::{Column, Index, Object, ObjectKind};
 
 /// How one migration compares with the catalog, in words.
@@ -144,6 +148,33 @@ pub fn otherwise(
                 object,
                 &indexed::differences(like, seen),
             );
+        }
+    }
+    found
+}
+
+/// The statements that replace each index which a text makes by `CREATE INDEX` and which stands there otherwise. Of one that holds a literal,
+/// or is built CONCURRENTLY, there are none.
+pub fn replacing(sql: &str, schema: &str, indexes: &BTreeMap<Object, Index>) -> Vec<String> {
+    let read = token::tokens(sql);
+    let mut found = Vec::new();
+    for (tokens, read) in reader::read(sql, &split(&read.tokens), schema) {
+        let [Change::Add { .. }, Change::Indexed { index, like }] = read.changes.as_slice() else {
+            continue;
+        };
+        let other = indexes
+            .get(index)
+            .is_some_and(|seen| !indexed::differences(like, seen).is_empty());
+        let plain = |token: &Token| match &token.kind {
+            Kind::Text => false,
+            Kind::Word(word) => word != "CONCURRENTLY",
+            _ => true,
+        };
+        let text = text_of(sql, tokens).filter(|_| other && tokens.iter().all(plain));
+        if let Some(text) = text {
+            let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+            let name = format!("{}.{}", quote(&index.schema), quote(&index.name));
+            found.extend([format!("DROP INDEX {name}"), text.to_owned()]);
         }
     }
     found
@@ -317,6 +348,36 @@ mod tests {
         };
         assert_eq!(left_of(&[INIT], changes(), "public"), ["table \"B\" added"]);
         assert_eq!(left_of(&[], changes(), "public"), changes());
+    }
+
+    #[test]
+    fn an_index_that_stands_there_otherwise_is_replaced() {
+        let sql = "CREATE TABLE t (a int, b text);\nCREATE UNIQUE INDEX \"i\" ON t (a);\nCREATE INDEX j ON t (b);\n\
+            CREATE INDEX k ON t (a) WHERE b = 'secret';";
+        let like = |unique: bool, partial: bool, column: &str| Index {
+            table: "t".to_owned(),
+            unique,
+            columns: Some(vec![column.to_owned()]),
+            partial,
+        };
+        let object = |name: &str| Object {
+            kind: ObjectKind::Index,
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            part: String::new(),
+        };
+        let seen = [
+            (object("i"), like(false, false, "a")),
+            (object("j"), like(false, false, "b")),
+            (object("k"), like(false, false, "a")),
+        ];
+        assert_eq!(
+            replacing(sql, "public", &seen.into()),
+            [
+                "DROP INDEX \"public\".\"i\"",
+                "CREATE UNIQUE INDEX \"i\" ON t (a)"
+            ]
+        );
     }
 
     /// What a later one says of a column is its own, also of one that an earlier one made.

@@ -108,13 +108,17 @@ fn duplicates(sql: &str, number: usize) -> Option<String> {
     // Of what else may follow, only a predicate decides which rows it holds.
     let rows = match cursor.peek_word() {
         "" => String::new(),
-        "WHERE" => format!(" {}", text_of(sql, cursor.tokens)?),
+        "WHERE" => {
+            let _ = cursor.take("WHERE");
+            format!("({}) AND ", text_of(sql, cursor.tokens)?)
+        }
         _ => return None,
     };
     let plain = |word: &str| !matches!(word, "ASC" | "DESC" | "NULLS" | "COLLATE");
     let mut words = columns.split_whitespace().map(str::to_ascii_uppercase);
     words.all(|word| plain(word.trim_end_matches(','))).then(|| {
-        format!("SELECT {columns}, count(*) FROM {table}{rows} GROUP BY {columns} HAVING count(*) > 1")
+        // Rows with a null among them are in nobody's way.
+        format!("SELECT {columns}, count(*) FROM {table} WHERE {rows}({columns}) IS NOT NULL GROUP BY {columns} HAVING count(*) > 1")
     })
 }
 

@@ -101,7 +101,7 @@ fn duplicates(action: &Action<'_>, mut cursor: Cursor<'_>) -> Option<String> {
     (key || cursor.take("UNIQUE")).then_some(())?;
     let columns = columns(cursor.sql, cursor.group()?)?.join(", ");
     Some(format!(
-        "SELECT {columns}, count(*) FROM {} GROUP BY {columns} HAVING count(*) > 1 LIMIT 20",
+        "SELECT {columns}, count(*) FROM {} WHERE ({columns}) IS NOT NULL GROUP BY {columns} HAVING count(*) > 1 LIMIT 20",
         action.table
     ))
 }

@@ -5,12 +5,14 @@ use super::*;
 #[rstest::rstest]
 #[case(
     "ALTER TABLE t ADD x int;\nCREATE UNIQUE INDEX \"User_email_key\" ON \"User\"(\"email\");",
-    Some("SELECT \"email\", count(*) FROM \"User\" GROUP BY \"email\" HAVING count(*) > 1")
+    Some(
+        "SELECT \"email\", count(*) FROM \"User\" WHERE (\"email\") IS NOT NULL GROUP BY \"email\" HAVING count(*) > 1"
+    )
 )]
 #[case(
     "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS \"User_email_key\" ON app.\"User\" USING btree (\"email\", lower(\"name\")) WHERE \"gone\" IS NULL",
     Some(
-        "SELECT \"email\", lower(\"name\"), count(*) FROM app.\"User\" WHERE \"gone\" IS NULL GROUP BY \"email\", lower(\"name\") HAVING count(*) > 1"
+        "SELECT \"email\", lower(\"name\"), count(*) FROM app.\"User\" WHERE (\"gone\" IS NULL) AND (\"email\", lower(\"name\")) IS NOT NULL GROUP BY \"email\", lower(\"name\") HAVING count(*) > 1"
     )
 )]
 #[case(
@@ -102,7 +104,7 @@ fn query(sql: &str, state: &str, message: &str) -> Option<String> {
     "ALTER TABLE t ADD CONSTRAINT t_key UNIQUE (a, \"B\")",
     "23505",
     "could not create unique index \"t_key\"",
-    "SELECT a, \"B\", count(*) FROM t GROUP BY a, \"B\" HAVING count(*) > 1 LIMIT 20"
+    "SELECT a, \"B\", count(*) FROM t WHERE (a, \"B\") IS NOT NULL GROUP BY a, \"B\" HAVING count(*) > 1 LIMIT 20"
 )]
 #[case::too_long(
     "-- AlterTable\nALTER TABLE \"User\" ADD COLUMN x int, ALTER COLUMN \"code\" SET DATA TYPE VARCHAR(6);",
