@@ -42,8 +42,19 @@ pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result
     if admin.is_some() && args.statements.is_empty() {
         return Err(Failure::usage("--admin needs a statement: -c".to_owned()));
     }
+    let status = resource.status.as_ref();
+    let entry =
+        status.and_then(|status| status.databases.iter().find(|it| it.name == args.database));
+    // What the variable holds may be left from another incident.
+    let server = entry.map(|it| it.server.as_str()).filter(|_| args.admin);
+    let is_it = server.filter(|it| it.chars().all(|c| c.is_ascii_digit()) && !it.is_empty());
+    let first = is_it.map(|server| is_server(server, &args.database));
     let open = args.if_open.iter().map(|row| is_open(row));
-    let statements: Vec<String> = open.chain(args.statements.iter().cloned()).collect();
+    let statements: Vec<String> = first
+        .into_iter()
+        .chain(open)
+        .chain(args.statements.iter().cloned())
+        .collect();
     let key = &database.connection.secret_key_ref;
     let name = format!("dbm-psql-{}", std::process::id());
     let wanted = Wanted {
@@ -85,6 +96,17 @@ pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result
             safe(&cluster.namespace)
         ))),
     }
+}
+
+/// A statement that fails on another server than this one, for a role that is told which one it is.
+fn is_server(identifier: &str, database: &str) -> String {
+    let database = database.replace('\'', "''");
+    format!(
+        "DO $dbm$ BEGIN IF has_function_privilege('pg_control_system()', 'EXECUTE') THEN \
+         IF (SELECT system_identifier FROM pg_control_system())::text <> '{identifier}' \
+         THEN RAISE EXCEPTION USING MESSAGE = 'the URL leads to another server than that of database {database}: nothing was run'; \
+         END IF; END IF; END $dbm$"
+    )
 }
 
 /// A statement that fails where a row of the ledger is not open any more.

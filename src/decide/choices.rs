@@ -21,6 +21,7 @@ use crate::tools::sql_state::DEADLOCK;
 use self::cause::Cause;
 use self::commands::{Commands, blocker, forced, push, spoken_of, undone_by_hand, up_to};
 use super::database_plan::UNLESS_EXTERNAL;
+use super::deleting;
 use super::history::NOT_EMPTY;
 use super::instance;
 use super::read_only;
@@ -45,6 +46,9 @@ pub(super) fn choices(
     if steps.into_iter().any(at_work) {
         locks::held_up(&mut list, &commands, now);
         let reason = status::ready_reason(now);
+        if list.is_empty() && now.message.contains(deleting::POD) {
+            locks::ends_with_its_pod(&mut list, &commands, now);
+        }
         if list.is_empty() && fix::is_of_pod(reason) {
             fix::of(&mut list, &commands, spec, now, reason);
         }

@@ -7,6 +7,9 @@ use crate::facts::JobFacts;
 /// Who deletes a pod.
 pub(super) const BY: &str = "by somebody, a drain or an eviction";
 
+/// What is said of such a pod.
+pub(super) const POD: &str = "is being deleted";
+
 /// Of a Job whose pod is being deleted while it runs, a clause that begins with `; `: else nothing.
 pub(super) fn pod(job: Option<&JobFacts>) -> String {
     let going = job.filter(|job| job.pod_going && !job.ended());
@@ -14,7 +17,7 @@ pub(super) fn pod(job: Option<&JobFacts>) -> String {
         return String::new();
     };
     format!(
-        "; its pod {pod} is being deleted ({BY}): it ends once its statements have, or its grace period is over, and then what it left is read from the database and judged"
+        "; its pod {pod} {POD} ({BY}): it ends once its statements have, or its grace period is over, and then what it left is read from the database and judged"
     )
 }
 

@@ -58,6 +58,9 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
         end(pass, RunOutcome::Superseded);
     }
     let told = status::ready_reason(&pass.status).to_owned();
+    // While a database cannot be read, that is all that is shown: what was asked before is not answered by a retry.
+    let observed = status::get(&pass.status, reasons::OBSERVED);
+    let answers = cause == Cause::Retry && observed.is_none_or(|it| it.status != "False");
     let resource = &pass.snapshot.resource;
     let previous = pass.status.run.as_ref().map(|run| run.id.clone());
     let run = RunStatus {
@@ -113,8 +116,8 @@ pub(super) fn start(pass: &mut Pass<'_>, cause: Cause) {
         .collect();
     for next in &mut pass.status.databases {
         if let Some(before) = before(&next.name) {
-            remembered::carry(before, cause == Cause::Retry, &told, next);
-            former::carry(before, cause == Cause::Retry, &told, next);
+            remembered::carry(before, answers, &told, next);
+            former::carry(before, answers, &told, next);
             forced::carry(before, next);
         }
     }

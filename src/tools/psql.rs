@@ -65,6 +65,15 @@ impl Psql {
         self.run(&[at_work(pid)])
     }
 
+    /// Shows what the sessions of that name are at.
+    #[must_use]
+    pub fn at_work_named(&self, application: &str) -> String {
+        let application = application.replace('\'', "''");
+        self.run(&[format!(
+            "SELECT pid, now() - query_start AS runs_for, state, query FROM pg_stat_activity WHERE application_name = '{application}'"
+        )])
+    }
+
     /// Shows the tables of all schemas, with their owners and how many rows they have, as far as statistics know.
     #[must_use]
     pub fn tables(&self) -> String {
@@ -82,7 +91,7 @@ impl Psql {
     pub fn connections(&self) -> String {
         self.with(
             " --admin",
-            &["SELECT usename, datname, application_name, state, count(*), array_agg(pid) AS pids FROM pg_stat_activity GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC".to_owned()],
+            &["SELECT usename, datname, application_name, state, count(*), array_agg(pid) AS pids FROM pg_stat_activity WHERE backend_type = 'client backend' GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC".to_owned()],
         )
     }
 

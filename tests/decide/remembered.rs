@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use database_migration_operator::api::{DatabasePhase, Phase, reasons};
 use database_migration_operator::decide::Snapshot;
-use database_migration_operator::facts::{Ledger, LedgerRow, Reading};
+use database_migration_operator::facts::{
+    Ledger, LedgerRow, Reading, Unreadable, UnreadableReason,
+};
 use rstest::rstest;
 
 use super::cases::{finished, inventory, reason, row, settle};
@@ -172,6 +174,38 @@ fn a_retry_accepts_only_what_was_told() {
         rows.remove(0);
     });
     snapshot.resource.retry = Some("for another reason".to_owned());
+    assert_eq!(settle(&mut snapshot), "");
+    assert_eq!(reason(&snapshot.resource.status), reasons::PENDING_FOUND);
+    snapshot.resource.retry = Some("for this".to_owned());
+    assert!(!settle(&mut snapshot).is_empty());
+}
+
+/// What is asked is not shown while the database cannot be read: a retry then is no answer to it.
+#[test]
+fn a_retry_in_an_outage_answers_nothing() {
+    let mut snapshot = migrated(3);
+    ledger(&mut snapshot, |rows| {
+        rows.remove(0);
+    });
+    snapshot.resource.retry = Some("for another reason".to_owned());
+    assert_eq!(settle(&mut snapshot), "");
+    assert_eq!(reason(&snapshot.resource.status), reasons::PENDING_FOUND);
+    let gone = Unreadable {
+        reason: UnreadableReason::ConnectionRefused,
+        message: "db:5432 refuses connections: check the port, and that the server runs".to_owned(),
+    };
+    let back = snapshot
+        .databases
+        .insert("db00".to_owned(), Reading::Unknown(gone))
+        .unwrap();
+    assert_eq!(settle(&mut snapshot), "");
+    assert_eq!(
+        reason(&snapshot.resource.status),
+        reasons::CONNECTION_REFUSED
+    );
+    snapshot.resource.retry = Some("in the outage".to_owned());
+    assert_eq!(settle(&mut snapshot), "");
+    snapshot.databases.insert("db00".to_owned(), back);
     assert_eq!(settle(&mut snapshot), "");
     assert_eq!(reason(&snapshot.resource.status), reasons::PENDING_FOUND);
     snapshot.resource.retry = Some("for this".to_owned());

@@ -10,6 +10,7 @@ use crate::api::{
     ChoiceStatus, DatabaseMigrationStatus, DatabasePhase, FailedStatus, StepKind, StepOutcome,
     StepStatus, Traces, reasons,
 };
+use crate::tools::prisma;
 use crate::tools::psql::{self, Psql};
 use crate::tools::rights;
 use crate::tools::sql;
@@ -192,6 +193,26 @@ pub(super) fn not_begun(
     let end = "end the session that is in the way; the run then goes on by itself";
     let wait = "wait: look what it is at; the run goes on by itself when that session has ended";
     in_the_way(list, &psql, now, who, end, wait);
+}
+
+/// A migration whose pod is being deleted: its statements go on for as long as the pod's grace period lets them.
+pub(super) fn ends_with_its_pod(
+    list: &mut Vec<ChoiceStatus>,
+    commands: &Commands<'_>,
+    now: &DatabaseMigrationStatus,
+) {
+    let Some(run) = &now.run else { return };
+    let at_work = |step: &&StepStatus| step.finished_at.is_none() && step.name == StepKind::Migrate;
+    let Some(step) = run.steps.iter().find(at_work) else {
+        return;
+    };
+    let application = prisma::application_name(&run.id, &step.database);
+    let title = "wait for its end, and look what it is at. Only if it must end now: cancel it by SELECT pg_cancel_backend(PID), with the pid that this shows; what became of the migration is then judged";
+    push(
+        list,
+        title,
+        commands.psql(&step.database).at_work_named(&application),
+    );
 }
 
 /// Whom the last try of a migration waited for, until the next one begins.
@@ -381,9 +402,25 @@ pub(super) fn run_again(
     database: &str,
     who: &str,
 ) {
+    let psql = commands.psql(database);
+    look_first(list, &psql, who);
     let retry = commands.dbm("retry", &[]);
     let words = "then run it again: nothing of it is left, and its image needs no correction";
-    then(list, &commands.psql(database), who, words, &[retry]);
+    then(list, &psql, who, words, &[retry]);
+}
+
+/// What a session does that held the lock is hidden, or it may well be over: it is not ended unseen.
+fn look_first(list: &mut Vec<ChoiceStatus>, psql: &Psql, who: &str) {
+    let Some(pid) = blocker(who).filter(|_| session::may_pass(who)) else {
+        return;
+    };
+    let admin = match session::who_may_end(who) {
+        Some(_) => format!(" ({ADMIN})"),
+        None => String::new(),
+    };
+    let title =
+        format!("look what the session that held the lock is at, if it is still there{admin}");
+    push(list, title, session::look_at(psql, who, pid));
 }
 
 /// A migration failed whose row blocks every deploy. `held`: the image holds it; `goes_on`: what follows once it is
@@ -397,6 +434,9 @@ pub(super) fn of_failed(
     held: bool,
     goes_on: &str,
 ) {
+    if is_lock(failed) {
+        look_first(list, psql, &failed.blocked_by);
+    }
     let retry = match &first.raised {
         Some(raised) => raised.command.clone(),
         None => commands.dbm("retry", &[]),
