@@ -15,7 +15,7 @@ use super::request::{self, Wish};
 use super::screen;
 use super::show;
 use super::terminal::{Terminal, print, say};
-use super::text::safe;
+use super::text::{safe, safe_lines};
 use super::verdict;
 use crate::api::{ActionKind, DatabaseMigration, MigrationAction, MigrationActionSpec};
 use crate::runtime::clock;
@@ -148,6 +148,7 @@ async fn act(
     if !asks_reason {
         show_cost(terminal, &resources, &specs);
     }
+    show_down(cluster, &resources, &specs).await;
     show_before(cluster, terminal, &resources, &specs, &user);
     let word = (wish.kind == ActionKind::Restore)
         .then(|| specs.first().map(|spec| spec.database.as_str()))
@@ -219,6 +220,36 @@ fn show_cost(terminal: &Terminal, resources: &[DatabaseMigration], specs: &[Migr
     for (screen, spec) in screens.iter().zip(specs) {
         if spec.action == ActionKind::Restore {
             say(&screen::restore_cost(screen, spec));
+        }
+    }
+}
+
+/// What a down.sql does, before anything is asked.
+async fn show_down(
+    cluster: &Cluster,
+    resources: &[DatabaseMigration],
+    specs: &[MigrationActionSpec],
+) {
+    for (resource, spec) in resources.iter().zip(specs) {
+        if spec.action != ActionKind::DownMigration {
+            continue;
+        }
+        let mut stored = page::stored(cluster, resource).await.by_database;
+        let text = match stored.remove(&spec.database) {
+            Some(Ok(inventory)) => {
+                let mut all = inventory.migrations.into_iter();
+                let found = all.find(|it| it.name == spec.migration_name);
+                found.and_then(|it| it.down_sql).map(|sql| safe_lines(&sql))
+            }
+            Some(Err(why)) => Some(format!("It cannot be shown: {}", safe(&why))),
+            None => None,
+        };
+        if let Some(text) = text {
+            say(&format!("down.sql of {}:\n", safe(&spec.migration_name)));
+            for line in text.lines() {
+                say(&format!("  {line}"));
+            }
+            say("");
         }
     }
 }

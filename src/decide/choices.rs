@@ -111,9 +111,8 @@ pub(super) fn choices(
             // The run has ended: nothing of it looks again by itself, and a baseline would open it again.
             let known = spoken_of(now).is_some_and(|entry| !entry.baseline.is_empty());
             if ended.is_none() && !known {
-                let title = "if they are not meant to be there: look at them, then drop them, or move them to another schema; it goes on by itself";
-                let name = spoken_of(now).map_or("", |entry| &entry.name);
-                push(&mut list, title, commands.psql(name).tables());
+                let title = "if they are not meant to be there: drop them, or move them to another schema; it goes on by itself";
+                push(&mut list, title, String::new());
             }
             if ended == Some(RunOutcome::Failed) && !known {
                 let title = "or, once these tables are gone, or the configuration names them in tables.external: ask for a new run, which looks again";
@@ -576,8 +575,8 @@ fn holds(entry: &DatabaseStatus, name: &str) -> bool {
 /// A database that holds something and has no ledger.
 fn baseline(list: &mut Vec<ChoiceStatus>, commands: &Commands<'_>, entry: &DatabaseStatus) {
     if entry.baseline.is_empty() {
-        let title = "where these tables are the first migrations' own: release an image whose first migrations make just what is there; else give Prisma a schema of its own";
-        push(list, title, String::new());
+        let title = "where these tables are the first migrations' own: release an image whose first migrations make just what is there; else give Prisma a schema of its own (?schema=NAME in the URL of the Secret; it then goes on by itself), or name them in tables.external of the image's prisma.config.ts. Look whose they are:";
+        push(list, title, commands.psql(&entry.name).tables());
         return;
     }
     let (why, force) = match entry.baseline_unseen {

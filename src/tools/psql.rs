@@ -74,10 +74,10 @@ impl Psql {
         )])
     }
 
-    /// Shows the tables of all schemas, with their owners and how many rows they have, as far as statistics know.
+    /// Shows the tables, whose they are, and how big.
     #[must_use]
     pub fn tables(&self) -> String {
-        self.run(&["SELECT t.schemaname, t.tablename, t.tableowner, s.n_live_tup FROM pg_tables t LEFT JOIN pg_stat_user_tables s ON s.schemaname = t.schemaname AND s.relname = t.tablename WHERE t.schemaname NOT IN ('pg_catalog', 'information_schema')".to_owned()])
+        self.run(&["\\dt+".to_owned()])
     }
 
     /// Shows which sessions of the database hold locks on its tables.
