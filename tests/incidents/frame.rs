@@ -13,6 +13,9 @@ use crate::harness::*;
 use crate::plays::Record;
 use crate::untrue;
 
+/// What stands before a text that is pasted, in place of an editor.
+const PASTE: &str = "paste ";
+
 /// What a command has printed, and its exit code.
 pub struct Printed {
     pub text: String,
@@ -114,7 +117,7 @@ impl Incident<'_> {
                 *) command kubectl "$@" ;;
               esac
             }
-            eval "$COMMAND" </dev/null 2>&1"#;
+            if [ -n "$PASTED" ]; then eval "$COMMAND" <<<"$PASTED" 2>&1; else eval "$COMMAND" </dev/null 2>&1; fi"#;
         let plugin = std::path::Path::new(env!("CARGO_BIN_EXE_kubectl-dbm"));
         let mut process = Command::new("bash");
         process
@@ -123,6 +126,7 @@ impl Incident<'_> {
             .env("COMMAND", command)
             .env("YES", if yes { "--yes" } else { "" })
             .env("KUBE_EDITOR", editor)
+            .env("PASTED", editor.strip_prefix(PASTE).unwrap_or_default())
             .env_remove("COLUMNS");
         let output = tokio::task::spawn_blocking(move || process.output().unwrap());
         let output = output.await.unwrap();
@@ -275,6 +279,16 @@ impl Incident<'_> {
         }
         let printed = self
             .typed_with(&command, &format!("sed -i -e '{script}'"), true)
+            .await;
+        assert_eq!(printed.code, 0, "{command}\n{}", printed.text);
+        printed
+    }
+
+    /// The same with what a person pastes where it reads from the terminal.
+    pub async fn paste(&self, command: &str, text: &str) -> Printed {
+        self.record.borrow_mut().commands += 1;
+        let printed = self
+            .typed_with(command, &format!("{PASTE}{text}"), true)
             .await;
         assert_eq!(printed.code, 0, "{command}\n{}", printed.text);
         printed

@@ -87,7 +87,9 @@ fn column(sql: &str, schema: &str, stopped: &Stopped<'_>) -> Option<(usize, bool
                 _ => false,
             })
     };
-    if read.doubtful || statements.iter().any(|(_, read)| own(read)) {
+    // Only before a quote does a backslash decide where a literal ends.
+    let doubtful = read.open || sql.contains("\\'");
+    if doubtful || statements.iter().any(|(_, read)| own(read)) {
         return None;
     }
     let sets = |tokens: &[token::Token]| {
@@ -164,6 +166,10 @@ mod tests {
     #[case(
         "ALTER TABLE \"User\" DROP COLUMN full_name; UPDATE \"User\" SET full_name = 1;",
         None
+    )]
+    #[case(
+        include_str!("../../../examples/shop/releases/1.2.0/packages/db/prisma/migrations/20261122101500_split_name/migration.sql"),
+        Some(3)
     )]
     fn what_sets_a_column_that_is_not_there(#[case] sql: &str, #[case] expected: Option<usize>) {
         let stopped = Stopped {
