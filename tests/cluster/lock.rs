@@ -180,12 +180,15 @@ async fn a_lock_that_clears_after_six_seconds_is_had_and_one_that_never_does_end
             assert!(text.contains(part), "{part:?} is not in: {text}");
         }
         assert_eq!(steps(&failed, StepKind::Migrate).len(), 2);
-        // The session is a superuser's, which only a superuser may end: that is said, and no command is printed that fails.
+        // The session is a superuser's, which only a superuser may end: that is said, and whose URL the command takes.
         let first = &status(&failed).choices[0];
-        for part in ["portal", "only a superuser may", "SELECT pg_terminate_backend("] {
+        for part in ["portal", "only a superuser may", "ADMIN_DATABASE_URL"] {
             assert!(first.title.contains(part), "{part:?} is not in: {first:?}");
         }
-        assert!(first.command.starts_with("kubectl dbm retry never "), "{first:?}");
+        assert!(first.command.starts_with("kubectl dbm psql never "), "{first:?}");
+        for part in [" --admin ", "SELECT pg_terminate_backend(", " && kubectl dbm retry never "] {
+            assert!(first.command.contains(part), "{part:?} is not in: {first:?}");
+        }
         let open = "SELECT count(*) FROM _prisma_migrations WHERE finished_at IS NULL AND rolled_back_at IS NULL";
         assert_eq!(never.number(open).await, 0, "nothing of it blocks the next run");
         run(&mut blockers[1], "COMMIT").await;
