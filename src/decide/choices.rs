@@ -493,8 +493,9 @@ fn of_migration(
             None => push(list, words, line.join(" && ")),
         }
     }
-    // Where the statements that undo all of it are known, that takes no SQL of one's own.
-    let undone_first = (cut_off || failed.corrected)
+    // Where the statements that undo all of it are known, that takes no SQL of one's own. What took too long would take too long again.
+    let killed = status::ready_reason(now) == reasons::KILLED;
+    let undone_first = (cut_off && !killed || failed.corrected)
         && !failed.undo.is_empty()
         && failed.undo_lacks.is_empty()
         && failed.again.is_empty();
