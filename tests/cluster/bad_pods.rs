@@ -260,11 +260,7 @@ async fn a_container_that_cannot_start_says_what_is_wrong_with_it() {
                 reasons::OUT_OF_MEMORY => "kubectl patch databasemigration ",
                 _ => "kubectl dbm retry",
             };
-            assert!(
-                next.starts_with(begins),
-                "{}: {next}",
-                case.name
-            );
+            assert!(next.starts_with(begins), "{}: {next}", case.name);
         }
         for db in &databases {
             assert_eq!(db.ledger().await, [], "{}: nothing was executed", db.name);
