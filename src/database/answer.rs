@@ -411,13 +411,21 @@ pub(super) fn locked(rows: &[Row]) -> Option<Unreadable> {
     let row = rows.iter().find(|row| row.kind == "locked")?;
     let locked: LockedBody = body(row).ok()?;
     let session = Session::from(locked.session);
+    let user = session.user.unwrap_or_default();
+    let of = match (session.may_end, session.superuser) {
+        (Some(false), true) => Some(format!("of superuser {user}")),
+        (Some(false), false) => Some(format!("of role {user}")),
+        _ => None,
+    };
     let mut who = vec![if session.application_name.is_empty() {
-        session.user.unwrap_or_default()
+        user
     } else {
         session.application_name
     }];
     who.extend(session.state);
     who.extend(session.transaction_seconds.map(|s| format!("for {s}s")));
+    // As it is said elsewhere of a session that our role may not end.
+    who.extend(of);
     who.extend(session.client.map(|client| format!("from {client}")));
     who.retain(|part| !part.is_empty());
     let who = if who.is_empty() {

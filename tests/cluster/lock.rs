@@ -99,6 +99,9 @@ async fn a_table_locked_against_readers_is_waited_for_and_its_holder_named() {
             assert!(text.contains(part), "{part:?} is not in: {text}");
         }
         assert_eq!(stage.attempts("shop"), 1, "only the first release's");
+        // The session is a superuser's: what is printed is not refused.
+        let command = &status(&waiting).choices[0].command;
+        assert!(command.contains(" --admin "), "{command}");
         run(&mut blocker, "COMMIT").await;
         stage.until_ready("shop").await;
         assert_eq!(db.applied().await.len(), 8);

@@ -416,4 +416,32 @@ fn who_keeps_a_look_waiting_is_told_once_each() {
         choices[0].command.contains("pg_terminate_backend(43)"),
         "{choices:?}"
     );
+    // One that our role may not end is ended by another's right; one whose state is hidden is looked at first.
+    for (who, first, then) in [
+        (
+            "psql, idle in transaction, for 200s, of role other",
+            "--admin -c 'SELECT pg_terminate_backend(43)'",
+            "",
+        ),
+        (
+            "psql, of role other",
+            "--admin -c 'SELECT now() - xact_start",
+            "--admin -c 'SELECT pg_terminate_backend(43)'",
+        ),
+    ] {
+        let message = format!(
+            "_prisma_migrations is locked by pid 43 ({who}), so that not even its definition can be read: end that transaction, or wait; it goes on by itself"
+        );
+        let why = Unreadable {
+            reason: UnreadableReason::WaitingLock,
+            message,
+        };
+        snapshot
+            .databases
+            .insert("db00".to_owned(), Reading::Unknown(why));
+        look(&mut snapshot, 200);
+        let choices = &snapshot.resource.status.choices;
+        assert!(choices[0].command.contains(first), "{choices:?}");
+        assert!(choices[1].command.contains(then), "{choices:?}");
+    }
 }

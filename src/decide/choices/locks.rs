@@ -2,7 +2,7 @@
 //! lock has to end, or what else was in the way is mended, then the same runs again.
 
 use super::super::status;
-use super::super::{concurrently, lock_held, session};
+use super::super::{concurrently, session};
 use super::cause::{self, Cause};
 use super::commands::{Commands, blocker, end_it, forced, push, spoken_of, undone_by_hand};
 use super::raised::Raised;
@@ -239,14 +239,14 @@ pub(super) fn looks(
     commands: &Commands<'_>,
     now: &DatabaseMigrationStatus,
 ) {
-    let Some(pid) = lock_held::blocker_of_look(&now.message) else {
+    let Some((_, who)) = now.message.split_once(" is locked by ") else {
         return;
     };
+    let (who, _) = who.split_once(", so that ").unwrap_or((who, ""));
     let psql = commands.psql(spoken_of(now).map_or("", |entry| &entry.name));
-    let title = "end the session that is in the way, where what it did may be lost; it then goes on by itself";
-    push(list, title, psql.terminate(pid));
-    let title = "or wait: look what it is at; it goes on by itself when that session has ended";
-    push(list, title, psql.at_work(pid));
+    let end = "end the session that is in the way, where what it did may be lost; it then goes on by itself";
+    let wait = "wait: look what it is at; it goes on by itself when that session has ended";
+    in_the_way(list, &psql, now, who, end, wait);
 }
 
 /// A session is in the way that the migration's role may not end.
