@@ -142,13 +142,15 @@ fn who(activity: &str) -> String {
 /// keeps readers waiting, too.
 pub(super) fn locked() -> String {
     format!(
-        "select 'locked', json_build_object('relation', l.relation::regclass::text, 'pid', l.pid, {})::text \
+        "select 'locked', json_build_object('relation', l.relation::regclass::text, 'pid', l.pid, {}, \
+             'superuser', (select r.rolsuper from pg_roles r where r.oid = a.usesysid), 'may_end', {})::text \
          from pg_locks l left join pg_stat_activity a on a.pid = l.pid \
          where l.locktype = 'relation' and l.mode = 'AccessExclusiveLock' and l.relation >= 16384 \
            and l.database = (select d.oid from pg_database d where d.datname = current_database()) \
          order by l.granted desc, a.xact_start, (select c.relkind from pg_class c where c.oid = l.relation) desc, \
            l.relation limit 1",
-        who("a")
+        who("a"),
+        may_end("a.usesysid")
     )
 }
 
