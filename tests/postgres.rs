@@ -12,6 +12,8 @@ mod catalog;
 mod columns;
 #[path = "postgres/failures.rs"]
 mod failures;
+#[path = "postgres/guards.rs"]
+mod guards;
 #[path = "postgres/harness.rs"]
 mod harness;
 #[path = "postgres/instance.rs"]

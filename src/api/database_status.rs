@@ -322,7 +322,7 @@ pub struct FailedStatus {
     /// The same: how the catalog compares with all that the migration does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared: Option<ComparedStatus>,
-    /// An earlier row of the same migration is marked rolled back: that try may have left what was there.
+    /// An earlier row of the same migration is marked rolled back: that try, which did not meet it itself, may have left what was there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tried_before: bool,
     /// Another row says that it is applied: this one is left over, and Prisma does not run it again.

@@ -8,6 +8,7 @@ use super::cluster::Cluster;
 use super::exit::{Exit, Failure};
 use super::pod::{Wanted, arguments, ended};
 use super::text::safe;
+use crate::tools::psql::{is_open, is_server};
 
 /// The variable with the URL of one who may do what the migration's role may not.
 const ADMIN_URL: &str = "ADMIN_DATABASE_URL";
@@ -96,27 +97,6 @@ pub async fn psql(cluster: &Cluster, global: &Global, args: &PsqlArgs) -> Result
             safe(&cluster.namespace)
         ))),
     }
-}
-
-/// A statement that fails on another server than this one, for a role that is told which one it is.
-fn is_server(identifier: &str, database: &str) -> String {
-    let database = database.replace('\'', "''");
-    format!(
-        "DO $dbm$ BEGIN IF has_function_privilege('pg_control_system()', 'EXECUTE') THEN \
-         IF (SELECT system_identifier FROM pg_control_system())::text <> '{identifier}' \
-         THEN RAISE EXCEPTION USING MESSAGE = 'the URL leads to another server than that of database {database}: nothing was run'; \
-         END IF; END IF; END $dbm$"
-    )
-}
-
-/// A statement that fails where a row of the ledger is not open any more.
-fn is_open(row: &str) -> String {
-    let row = row.replace('\'', "''");
-    format!(
-        "DO $dbm$ BEGIN IF NOT EXISTS (SELECT FROM _prisma_migrations WHERE id = '{row}' AND finished_at IS NULL AND rolled_back_at IS NULL) \
-         THEN RAISE EXCEPTION USING MESSAGE = 'row {row} of _prisma_migrations is not open any more, it was marked since: nothing was changed'; \
-         END IF; END $dbm$"
-    )
 }
 
 /// How long a statement waits for a lock, in milliseconds. What runs CONCURRENTLY waits for others' transactions and keeps nobody waiting.

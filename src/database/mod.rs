@@ -23,6 +23,7 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 
 use crate::facts::{DatabaseFacts, Ledger, LedgerRow, Reading, Unreadable};
+use crate::tools::sql_state::LOCK_NOT_AVAILABLE;
 use answer::LedgerTable;
 use ask::ask;
 
@@ -33,8 +34,6 @@ pub use self::url::{Password, Rules, SslMode, Target, parse};
 /// How long the questions may take together, after the connection stands. Each one is cut by the server after 10 s
 /// (`statement_timeout`); this is for a server that no longer answers at all.
 const QUESTIONS_TIMEOUT: Duration = Duration::from_secs(15);
-/// SQLSTATE of a lock that could not be had in time.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// How long a farewell may take; without one the server notices by itself.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 

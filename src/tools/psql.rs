@@ -108,6 +108,29 @@ impl Psql {
     }
 }
 
+/// A statement that fails on another server than this one, for a role that is told which one it is.
+#[must_use]
+pub fn is_server(identifier: &str, database: &str) -> String {
+    let database = database.replace('\'', "''");
+    format!(
+        "DO $dbm$ BEGIN IF has_function_privilege('pg_control_system()', 'EXECUTE') THEN \
+         IF (SELECT system_identifier FROM pg_control_system())::text <> '{identifier}' \
+         THEN RAISE EXCEPTION USING MESSAGE = 'the URL leads to another server than that of database {database}: nothing was run'; \
+         END IF; END IF; END $dbm$"
+    )
+}
+
+/// A statement that fails where a row of the ledger is not open any more.
+#[must_use]
+pub fn is_open(row: &str) -> String {
+    let row = row.replace('\'', "''");
+    format!(
+        "DO $dbm$ BEGIN IF NOT EXISTS (SELECT FROM _prisma_migrations WHERE id = '{row}' AND finished_at IS NULL AND rolled_back_at IS NULL) \
+         THEN RAISE EXCEPTION USING MESSAGE = 'row {row} of _prisma_migrations is not open any more, it was marked since: nothing was changed'; \
+         END IF; END $dbm$"
+    )
+}
+
 fn at_work(pid: i32) -> String {
     format!(
         "SELECT now() - xact_start AS runs_for, state, query FROM pg_stat_activity WHERE pid = {pid}"

@@ -12,7 +12,7 @@ use super::super::run;
 use super::super::status::{self, count};
 use super::super::turn;
 use super::answer::done;
-use super::fit::by_hand;
+use super::fit::{by_hand, rows};
 use super::start::start;
 use super::step::{in_transaction, resolved, said};
 use crate::tools::sql_state::LOCK_NOT_AVAILABLE;
@@ -22,7 +22,7 @@ use crate::api::{
     AcceptedStatus, ActionKind, ActionOutcome, DatabasePhase, FindingKind, MigrationActionSpec,
     Phase, Policy, Resolution, RunOutcome, StepKind, StepOutcome, StepStatus, WentBack, reasons,
 };
-use crate::facts::{ContainerEnd, DatabaseFacts, Ledger, LedgerRow};
+use crate::facts::{ContainerEnd, DatabaseFacts, LedgerRow};
 use crate::tools::prisma::{self, RowState};
 
 /// Bytes of the reason for which something was accepted; the MigrationAction has all of it.
@@ -381,13 +381,6 @@ fn target_time(pass: &Pass<'_>, step: &StepStatus) -> Option<jiff::Timestamp> {
             .as_ref()
             .and_then(|at| at.0.checked_add(jiff::SignedDuration::from_secs(1)).ok()),
         None => step.message.parse().ok(),
-    }
-}
-
-fn rows(facts: &DatabaseFacts) -> &[LedgerRow] {
-    match &facts.ledger {
-        Ledger::Rows(rows) => rows,
-        _ => &[],
     }
 }
 

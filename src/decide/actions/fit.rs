@@ -68,11 +68,6 @@ pub(super) fn target_row<'a>(facts: &'a DatabaseFacts, name: &str) -> Option<&'a
     (*state != RowState::RolledBack).then_some(*row)
 }
 
-/// A step's database is still the one that its Secret leads to.
-pub(super) fn is_other(pass: &Pass<'_>, step: &StepStatus) -> bool {
-    pass.is_other_database(step)
-}
-
 /// What the image holds is being read, or nobody will read it.
 pub(super) fn not_read(pass: &Pass<'_>, database: &str) -> Fit {
     let inventory = |step: &&StepStatus| step.name == StepKind::Inventory;

@@ -15,7 +15,7 @@ use super::super::turn;
 use super::super::waiting;
 use super::after;
 use super::baseline;
-use super::fit::{is_other, target_row};
+use super::fit::target_row;
 use super::marks;
 use super::start::{announce, start, words};
 use super::step::said;
@@ -243,7 +243,7 @@ fn waits_for_lock(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
 /// The intent stands in the journal and no Job was ever confirmed. It is made only where the ledger is as it was and
 /// nothing is at work. `false`: the database decides what became of it.
 fn make_again(pass: &mut Pass<'_>, step: &StepStatus) -> bool {
-    if is_other(pass, step) {
+    if pass.is_other_database(step) {
         // Nothing is made for another database than was decided on, and one that the spec does not name is never looked at.
         return false;
     }
@@ -302,7 +302,7 @@ fn unreadable(pass: &mut Pass<'_>, step: &StepStatus) {
 }
 
 fn judge(pass: &mut Pass<'_>, step: &StepStatus, end: Option<&ContainerEnd>, restore: bool) {
-    if is_other(pass, step) {
+    if pass.is_other_database(step) {
         let other = "the spec or its Secret names another database by now";
         let text = if pass.was_there(step) {
             format!(

@@ -9,6 +9,7 @@ use super::indexed;
 use super::reader;
 use super::replay::State;
 use super::token::{self, Kind, Token};
+use super::undo::qualified;
 use super::{split, text_of};
 use crate::facts::{Column, Index, Object, ObjectKind};
 
@@ -172,8 +173,7 @@ pub fn replacing(sql: &str, schema: &str, indexes: &BTreeMap<Object, Index>) -> 
         };
         let text = text_of(sql, tokens).filter(|_| other && tokens.iter().all(plain));
         if let Some(text) = text {
-            let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-            let name = format!("{}.{}", quote(&index.schema), quote(&index.name));
+            let name = qualified(&index.schema, &index.name);
             found.extend([format!("DROP INDEX {name}"), text.to_owned()]);
         }
     }

@@ -447,7 +447,7 @@ fn literal(value: &str) -> String {
 }
 
 /// With its schema, where it stands in one.
-fn qualified(schema: &str, name: &str) -> String {
+pub(super) fn qualified(schema: &str, name: &str) -> String {
     match schema {
         "" => quoted(name),
         schema => format!("{}.{}", quoted(schema), quoted(name)),
